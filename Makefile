@@ -1,0 +1,56 @@
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO := build/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format bench lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## set up .venv from the locked versions
+
+# The stamp comes last and goes first: an interrupted install is done again.
+$(STAMP): requirements-dev.lock pyproject.toml
+	rm -f $@
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --require-hashes --only-binary :all: -r requirements-dev.lock
+	$(BIN)/python -m pip install --no-deps --no-build-isolation --no-index -e .
+	$(BIN)/python -m compileall -q $(VENV)/lib || true  # packages ship templates that are no Python
+	touch $@
+
+demo: export MLFLOW_TRACKING_URI ?= sqlite:///$(DEMO)/mlflow.db
+demo: install ## make a made-up market, train on it, rank its candidates
+	mkdir -p $(DEMO)
+	$(BIN)/python -m demo $(DEMO)/market --force
+	$(BIN)/python train.py $(DEMO)/market/data
+	$(BIN)/python predict.py $(DEMO)/market/candidates.parquet --data $(DEMO)/market/data --output $(DEMO)/scores.parquet
+
+test: install lint ## lint, then run the tests
+	$(BIN)/python -m pytest
+
+lint: install ## check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install ## put the code into the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install ## measure features and comment classes
+	$(BIN)/python -m benchmarks.features
+	$(BIN)/python -m benchmarks.comment_classes
+
+COMPILE := build/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
+lock: ## resolve the locks anew, keeping pins that still fit (delete the locks first to raise them)
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet uv
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --constraints requirements.lock --extra service --extra dev --output-file requirements-dev.lock
+
+clean: ## remove what the other targets made, all but .venv
+	rm -rf build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
