@@ -18,7 +18,6 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --require-hashes --only-binary :all: -r requirements-dev.lock
 	$(BIN)/python -m pip install --no-deps --no-build-isolation --no-index -e .
-	$(BIN)/python -m compileall -q $(VENV)/lib || true  # packages ship templates that are no Python
 	touch $@
 
 demo: export MLFLOW_TRACKING_URI ?= sqlite:///$(DEMO)/mlflow.db
