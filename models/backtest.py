@@ -1,0 +1,197 @@
+"""The proof in time: fit on what was known at a moment, judge on what started after it, and again from a later moment.
+
+Between the rows that teach and those that judge lies a gap: a result teaches only once it was known at the cut-off, whole
+or as far as it was told by day then. All choices (weights of recipes, level, intervals) that a fold is judged with come
+from earlier folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from models.baselines import NAMES, predict_baselines
+from models.blend import fit_level, fit_weights
+from models.encoding import Encoding
+from models.interval import EVERY, fit_intervals
+from models.maturity import Maturity, fit_maturity
+from models.metrics import covered, measure
+from models.rate import LEAST_ROWS, RECIPES, Observed, Recipe, Trees, fit_trees
+from models.results import Results
+
+FOLDS, FOLD_ROWS, LEAST_TRAINING, RIPE_SHARE = 5, 15, 10, 0.9
+OURS = "ours"
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A cut-off, the rows that were known then with their results as they stood, and the rows that judge."""
+
+    cutoff: np.datetime64
+    train: np.ndarray
+    then: Results
+    test: np.ndarray
+
+
+def make_folds(results: Results, ripe: np.ndarray, folds: int = FOLDS) -> list[Fold]:
+    """Cut-offs over the newer half of the ripe results (positions), each judged up to the next cut-off.
+
+    results: in the order of their start. Folds that nothing precedes are left out; there may be none.
+    """
+    starts = results.starts[ripe]
+    folds = int(min(folds, len(ripe) // (2 * FOLD_ROWS)))
+    if folds < 1:
+        return []
+    edges = [starts[int(len(ripe) * (0.5 + 0.5 * j / folds))].astype("datetime64[D]") for j in range(folds)]
+    edges = sorted({edge.astype("datetime64[us]") for edge in edges})
+    ends = [*edges[1:], starts[-1] + np.timedelta64(1, "us")]
+    out = []
+    for cutoff, end in zip(edges, ends, strict=True):
+        train, then = results.as_of(cutoff)
+        test = ripe[(starts >= cutoff) & (starts < end)]
+        if len(train) >= LEAST_TRAINING and then.counts.sum() > 0 and len(test):
+            out.append(Fold(cutoff, train, then, test))
+    return out
+
+
+def observe(matrix: pd.DataFrame, encoding: Encoding, results: Results, maturity: Maturity) -> Observed:
+    """What an estimator is fitted to, from a matrix and the results of its rows."""
+    ages = results.ages
+    exposure = results.spend * maturity.share(ages, results.hours)
+    return Observed(
+        encoding.transform(matrix), encoding.categorical, results.counts, exposure, maturity.log_variance(ages)
+    )
+
+
+def fit_recipes(observed: Observed, recipes: Sequence[Recipe], seed: int) -> list[Trees]:
+    """Trees of every recipe, or none at all where results are too few for trees."""
+    if len(observed.counts) < LEAST_ROWS or observed.counts.sum() <= 0:
+        return []
+    return [fit_trees(observed, recipe, seed) for recipe in recipes]
+
+
+def _run(
+    fold: Fold, number: int, matrix: pd.DataFrame, creators: np.ndarray, recipes: Sequence[Recipe], seed: int
+) -> pd.DataFrame:
+    """Predictions for the rows that judge: a column a baseline, and each recipe's deviation (d_) and centre (c_)."""
+    known = matrix.iloc[fold.train]
+    encoding = Encoding.fit(known)
+    observed = observe(known, encoding, fold.then, fit_maturity(fold.then))
+    features = encoding.transform(matrix.iloc[fold.test])
+    out: dict[str, np.ndarray | float] = dict(
+        predict_baselines(observed, creators[fold.train], encoding, features, creators[fold.test])
+    )
+    trees = fit_recipes(observed, recipes, seed)
+    for i, recipe in enumerate(recipes):
+        out[f"c_{recipe.name}"] = trees[i].centre if trees else float(np.log(observed.level))
+        out[f"d_{recipe.name}"] = trees[i].log_rate(features) - trees[i].centre if trees else np.zeros(len(features))
+    return pd.DataFrame(out, index=range(len(fold.test))).assign(fold=number, row=fold.test)
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Predictions of rows that were not known when they were made, and the choices that follow from all of them.
+
+    rows: one a judged collaboration, in the order of time: row (position), fold, collaboration_id, counts, exposure,
+    variance, group, `ours` and the baselines (conversions per dollar), low and high (80 %).
+    weights: of the recipes. level: log correction. folds: cut-offs.
+    """
+
+    rows: pd.DataFrame
+    weights: np.ndarray
+    level: float
+    cutoffs: tuple[str, ...]
+
+    def figures(self) -> pd.DataFrame:
+        """Metrics by model and fold ("all" for all of them): skill, rank, value, total, rows, and for ours coverage and width."""
+        table = []
+        parts = [("all", self.rows), *((str(j), part) for j, part in self.rows.groupby("fold"))]
+        for name, part in parts:
+            counts, exposure = part.counts.to_numpy(), part.exposure.to_numpy()
+            for model in (OURS, *NAMES):
+                line = {"fold": name, "model": model, "rows": len(part), **measure(part[model].to_numpy(), counts, exposure)}
+                if model == OURS:
+                    told = part.dropna(subset="low")
+                    line |= covered(told.low.to_numpy(), told.high.to_numpy(), (told.counts / told.exposure).to_numpy())
+                table.append(line)
+        columns = ["fold", "model", "rows", "skill", "rank", "value", "total", "coverage", "width"]
+        return pd.DataFrame(table, columns=columns)
+
+    def coverage_by_group(self) -> dict[str, tuple[float, int]]:
+        """Coverage of the 80 % interval and number of rows, by group (follower tier)."""
+        told = self.rows.dropna(subset="low")
+        rate = told.counts / told.exposure
+        inside = (rate >= told.low - 1e-12) & (rate <= told.high + 1e-12)
+        return {str(k): (float(v.mean()), len(v)) for k, v in inside.groupby(told.group)}
+
+
+def run_backtest(
+    matrix: pd.DataFrame, creators: np.ndarray, results: Results, *, seed: int = 0,
+    recipes: Sequence[Recipe] = RECIPES, folds: int = FOLDS, jobs: int = 2, progress: Progress | None = None,
+) -> Backtest:
+    """Backtest on a matrix (rows in the order of their start) with the creators and results of its rows."""
+    maturity = fit_maturity(results)
+    share = maturity.share(results.ages, results.hours)
+    made = make_folds(results, np.flatnonzero(share >= RIPE_SHARE), folds)
+    tasks = (delayed(_run)(fold, i, matrix, creators, recipes, seed) for i, fold in enumerate(made))
+    parts = []
+    for part in Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(tasks):
+        parts.append(part)
+        if progress:
+            progress("backtest", len(parts), len(made))
+    group = matrix["tier"].fillna("unknown") if "tier" in matrix else pd.Series(EVERY, index=matrix.index)
+    rows = pd.concat(parts, ignore_index=True) if parts else _no_rows(recipes)
+    at = rows.row.to_numpy(int)
+    rows = rows.assign(
+        collaboration_id=results.identifiers[at], counts=results.counts[at], exposure=results.spend[at] * share[at],
+        variance=maturity.log_variance(results.ages)[at], group=group.to_numpy(object)[at].astype(str),
+    )
+    return _choose(rows, recipes, tuple(str(f.cutoff)[:10] for f in made))
+
+
+def _no_rows(recipes: Sequence[Recipe]) -> pd.DataFrame:
+    names = [f"{kind}_{recipe.name}" for recipe in recipes for kind in "cd"]
+    return pd.DataFrame({name: pd.Series(dtype=float) for name in (*NAMES, *names, "fold", "row")})
+
+
+def _choose(rows: pd.DataFrame, recipes: Sequence[Recipe], cutoffs: tuple[str, ...]) -> Backtest:
+    """Weights, level and intervals, fold after fold from the earlier ones, and at last from all."""
+    rows = rows.assign(ours=np.nan, low=np.nan, high=np.nan)
+    for number in rows.fold.unique():
+        now = (rows.fold == number).to_numpy()
+        past = rows[(rows.fold < number).to_numpy()]
+        weights, level = _learn(past, recipes)
+        rate = np.exp(_blended(rows[now], recipes, weights) + level)
+        rows.loc[now, OURS] = rate
+        if len(past) >= 2 * FOLD_ROWS:
+            law = fit_intervals((past.ours * past.exposure).to_numpy(), past.counts.to_numpy(), past.group.to_numpy())
+            exposure = rows.exposure[now].to_numpy()
+            low, high = law.bounds(rate * exposure, rows.group[now].to_numpy(), 0.8)
+            rows.loc[now, ["low", "high"]] = np.column_stack([low / exposure, high / exposure])
+    weights, level = _learn(rows, recipes)
+    return Backtest(rows, weights, level, cutoffs)
+
+
+def _deviations(rows: pd.DataFrame, recipes: Sequence[Recipe]) -> np.ndarray:
+    return rows[[f"d_{recipe.name}" for recipe in recipes]].to_numpy(float)
+
+
+def _blended(rows: pd.DataFrame, recipes: Sequence[Recipe], weights: np.ndarray) -> np.ndarray:
+    centres = rows[[f"c_{recipe.name}" for recipe in recipes]].to_numpy(float)
+    total = weights.sum()
+    base = centres @ (weights / total) if total else centres.mean(axis=1)
+    return base + _deviations(rows, recipes) @ weights
+
+
+def _learn(rows: pd.DataFrame, recipes: Sequence[Recipe]) -> tuple[np.ndarray, float]:
+    equal = np.full(len(recipes), 1 / len(recipes))
+    counts, exposure, variance = (rows[name].to_numpy(float) for name in ("counts", "exposure", "variance"))
+    base = _blended(rows, recipes, equal) - _deviations(rows, recipes) @ equal
+    weights = fit_weights(_deviations(rows, recipes), base, counts, exposure, variance)
+    log_rate = _blended(rows, recipes, weights)
+    return weights, fit_level(log_rate, counts, exposure, variance, rows.fold.to_numpy())

@@ -1,0 +1,68 @@
+"""What a careful person would do without us: one rate, the creator's own record, a Poisson regression."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import PoissonRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from models.encoding import Encoding
+from models.rate import Observed
+
+RECORD_PRIOR = 2.0
+NAMES = ("one_rate", "own_record", "poisson_regression")
+
+
+def predict_baselines(
+    observed: Observed, creators: np.ndarray, encoding: Encoding, features: np.ndarray, asked: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Rates of every baseline for rows `features` (rows, columns) of the creators `asked`, fitted to `observed`."""
+    rate = float(observed.counts.sum() / observed.exposure.sum())
+    return {
+        "one_rate": np.full(len(features), rate),
+        "own_record": own_record(observed, creators, asked),
+        "poisson_regression": poisson_regression(observed, encoding, features),
+    }
+
+
+def own_record(observed: Observed, creators: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Each creator's own rate, with RECORD_PRIOR average collaborations at the overall rate added to it."""
+    rate = observed.counts.sum() / observed.exposure.sum()
+    past = pd.DataFrame({"creator": creators, "counts": observed.counts, "exposure": observed.exposure})
+    past = past.groupby("creator").sum().reindex(asked).fillna(0.0)
+    prior = RECORD_PRIOR * float(np.median(observed.exposure))
+    return ((past.counts + rate * prior) / (past.exposure + prior)).to_numpy()
+
+
+def poisson_regression(observed: Observed, encoding: Encoding, features: np.ndarray) -> np.ndarray:
+    """Log-linear, imputed medians, standardised numbers, one column a level; rows weighed as the trees' are."""
+    rate = observed.counts / observed.exposure
+    scale = float(np.average(rate, weights=observed.weight))
+    if scale <= 0:
+        return np.full(len(features), observed.level)
+    model = _regression(encoding)
+    model.fit(_tame(observed.features, observed.features), rate / scale, poissonregressor__sample_weight=observed.weight)
+    log_rate = np.log(np.maximum(model.predict(_tame(features, observed.features)), 1e-12))
+    return scale * np.exp(np.clip(log_rate, -10, 10))
+
+
+def _tame(features: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """No further out than in training: a line must not run on beyond what it was fitted to."""
+    with np.errstate(all="ignore"):
+        return np.clip(features, np.nanmin(fitted, axis=0), np.nanmax(fitted, axis=0))
+
+
+def _regression(encoding: Encoding) -> Pipeline:
+    categories = encoding.categorical
+    numbers = [i for i in range(len(encoding.columns)) if i not in categories]
+    prepare = ColumnTransformer(
+        [
+            ("numbers", make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()), numbers),
+            ("categories", OneHotEncoder(handle_unknown="ignore", sparse_output=False), categories),
+        ]
+    )
+    return make_pipeline(prepare, PoissonRegressor(alpha=0.01, solver="newton-cholesky", max_iter=50))

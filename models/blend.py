@@ -1,0 +1,58 @@
+"""Which recipes speak and how loud, and the level: chosen on rows that the trees have not seen, in time."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import minimize
+
+from models.rate import DISPERSION, count_loss
+
+PRIOR_ROWS, LEAST_WEIGHT, MOST_IN_ALL = 20.0, 0.05, 1.5
+LEAST_ROWS_TO_CHOOSE = 30
+
+
+def fit_weights(
+    deviations: np.ndarray, base: np.ndarray, counts: np.ndarray, exposure: np.ndarray, variance: np.ndarray
+) -> np.ndarray:
+    """Weights of recipes that minimise the negative-binomial deviance, shrunk to equal ones.
+
+    deviations: (rows, recipes), each recipe's log rate less its centre, out of fold. base: (rows,) log rate of an
+    average row. The sum of weights may differ from 1: below it the blend leans to one rate for all.
+    """
+    recipes = deviations.shape[1]
+    equal = np.full(recipes, 1 / recipes)
+    if len(counts) < LEAST_ROWS_TO_CHOOSE or counts.sum() <= 0:
+        return equal
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        shift, weights = parameters[0], parameters[1:]
+        expected = exposure * np.exp(np.clip(base + shift + deviations @ weights, -40, 40))
+        slope = (expected - counts) / (1 + (DISPERSION + variance) * expected)
+        away = weights - equal
+        value = count_loss(counts, expected, variance).sum() / 2 + PRIOR_ROWS / 2 * away @ away
+        return value, np.concatenate([[slope.sum()], deviations.T @ slope + PRIOR_ROWS * away])
+
+    found = minimize(loss, np.r_[0.0, equal], jac=True, method="L-BFGS-B", bounds=[(None, None)] + [(0, 1.5)] * recipes)
+    weights = np.where(found.x[1:] < LEAST_WEIGHT, 0.0, found.x[1:])
+    return weights * min(1.0, MOST_IN_ALL / max(weights.sum(), 1e-12))
+
+
+def fit_level(
+    log_rate: np.ndarray, counts: np.ndarray, exposure: np.ndarray, variance: np.ndarray, fold: np.ndarray
+) -> float:
+    """Log correction of the level: the folds' mean miss, shrunk by how much the folds disagree (James & Stein 1961)."""
+    misses = []
+    for j in np.unique(fold):
+        mine = fold == j
+        misses.append(level_miss(log_rate[mine], counts[mine], exposure[mine], variance[mine]))
+    if len(misses) < 2:
+        return 0.0
+    mean, noise = float(np.mean(misses)), float(np.var(misses, ddof=1)) / len(misses)
+    return mean * max(0.0, 1 - noise / mean**2) if mean else 0.0
+
+
+def level_miss(log_rate: np.ndarray, counts: np.ndarray, exposure: np.ndarray, variance: np.ndarray) -> float:
+    """Log of what came over what was expected, no row ruling; half a conversion stands on both sides."""
+    expected = exposure * np.exp(log_rate)
+    tempered = 1 / (1 + (DISPERSION + variance) * expected)
+    return float(np.log(((tempered * counts).sum() + 0.5) / ((tempered * expected).sum() + 0.5)))

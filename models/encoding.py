@@ -1,0 +1,82 @@
+"""From the feature matrix to the numbers that the estimators see; the levels of categories travel with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+MISSING, OTHER, FIRST_LEVEL = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Columns that the model uses, in its order, and the levels of the categories among them.
+
+    columns: names, a subset of the matrix's. levels: by category column, its levels; level i has the code i + 2.
+    A missing category has code 0; a level that is unknown, or was rare in training, has code 1.
+    """
+
+    columns: tuple[str, ...]
+    levels: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def fit(cls, matrix: pd.DataFrame, rare: int = 3) -> Encoding:
+        """Learn columns and levels; a column without any value is left out, a level of fewer than `rare` rows is rare."""
+        columns, levels = [], {}
+        for name in matrix.columns:
+            column = matrix[name]
+            if column.isna().all():
+                continue
+            columns.append(str(name))
+            if not pd.api.types.is_numeric_dtype(column.dtype):
+                counts = column.dropna().astype(str).value_counts()
+                levels[str(name)] = tuple(sorted(counts.index[counts >= rare]))
+        return cls(tuple(columns), levels)
+
+    @property
+    def categorical(self) -> list[int]:
+        """Positions of the category columns."""
+        return [i for i, name in enumerate(self.columns) if name in self.levels]
+
+    def transform(self, matrix: pd.DataFrame) -> np.ndarray:
+        """Codes and numbers, float64 (rows, columns), NaN for a missing number.
+
+        Raises ValueError for columns that the matrix lacks.
+        """
+        self.require(matrix)
+        out = np.empty((len(matrix), len(self.columns)))
+        for i, name in enumerate(self.columns):
+            values = matrix[name]
+            out[:, i] = self._codes(name, values) if name in self.levels else values.to_numpy(float, na_value=np.nan)
+        return out
+
+    def require(self, matrix: pd.DataFrame) -> None:
+        """Raise ValueError where the matrix lacks a column that the model was trained on."""
+        if absent := [name for name in self.columns if name not in matrix.columns]:
+            raise ValueError(
+                f"the matrix lacks {len(absent)} of the {len(self.columns)} columns that the model was trained on: {absent[:8]}"
+            )
+
+    def _codes(self, name: str, values: pd.Series) -> np.ndarray:
+        codes = {level: i + FIRST_LEVEL for i, level in enumerate(self.levels[name])}
+        return np.array([MISSING if pd.isna(v) else codes.get(str(v), OTHER) for v in values.tolist()], float)
+
+    def unknown(self, matrix: pd.DataFrame) -> np.ndarray:
+        """Rows (bool) with a category's level that was never, or rarely, seen in training."""
+        found = np.zeros(len(matrix), bool)
+        for name in self.levels:
+            found |= self._codes(name, matrix[name]) == OTHER
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values; `from_dict` is its inverse."""
+        return {"columns": list(self.columns), "levels": {k: list(v) for k, v in self.levels.items()}}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Encoding:
+        """Inverse of `to_dict`."""
+        return cls(tuple(values["columns"]), {k: tuple(v) for k, v in values["levels"].items()})

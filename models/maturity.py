@@ -1,0 +1,157 @@
+"""How much of a collaboration's final conversions has arrived by the time of counting.
+
+Where conversions are told by day, the completion curve is the reverse-hazard estimate for right-truncated delays
+(Lagakos, Barraj & De Gruttola 1988, Biometrika 75, 515-523; the chain ladder of insurers): with h(k) the share of the
+first k days' conversions that came on day k, F(k - 1) = F(k) (1 - h(k)). Elsewhere an exponential delay is fitted
+across ages of counting. Where every collaboration is counted at the same age nothing tells of what comes later, and
+counts are taken as final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models.results import DAY, Results
+
+FINAL = "counts taken as final"
+BY_DAY = "conversions by day"
+BY_AGE = "counts across ages"
+PRIOR_DAYS, PRIOR_SPREAD = 5.0, 0.7
+GROUP_ROWS, GROUP_PRIOR, LEAST_SHARE = 100, 50.0, 1e-3
+
+
+@dataclass(frozen=True)
+class Maturity:
+    """Completion curves by promotion length.
+
+    days: ages in days (knots,), from 0. bounds: promotion hours that part the groups (groups - 1,).
+    shares: (groups, knots), rising to 1; linear between knots, 1 beyond the last. variance: (knots,), of the logarithm
+    of a single collaboration's share. source: where the curve is from.
+    """
+
+    days: np.ndarray
+    bounds: np.ndarray
+    shares: np.ndarray
+    variance: np.ndarray
+    source: str
+
+    def share(self, ages: np.ndarray, hours: np.ndarray) -> np.ndarray:
+        """Share in (0, 1] of the final conversions that has come at these ages (days), by promotion hours."""
+        group = np.searchsorted(self.bounds, hours, side="left")
+        out = np.ones(len(ages))
+        for g in range(len(self.shares)):
+            mine = group == g
+            out[mine] = np.interp(ages[mine], self.days, self.shares[g])
+        return np.maximum(out, LEAST_SHARE)
+
+    def log_variance(self, ages: np.ndarray) -> np.ndarray:
+        """Variance of the logarithm of one collaboration's share at these ages (days)."""
+        return np.interp(ages, self.days, self.variance)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values; `from_dict` is its inverse."""
+        return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Maturity:
+        """Inverse of `to_dict`."""
+        return cls(**{k: v if k == "source" else np.array(v, float) for k, v in values.items()})
+
+
+def taken_as_final() -> Maturity:
+    """Every count is final: the share is 1 at any age."""
+    return Maturity(np.array([0.0, 1.0]), np.array([]), np.ones((1, 2)), np.zeros(2), FINAL)
+
+
+def fit_maturity(results: Results) -> Maturity:
+    """Learn completion from what the results tell."""
+    ages = results.ages
+    if len(results) < 2 or np.ptp(ages) < 0.1 * max(float(ages.max()), 1e-9) or (results.until >= results.final).all():
+        return taken_as_final()
+    if results.daily is not None and results.daily.row.nunique() >= 20:
+        return _by_day(results)
+    return _by_age(results)
+
+
+def _weights(results: Results) -> np.ndarray:
+    expected = results.spend * results.counts.sum() / results.spend.sum()
+    return 1 / (1 + expected / max(float(np.median(expected)), 1e-9))
+
+
+def _by_day(results: Results) -> Maturity:
+    """Reverse hazards by day of age, the groups' shrunk to those of all."""
+    daily = results.daily
+    assert daily is not None
+    midnight = results.starts.astype("datetime64[D]").astype("datetime64[us]")
+    whole = ((results.until - midnight) / DAY).astype(int)
+    row = daily.row.to_numpy()
+    age = ((daily.date.to_numpy() - midnight[row]) / DAY).astype(int)
+    keep = (age >= 0) & (age < whole[row])
+    row, age, came = row[keep], age[keep], daily.conversions.to_numpy()[keep]
+    length = int(min(age.max(initial=0) + 1, 730))
+    table = np.zeros((len(results), length))
+    np.add.at(table, (row, np.minimum(age, length - 1)), came)
+    told = np.unique(row)
+    so_far = np.cumsum(table[told], axis=1)
+    complete = whole[told][:, None] > np.arange(length)
+    weight = _weights(results)[told][:, None] * complete
+    bounds = _groups(results.hours[told])
+    group = np.searchsorted(bounds, results.hours[told], side="left")
+    arrived, base = weight * table[told], weight * so_far
+    pooled = arrived.sum(0) / np.maximum(base.sum(0), 1e-12)
+    shares = [_curve(pooled)]
+    if len(bounds):
+        shares = [
+            _curve((arrived[group == g].sum(0) + GROUP_PRIOR * pooled) / (base[group == g].sum(0) + GROUP_PRIOR))
+            for g in range(len(bounds) + 1)
+        ]
+    curves = np.array(shares)
+    # A start lies half a day after its midnight on average, from which the days are counted.
+    days = np.maximum(np.arange(length + 1) - 0.5, 0.0)
+    return Maturity(days, bounds, curves, _spread(so_far, complete, curves[group]), BY_DAY)
+
+
+def _groups(hours: np.ndarray) -> np.ndarray:
+    cuts = np.unique(np.quantile(hours, np.linspace(0, 1, min(len(hours) // GROUP_ROWS, 6) + 1)[1:-1]))
+    return cuts[cuts < hours.max()]
+
+
+def _curve(hazard: np.ndarray) -> np.ndarray:
+    """F at the ends of days, F(0) = 0 before the first."""
+    survive = np.append(1 - np.minimum(hazard[1:], 1.0), 1.0)
+    return np.concatenate([[0.0], np.cumprod(survive[::-1])[::-1]])
+
+
+def _spread(so_far: np.ndarray, complete: np.ndarray, curves: np.ndarray) -> np.ndarray:
+    """Variance of the log share between collaborations, over that of the count alone; from complete ones."""
+    total = so_far[:, -1]
+    ripe = complete[:, -1] & (total >= 10)
+    mean = np.maximum(curves[:, 1:], LEAST_SHARE)
+    prior = (1 - mean.mean(0)) / mean.mean(0)
+    if ripe.sum() >= 20:
+        f, part = mean[ripe], so_far[ripe] / total[ripe][:, None]
+        told = ((part - f) ** 2 - f * (1 - f) / total[ripe][:, None]).mean(0) / f.mean(0) ** 2
+        prior = np.clip((ripe.sum() * told + 20 * prior) / (ripe.sum() + 20), 0, 25)
+    return np.concatenate([[25.0], np.minimum(prior, 25.0)])
+
+
+def _by_age(results: Results) -> Maturity:
+    """An exponential delay, its mean in days chosen by likelihood with a prior; over-dispersed counts."""
+    ages, means = results.ages, np.geomspace(0.2, 60, 60)
+    weight, best, chosen = _weights(results), -np.inf, PRIOR_DAYS
+    for mean in means:
+        exposure = results.spend * np.maximum(-np.expm1(-ages / mean), LEAST_SHARE)
+        expected = exposure * (weight * results.counts).sum() / (weight * exposure).sum()
+        fit = (results.counts * np.log(np.maximum(expected, 1e-12)) - (results.counts + 0.5) * np.log1p(2 * expected)).sum()
+        fit -= 0.5 * (np.log(mean / PRIOR_DAYS) / PRIOR_SPREAD) ** 2
+        if fit > best:
+            best, chosen = fit, float(mean)
+    days = np.concatenate([[0.0], np.geomspace(0.1, 12 * chosen, 60)])
+    share = -np.expm1(-days / chosen)
+    share[-1] = 1.0
+    variance = ((1 - share) / np.maximum(share, 0.2)) * 0.5
+    return Maturity(days, np.array([]), share[None], variance, BY_AGE)

@@ -1,0 +1,107 @@
+"""Past results, and what was known of them at an earlier moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+DAY = np.timedelta64(1, "D")
+DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class Results:
+    """Collaborations in the order of their start, with their counts.
+
+    starts, until, final: datetime64[us] (rows,): when they went live, up to when they were counted, and when the
+    attribution window after the promotion's end has passed. hours, spend, counts: float (rows,).
+    daily: columns row (position), date (datetime64[us], midnight), conversions; None where nothing is told by day.
+    """
+
+    identifiers: np.ndarray
+    starts: np.ndarray
+    until: np.ndarray
+    final: np.ndarray
+    hours: np.ndarray
+    spend: np.ndarray
+    counts: np.ndarray
+    daily: pd.DataFrame | None = None
+
+    @classmethod
+    def from_tables(
+        cls, collaborations: pd.DataFrame, daily: pd.DataFrame | None, attribution_days: float
+    ) -> Results:
+        """From the contract's tables; collaborations must lie in the order in which they are wanted."""
+        starts = collaborations.starts_at.to_numpy("datetime64[us]")
+        hours = collaborations.promotion_hours.to_numpy(float)
+        window = ((hours / 24 + attribution_days) * DAY_US).astype("timedelta64[us]")
+        told = None
+        if daily is not None and len(daily):
+            row = pd.Series(np.arange(len(starts)), index=collaborations.collaboration_id.to_numpy())
+            told = pd.DataFrame(
+                {
+                    "row": row.reindex(daily.collaboration_id.to_numpy()).to_numpy(),
+                    "date": daily.date.to_numpy("datetime64[us]"),
+                    "conversions": daily.conversions.to_numpy(float),
+                }
+            )
+            told = told.dropna(subset="row").astype({"row": int}).sort_values(["row", "date"], ignore_index=True)
+        return cls(
+            collaborations.collaboration_id.to_numpy(object),
+            starts,
+            collaborations.observed_until.to_numpy("datetime64[us]"),
+            starts + window,
+            hours,
+            collaborations.spend.to_numpy(float),
+            collaborations.conversions.to_numpy(float),
+            told,
+        )
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def known(self) -> np.ndarray:
+        """When a whole count was there: at `until`, or once the window had passed, whichever is earlier."""
+        return np.minimum(self.until, self.final)
+
+    @property
+    def ages(self) -> np.ndarray:
+        """Days from the start to the counting, float (rows,)."""
+        return (self.until - self.starts) / DAY
+
+    def take(self, rows: np.ndarray) -> Results:
+        """The given rows (positions), in the given order."""
+        daily = self.daily
+        if daily is not None:
+            place = np.full(len(self), -1)
+            place[rows] = np.arange(len(rows))
+            daily = daily.assign(row=place[daily.row.to_numpy()]).query("row >= 0")
+            daily = daily.sort_values(["row", "date"], ignore_index=True)
+        names = ("identifiers", "starts", "until", "final", "hours", "spend", "counts")
+        return Results(*(getattr(self, name)[rows] for name in names), daily=daily)
+
+    def as_of(self, moment: np.datetime64) -> tuple[np.ndarray, Results]:
+        """What was known at a moment: positions of the rows, and their results as they stood.
+
+        A row's whole count is known from `known` on. Before that it is known by day where `daily` tells it, and nought
+        where it is nought to this day; other rows are left out.
+        """
+        moment = moment.astype("datetime64[D]").astype("datetime64[us]")
+        started, whole = self.starts < moment, self.known <= moment
+        by_day = self.counts == 0
+        counts = self.counts.copy()
+        daily = self.daily
+        if daily is not None:
+            by_day[daily.row.to_numpy()] = True
+            daily = daily[daily.date.to_numpy() + DAY <= moment]
+            so_far = np.bincount(daily.row, daily.conversions, len(self))
+            counts = np.where(whole, counts, so_far)
+        rows = np.flatnonzero(started & (whole | by_day))
+        then = Results(
+            self.identifiers, self.starts, np.where(whole, self.until, np.minimum(self.until, moment)), self.final,
+            self.hours, self.spend, counts, daily,
+        )
+        return rows, then.take(rows)
