@@ -1,0 +1,141 @@
+"""Engagement: how much an audience does with what it sees, how evenly, and how regularly there is something to see.
+
+An engagement is a like or a comment. Rates are per follower or per view, so the denominator is in each name's formula.
+"""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+from features.expressions import AS_OF, days_between, fixed, ratio, spread, unfixed
+from features.feature import POSTS_90, POSTS_365, Feature
+
+FAMILY = "engagement"
+MOST = 100.0  # a post with more engagements per follower than this says no more than that it went round the world
+
+FEATURES = (
+    Feature("engagement_rate_median", FAMILY, "creator", "engagement per follower, typical post", "share",
+            "median of (likes + comments) / followers, each at most 100", 0, MOST, POSTS_90),
+    Feature("engagement_rate_mean", FAMILY, "creator", "engagement per follower, average", "share",
+            "mean of (likes + comments) / followers, each at most 100", 0, MOST, POSTS_90),
+    Feature("engagement_rate_year", FAMILY, "creator", "engagement per follower over a year", "share",
+            "median of (likes + comments) / followers, each at most 100", 0, MOST, POSTS_365),
+    Feature("engagement_per_view_median", FAMILY, "creator", "engagement per view, typical post", "share",
+            "median of (likes + comments) / views, each at most 100", 0, MOST, POSTS_90),
+    Feature("engagement_per_view_mean", FAMILY, "creator", "engagement per view, average", "share",
+            "mean of (likes + comments) / views, each at most 100", 0, MOST, POSTS_90),
+    Feature("engagement_spread", FAMILY, "creator", "how much engagement differs from post to post", "standard deviation of ln",
+            "standard deviation of ln(engagement per follower + 1e-6)", 0, None, POSTS_365),
+    Feature("comments_per_like", FAMILY, "creator", "comments per like", "ratio", "sum of comments / sum of likes", 0, None, POSTS_90),
+    Feature("comments_per_like_year", FAMILY, "creator", "comments per like over a year", "ratio",
+            "sum of comments / sum of likes", 0, None, POSTS_365),
+    Feature("saves_per_like", FAMILY, "creator", "saves per like", "ratio",
+            "sum of saves / sum of likes, posts whose saves are known", 0, None, POSTS_90),
+    Feature("saves_per_like_year", FAMILY, "creator", "saves per like over a year", "ratio",
+            "sum of saves / sum of likes, posts whose saves are known", 0, None, POSTS_365),
+    Feature("shares_per_like", FAMILY, "creator", "shares per like", "ratio",
+            "sum of shares / sum of likes, posts whose shares are known", 0, None, POSTS_90),
+    Feature("shares_per_like_year", FAMILY, "creator", "shares per like over a year", "ratio",
+            "sum of shares / sum of likes, posts whose shares are known", 0, None, POSTS_365),
+    Feature("engagement_sponsored_ratio", FAMILY, "creator", "engagement of sponsored posts against the others", "ratio",
+            "engagement per follower summed over sponsored posts / the same over the others", 0, None, POSTS_365),
+    Feature("engagement_trend", FAMILY, "creator", "engagement lately against the year", "ratio",
+            "sum of engagements / sum of followers, last 90 days over 365 days", 0, None, POSTS_365),
+    Feature("posts_90d", FAMILY, "creator", "posts in 90 days", "posts", "number of posts", 0, None, POSTS_90),
+    Feature("posting_gap_days", FAMILY, "creator", "days from post to post", "days", "median days between two posts in a row", 0, None, POSTS_365),
+    Feature("posting_irregularity", FAMILY, "creator", "irregularity of posting", "ratio",
+            "standard deviation of the days between two posts in a row / their mean", 0, None, POSTS_365),
+    Feature("days_since_post", FAMILY, "creator", "days since the latest post", "days", "start minus the latest post", 0, 365, POSTS_365),
+)  # fmt: skip
+
+
+def prepare_posts(posts: ir.Table) -> dict[str, ir.Value]:
+    """Per post: rates, their places on the exact grid, and the days since the creator's post before."""
+    earlier = ibis.window(group_by="creator_id", order_by="seq")
+    engaged = posts.likes + posts.comments
+    rate = ratio(engaged, posts.followers).clip(upper=MOST)
+    per_view = ratio(engaged, posts.views).clip(upper=MOST)
+    log_rate = (rate + 1e-6).ln()
+    gap = days_between(posts.posted_at, posts.posted_at.lag(1).over(earlier))
+    return {
+        "engaged": engaged,
+        "rate": rate,
+        "per_view": per_view,
+        "rate_fixed": fixed(rate),
+        "per_view_fixed": fixed(per_view),
+        # squares need room in 64 bits: ln lies within -14 and 5
+        "log_fixed": fixed(log_rate),
+        "log2_fixed": fixed(log_rate * log_rate),
+        "gap": gap,
+        "gap_fixed": fixed(gap),
+        "gap2_fixed": fixed(gap * gap),
+    }
+
+
+def from_posts(p: ir.Table) -> dict[str, ir.Value]:
+    """Aggregates over the posts of a year before each key; pairs of sums become ratios in `finish`."""
+    known_saves, known_shares = p.saves.notnull(), p.shares.notnull()
+    known_rate = p.rate.notnull()
+    return {
+        "engagement_rate_median": p.rate.median(where=p.recent),
+        "engagement_rate_year": p.rate.median(),
+        "engagement_per_view_median": p.per_view.median(where=p.recent),
+        "rate_sum": p.rate_fixed.sum(where=p.recent),
+        "rate_n": p.rate_fixed.count(where=p.recent),
+        "per_view_sum": p.per_view_fixed.sum(where=p.recent),
+        "per_view_n": p.per_view_fixed.count(where=p.recent),
+        "log_sum": p.log_fixed.sum(),
+        "log2_sum": p.log2_fixed.sum(),
+        "log_n": p.log_fixed.count(),
+        "likes_90": p.likes.sum(where=p.recent & p.comments.notnull()),
+        "comments_90": p.comments.sum(where=p.recent & p.likes.notnull()),
+        "likes_365": p.likes.sum(where=p.comments.notnull()),
+        "comments_365": p.comments.sum(where=p.likes.notnull()),
+        "saves_90": p.saves.sum(where=p.recent & p.likes.notnull()),
+        "save_likes_90": p.likes.sum(where=p.recent & known_saves),
+        "saves_365": p.saves.sum(where=p.likes.notnull()),
+        "save_likes_365": p.likes.sum(where=known_saves),
+        "shares_90": p.shares.sum(where=p.recent & p.likes.notnull()),
+        "share_likes_90": p.likes.sum(where=p.recent & known_shares),
+        "shares_365": p.shares.sum(where=p.likes.notnull()),
+        "share_likes_365": p.likes.sum(where=known_shares),
+        "engaged_sponsored": p.engaged.sum(where=known_rate & p.is_sponsored),
+        "followers_sponsored": p.followers.sum(where=known_rate & p.is_sponsored),
+        "engaged_organic": p.engaged.sum(where=known_rate & ~p.is_sponsored),
+        "followers_organic": p.followers.sum(where=known_rate & ~p.is_sponsored),
+        "engaged_90": p.engaged.sum(where=known_rate & p.recent),
+        "followers_90": p.followers.sum(where=known_rate & p.recent),
+        "engaged_365": p.engaged.sum(where=known_rate),
+        "followers_365": p.followers.sum(where=known_rate),
+        "posts_90": p.count(where=p.recent),
+        "posting_gap_days": p.gap.median(),
+        "gap_sum": p.gap_fixed.sum(),
+        "gap2_sum": p.gap2_fixed.sum(),
+        "gap_n": p.gap_fixed.count(),
+        "last_post_at": p.posted_at.max(),
+    }
+
+
+def finish(t: ir.Table) -> dict[str, ir.Value]:
+    """Ratios of the sums; a creator without posts in the year has none of them."""
+    return {
+        "engagement_rate_mean": ratio(unfixed(t.rate_sum), t.rate_n),
+        "engagement_per_view_mean": ratio(unfixed(t.per_view_sum), t.per_view_n),
+        "engagement_spread": spread(t.log_sum, t.log2_sum, t.log_n),
+        "comments_per_like": ratio(t.comments_90, t.likes_90),
+        "comments_per_like_year": ratio(t.comments_365, t.likes_365),
+        "saves_per_like": ratio(t.saves_90, t.save_likes_90),
+        "saves_per_like_year": ratio(t.saves_365, t.save_likes_365),
+        "shares_per_like": ratio(t.shares_90, t.share_likes_90),
+        "shares_per_like_year": ratio(t.shares_365, t.share_likes_365),
+        "engagement_sponsored_ratio": ratio(
+            ratio(t.engaged_sponsored, t.followers_sponsored), ratio(t.engaged_organic, t.followers_organic)
+        ),
+        "engagement_trend": ratio(ratio(t.engaged_90, t.followers_90), ratio(t.engaged_365, t.followers_365)),
+        "posts_90d": t.posts_90.cast("float64"),
+        "posting_irregularity": ratio(
+            spread(t.gap_sum, t.gap2_sum, t.gap_n), ratio(unfixed(t.gap_sum), t.gap_n)
+        ),
+        "days_since_post": days_between(t[AS_OF], t.last_post_at),
+    }

@@ -1,0 +1,99 @@
+"""Building blocks of the families: exact sums, windows before a moment, running sums up to a moment.
+
+Sums of floating-point numbers depend on the order in which they are added, and an engine that works in parallel adds in
+any order. So every sum here is a sum of integers: fractions are first put on a fixed grid (`fixed`). The same rows give the same bits,
+whatever their order and however many threads there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ibis
+import ibis.expr.types as ir
+
+GRID_BITS = 24
+RECENT_DAYS = 90
+LONG_DAYS = 365
+DAY_US = 86_400_000_000
+AS_OF = "as_of"
+
+
+def fixed(value: ir.NumericValue) -> ir.IntegerValue:
+    """`value` on a grid of 2**-24 as a whole number; `unfixed` of a sum divides it out again."""
+    return (value * 2**GRID_BITS).round().cast("int64")
+
+
+def unfixed(total: ir.NumericValue) -> ir.FloatingValue:
+    """Inverse of `fixed` for a sum: the exact total, rounded once."""
+    return total.cast("float64") / 2**GRID_BITS
+
+
+def ratio(above: ir.NumericValue, below: ir.NumericValue) -> ir.FloatingValue:
+    """above / below as float64, missing where below is 0 or either is missing."""
+    return above.cast("float64") / below.cast("float64").nullif(0.0)
+
+
+def spread(total: ir.NumericValue, squares: ir.NumericValue, n: ir.NumericValue) -> ir.FloatingValue:
+    """Standard deviation (population) from exact sums on the grid; missing below two values."""
+    mean = ratio(unfixed(total), n)
+    variance = ratio(unfixed(squares), n) - mean * mean
+    return ibis.ifelse(n >= 2, variance.clip(lower=0.0).sqrt(), ibis.null("float64"))
+
+
+def days_between(later: ir.TimestampValue, earlier: ir.TimestampValue) -> ir.FloatingValue:
+    """Days from `earlier` to `later`, to the microsecond."""
+    return later.delta(earlier, unit="microsecond").cast("float64") / DAY_US
+
+
+def before(events: ir.Table, at: str, keys: ir.Table, days: int | None = LONG_DAYS) -> ir.Table:
+    """The rows of `events` strictly before each key's `as_of`, of the last `days` days.
+
+    `keys` has `creator_id` and `as_of`; the result has the columns of `events`, those of `keys`, `since` (the window's begin)
+    and `recent` (in the last 90 days).
+    """
+    k = keys.mutate(
+        since=keys[AS_OF] - ibis.interval(days=days or LONG_DAYS), _recent=keys[AS_OF] - ibis.interval(days=RECENT_DAYS)
+    ).rename(_creator="creator_id")
+    on = [events.creator_id == k._creator, events[at] < k[AS_OF]]
+    if days is not None:
+        on.append(events[at] >= k.since)
+    joined = events.inner_join(k, on)
+    return joined.mutate(recent=joined[at] >= joined._recent).drop("_creator", "_recent")
+
+
+def running_sums(
+    events: ir.Table, keys: ir.Table, by: Sequence[str], values: Sequence[str], days: int | None = None
+) -> ir.Table:
+    """For each key, the sums of `values` over the events of its group strictly before its `as_of`.
+
+    events: `by`, `at` and whole-number `values`; keys: `by` and `as_of`, without repetition. `days` limits how far back.
+    One sort of both together instead of a join of every key with every event of its group.
+    """
+    e = events.select(*by, "at", *values, is_key=ibis.literal(False))
+    k = keys.select(
+        *by,
+        at=keys[AS_OF] - ibis.interval(microseconds=1),
+        **{v: ibis.literal(0, type="int64") for v in values},
+        is_key=ibis.literal(True),
+    )
+    both = e.union(k, distinct=False)
+    window = ibis.range_window(
+        preceding=None if days is None else ibis.interval(days=days), following=0, group_by=list(by), order_by="at"
+    )
+    summed = both.mutate(**{v: both[v].sum().over(window) for v in values})
+    found = summed.filter(summed.is_key)
+    return found.select(*by, **{AS_OF: found.at + ibis.interval(microseconds=1)}, **{v: found[v] for v in values})
+
+
+def latest(column: ir.Value, order: ir.Value, where: ir.BooleanValue) -> ir.Value:
+    """The value of `column` in the row of highest `order` (unique in its group) among rows where `where` holds and it is known."""
+    return column.argmax(order, where=where & column.notnull())
+
+
+def join_on(spine: ir.Table, table: ir.Table, keys: Sequence[str]) -> ir.Table:
+    """Left join that keeps the spine's rows once each; `table` has one row per key and adds its other columns."""
+    added = [c for c in table.columns if c not in keys]
+    right = table.rename({f"_{k}": k for k in keys})
+    joined = spine.left_join(right, [spine[k] == right[f"_{k}"] for k in keys])
+    return joined.select(*spine.columns, *added)
