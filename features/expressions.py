@@ -91,9 +91,15 @@ def latest(column: ir.Value, order: ir.Value, where: ir.BooleanValue) -> ir.Valu
     return column.argmax(order, where=where & column.notnull())
 
 
-def join_on(spine: ir.Table, table: ir.Table, keys: Sequence[str]) -> ir.Table:
-    """Left join that keeps the spine's rows once each; `table` has one row per key and adds its other columns."""
-    added = [c for c in table.columns if c not in keys]
-    right = table.rename({f"_{k}": k for k in keys})
-    joined = spine.left_join(right, [spine[k] == right[f"_{k}"] for k in keys])
+def join_all(spine: ir.Table, pieces: Sequence[tuple[ir.Table, Sequence[str]]]) -> ir.Table:
+    """Left joins that keep the spine's rows once each: every piece has one row per its keys and adds its other columns.
+
+    One chain of joins, since a query nested once a piece takes longer to compile than to run.
+    """
+    joined = spine
+    added: list[str] = []
+    for i, (table, keys) in enumerate(pieces):
+        right = table.rename({f"_{i}_{k}": k for k in keys})
+        joined = joined.left_join(right, [spine[k] == right[f"_{i}_{k}"] for k in keys])
+        added += [c for c in table.columns if c not in keys]
     return joined.select(*spine.columns, *added)

@@ -17,7 +17,7 @@ import pyarrow as pa
 from features import audience, comments, engagement, niche, partnership, promotion, track_record
 from features.catalogue import CATALOGUE
 from features.comment_classes import CommentClassifier
-from features.expressions import AS_OF, RECENT_DAYS, before, join_on, running_sums
+from features.expressions import AS_OF, RECENT_DAYS, before, join_all, running_sums
 from features.settings import FeatureSettings
 from features.source import History
 from features.staging import Stage
@@ -36,6 +36,9 @@ SPINE_SCHEMA = pa.schema(
         ("spend", pa.float64()),
     ]
 )
+
+
+Piece = tuple[ir.Table, tuple[str, ...]]
 
 
 class FeatureBuilder:
@@ -78,15 +81,19 @@ class FeatureBuilder:
         Returns one row per spine row in the spine's order with the catalogue's columns: float64 (NaN missing) and text (None missing).
         """
         with Stage(self.history.backend) as stage:
-            s = self._with_creators(stage.put(_spine(spine)).rename({AS_OF: "starts_at"}))
-            s = self._attach_posts(stage, s)
-            s = s.mutate(**audience.finish(s, self.settings.tier_bounds))
-            s = stage.keep(self._attach_comments(stage, s))
-            s = stage.keep(self._attach_niche(stage, s))
-            s = stage.keep(self._attach_deals(stage, s))
-            s = stage.keep(track_record.attach(s, self.events, self.market))
-            for family in (engagement, comments, niche, promotion, partnership, track_record):
-                s = s.mutate(**family.finish(s))
+            s = stage.put(_spine(spine)).rename({AS_OF: "starts_at"})
+            creators = stage.keep(_keys(s, "creator_id"))
+            s = join_all(s, [self._creators(), (stage.keep(self._from_posts(creators)), ("creator_id", AS_OF))])
+            s = stage.keep(s.mutate(**audience.finish(s, self.settings.tier_bounds), month=_month(s[AS_OF])))
+            pieces = [
+                (self._from_comments(creators), ("creator_id", AS_OF)),
+                *self._from_niches(stage, s, creators),
+                *self._from_deals(s, creators),
+                *track_record.pieces(s, self.events, self.market),
+            ]
+            s = stage.keep(join_all(s, [(stage.keep(table), keys) for table, keys in pieces]))
+            families = (engagement, comments, niche, promotion, partnership, track_record)
+            s = s.mutate(**{name: value for family in families for name, value in family.finish(s).items()})
             found = s.select("row_id", *(f.name for f in CATALOGUE)).order_by("row_id").to_pyarrow()
         return _frame(found)
 
@@ -111,64 +118,64 @@ class FeatureBuilder:
         steps = track_record.checkpoints(c, self.history.conversions, self.settings)
         rated = self.stage.keep(track_record.with_rates(steps))
         market = self.stage.keep(track_record.level_events(rated))
-        keyed = self._with_creators(c.select("collaboration_id", "creator_id", **{AS_OF: c.starts_at}))
-        p = before(self.posts.select("creator_id", "posted_at", "followers", "seq"), "posted_at", _keys(keyed, "creator_id"))
-        noted = p.group_by("creator_id", AS_OF).aggregate(followers_posted=audience.followers_noted(p))
-        keyed = join_on(keyed, noted, ["creator_id", AS_OF])
+        keyed = c.select("collaboration_id", "creator_id", **{AS_OF: c.starts_at})
+        noted = before(self.posts.select("creator_id", "posted_at", "followers", "seq"), "posted_at", _keys(keyed, "creator_id"))
+        noted = noted.group_by("creator_id", AS_OF).aggregate(followers_posted=audience.followers_noted(noted))
+        keyed = join_all(keyed, [self._creators(), (noted, ("creator_id", AS_OF))])
         tier = audience.tier(audience.followers_known(keyed), self.settings.tier_bounds)
-        keyed = keyed.select("collaboration_id", "creator_niche", "platform", tier=tier)
+        keyed = self.stage.keep(keyed.select("collaboration_id", "creator_niche", "platform", tier=tier))
         return self.stage.keep(track_record.events(rated, market, keyed)), market
 
-    def _with_creators(self, s: ir.Table) -> ir.Table:
-        """Adds the creators table's columns; those of an unknown creator are missing."""
+    def _creators(self) -> Piece:
         c = self.history.creators
-        known = c.select(
-            "creator_id", "platform", "country", "language", creator_niche="niche", followers_listed="followers"
-        )
-        return join_on(s, known, ["creator_id"])
+        columns = ("creator_id", "platform", "country", "language")
+        return c.select(*columns, creator_niche="niche", followers_listed="followers"), ("creator_id",)
 
-    def _attach_posts(self, stage: Stage, s: ir.Table) -> ir.Table:
-        p = before(self.posts, "posted_at", stage.keep(_keys(s, "creator_id")))
-        found = p.group_by("creator_id", AS_OF).aggregate(
+    def _from_posts(self, creators: ir.Table) -> ir.Table:
+        p = before(self.posts, "posted_at", creators)
+        return p.group_by("creator_id", AS_OF).aggregate(
             **audience.from_posts(p), **engagement.from_posts(p), **partnership.from_posts(p)
         )
-        return stage.keep(join_on(s, found, ["creator_id", AS_OF]))
 
-    def _attach_comments(self, stage: Stage, s: ir.Table) -> ir.Table:
-        c = before(self.comments, "commented_at", stage.keep(_keys(s, "creator_id")))
-        found = c.group_by("creator_id", AS_OF).aggregate(**comments.from_comments(c))
-        return join_on(s, found, ["creator_id", AS_OF])
+    def _from_comments(self, creators: ir.Table) -> ir.Table:
+        c = before(self.comments, "commented_at", creators)
+        return c.group_by("creator_id", AS_OF).aggregate(**comments.from_comments(c))
 
-    def _attach_niche(self, stage: Stage, s: ir.Table) -> ir.Table:
+    def _from_niches(self, stage: Stage, s: ir.Table, creators: ir.Table) -> list[Piece]:
         p = self.posts.filter(self.posts.niche.notnull()).select("creator_id", "posted_at", "niche")
-        p = before(p, "posted_at", stage.keep(_keys(s, "creator_id")))
+        p = before(p, "posted_at", creators)
         counts = stage.keep(p.group_by("creator_id", AS_OF, "niche").aggregate(n=p.count()))
-        s = join_on(s, niche.shares(counts), ["creator_id", AS_OF])
-        for name in ("product", "own"):
-            niche_column = "product_niche" if name == "product" else "creator_niche"
-            share = counts.rename({f"{name}_niche_posts": "n", niche_column: "niche"})
-            s = join_on(s, share, ["creator_id", AS_OF, niche_column])
-        s = s.mutate(month=s[AS_OF].truncate("M").cast("timestamp(6)"))
+        pieces: list[Piece] = [(niche.shares(counts), ("creator_id", AS_OF))]
+        for name, column in {"product_niche_posts": "product_niche", "own_niche_posts": "creator_niche"}.items():
+            pieces.append((counts.rename({name: "n", column: "niche"}), ("creator_id", AS_OF, column)))
         for name, by in {"near_posts": ("creator_niche", "product_niche"), "near_all": ("creator_niche",)}.items():
             keys = s.select(*by, **{AS_OF: s.month}).distinct().drop_null(list(by))
             sums = running_sums(self.niche_posts, keys, by, ["n"])
-            s = join_on(s, sums.rename({name: "n", "month": AS_OF}), [*by, "month"])
-        s = join_on(s, niche.languages(self.history.creators), ["product_country", "language"])
-        told = self.history.creators.filter(lambda c: c.language.notnull() & c.country.notnull())
-        told = told.select(product_country="country", country_told=ibis.literal(True)).distinct()
-        return join_on(s, told, ["product_country"])
+            pieces.append((sums.rename({name: "n", "month": AS_OF}), (*by, "month")))
+        spoken = niche.languages(self.history.creators)
+        told = spoken.select("product_country", country_told=ibis.literal(True)).distinct()
+        return [*pieces, (spoken, ("product_country", "language")), (told, ("product_country",))]
 
-    def _attach_deals(self, stage: Stage, s: ir.Table) -> ir.Table:
+    def _from_deals(self, s: ir.Table, creators: ir.Table) -> list[Piece]:
         deals = self.history.collaborations.select("creator_id", "brand", "starts_at", "spend")
-        d = before(deals, "starts_at", stage.keep(_keys(s, "creator_id")), days=None)
-        s = join_on(s, d.group_by("creator_id", AS_OF).aggregate(**partnership.from_deals(d)), ["creator_id", AS_OF])
-        pair = d.group_by("creator_id", AS_OF, "brand").aggregate(**partnership.from_pair_deals(d))
-        s = join_on(s, pair, ["creator_id", AS_OF, "brand"])
-        b = before(self.sponsors, "at", stage.keep(_keys(s, "creator_id")), days=RECENT_DAYS)
-        s = join_on(s, b.group_by("creator_id", AS_OF).aggregate(**partnership.from_sponsors(b)), ["creator_id", AS_OF])
+        d = before(deals, "starts_at", creators, days=None)
+        by_creator = d.group_by("creator_id", AS_OF).aggregate(**partnership.from_deals(d))
+        by_pair = d.group_by("creator_id", AS_OF, "brand").aggregate(**partnership.from_pair_deals(d))
+        recent = before(self.sponsors, "at", creators, days=RECENT_DAYS)
+        brands = recent.group_by("creator_id", AS_OF).aggregate(**partnership.from_sponsors(recent))
         started = deals.select("brand", at="starts_at", brand_deals_n=ibis.literal(1, "int64"))
-        keys = s.select("brand", AS_OF).distinct()
-        return join_on(s, running_sums(started, keys, ["brand"], ["brand_deals_n"]), ["brand", AS_OF])
+        by_brand = running_sums(started, _keys(s, "brand"), ["brand"], ["brand_deals_n"])
+        creator_keys = ("creator_id", AS_OF)
+        return [
+            (by_creator, creator_keys),
+            (by_pair, (*creator_keys, "brand")),
+            (brands, creator_keys),
+            (by_brand, ("brand", AS_OF)),
+        ]
+
+
+def _month(at: ir.TimestampValue) -> ir.TimestampValue:
+    return at.truncate("M").cast("timestamp(6)")
 
 
 def _keys(s: ir.Table, *columns: str) -> ir.Table:

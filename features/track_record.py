@@ -17,7 +17,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from features.expressions import AS_OF, DAY_US, days_between, fixed, join_on, ratio, running_sums, unfixed
+from features.expressions import AS_OF, DAY_US, days_between, fixed, ratio, running_sums, unfixed
 from features.feature import RESULTS, Feature
 from features.settings import FeatureSettings
 
@@ -167,14 +167,15 @@ def _with_level(s: ir.Table, market: ir.Table) -> ir.Table:
     return s.left_join(found, [s._after == found._at]).drop("_at", "_after")
 
 
-def attach(s: ir.Table, changes: ir.Table, market: ir.Table) -> ir.Table:
-    """Adds the sums of every record and the market's level to a spine with the columns of all keys."""
+def pieces(s: ir.Table, changes: ir.Table, market: ir.Table) -> list[tuple[ir.Table, tuple[str, ...]]]:
+    """Sums of every record and the market's level for a spine with the columns of all keys, each with its keys."""
+    found: list[tuple[ir.Table, tuple[str, ...]]] = []
     for name, (by, _, _words) in RECORDS.items():
         values = SUMS if name == "creator" else SUMS[:2]
         keys = s.select(*by, AS_OF).distinct().drop_null(list(by))
         sums = running_sums(changes, keys, by, values)
-        s = join_on(s, sums.rename({f"{name}_{v}": v for v in values}), [*by, AS_OF])
-    return join_on(s, levels(market, s), [AS_OF])
+        found.append((sums.rename({f"{name}_{v}": v for v in values}), (*by, AS_OF)))
+    return [*found, (levels(market, s), (AS_OF,))]
 
 
 def finish(t: ir.Table) -> dict[str, ir.Value]:
