@@ -7,7 +7,7 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
-from features.contract import TYPES
+from features.columns import KINDS
 
 _UTC = dt.Timestamp(timezone="UTC")
 
@@ -31,7 +31,7 @@ def unreadable(column: ir.Column, kind: str) -> ir.BooleanColumn:
 
 
 def _none(kind: str) -> ir.Value:
-    return ibis.null(TYPES[kind])
+    return ibis.null(KINDS[kind].dtype)
 
 
 def _text(column: ir.Column) -> ir.Column:
@@ -85,7 +85,7 @@ def _time(column: ir.Column) -> ir.Column:
         column = column.try_cast(_UTC)
     elif not (kind.is_timestamp() or kind.is_date()):
         return _none("time")
-    return column if column.type() == TYPES["time"] else column.cast(TYPES["time"])
+    return column if column.type() == KINDS["time"].dtype else column.cast(KINDS["time"].dtype)
 
 
 def _date(column: ir.Column) -> ir.Column:

@@ -1,113 +1,17 @@
-"""The tables that go in: columns, types, units, ranges, keys, references and times, declared once.
+"""The tables that go in, declared once: columns, types, units, ranges, keys, references and times.
 
-Schemas are pandera's on Ibis, so the same checks run wherever Ibis does. A check's `error` is what is wrong with the rows that fail it ("3 rows are …"),
-its `description` what to do about them. Column checks return a boolean column of their own table: pandera's built-in ones join by position, once a check.
+`features/columns.py` says how a declaration reads, `features/checks.py` runs it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-
-import ibis
-import ibis.expr.datatypes as dt
-import ibis.expr.types as ir
 import pandera.ibis as pa
-from pandera.api.ibis.types import IbisData
 
-EARLIEST, LATEST = datetime(2000, 1, 1), datetime(2100, 1, 1)
+from features.columns import KINDS, Reference, carried, column, compare
 
-TYPES: dict[str, dt.DataType] = {
-    "text": dt.string,
-    "number": dt.float64,
-    "count": dt.int64,
-    "flag": dt.boolean,
-    "time": dt.Timestamp(scale=6),
-    "date": dt.date,
-}
-READABLE = {
-    "text": "a text",
-    "number": "a number",
-    "count": "a whole number",
-    "flag": "true or false",
-    "time": "a date and time",
-    "date": "a date",
-}
-
-
-@dataclass(frozen=True)
-class Reference:
-    """`column` names a row of `parent` by its `key`; `carry` are the parent's columns that checks of the child look at."""
-
-    column: str
-    parent: str
-    key: str
-    remedy: str
-    carry: tuple[str, ...] = ()
-
-
-def carried(reference: Reference, column: str) -> str:
-    """Name under which a parent's column stands beside the child's while it is checked."""
-    return f"{reference.parent}.{column}"
-
-
-def _rule(holds: Callable[[ir.Column], ir.BooleanColumn], error: str, remedy: str) -> pa.Check:
-    def check(data: IbisData) -> ir.BooleanColumn:
-        return holds(data.table[data.key])
-
-    return pa.Check(check, error=error, description=remedy)
-
-
-def _bounds(kind: str, low: float | None, above: float | None, remedy: str) -> list[pa.Check]:
-    checks = []
-    if kind == "number":
-        checks.append(
-            _rule(
-                lambda c: ~(c.isnan() | c.isinf()),
-                "not a finite number",
-                "Leave the cell empty where the number is not known.",
-            )
-        )
-    if low is not None:
-        checks.append(_rule(lambda c: c >= low, f"below {low:g}", remedy))
-    if above is not None:
-        # NaN and infinity are told by their own rule; DuckDB and PostgreSQL order NaN above all numbers.
-        checks.append(_rule(lambda c: c > above, f"not above {above:g}", remedy))
-    if kind in ("time", "date"):
-        span = (EARLIEST.date(), LATEST.date()) if kind == "date" else (EARLIEST, LATEST)
-        literal = ibis.date if kind == "date" else ibis.timestamp
-        checks.append(
-            _rule(
-                lambda c: (c >= literal(span[0])) & (c < literal(span[1])),
-                f"outside {EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}",
-                "Check its unit and format: dates are ISO 8601 (2025-03-31 or 2025-03-31T18:00:00Z).",
-            )
-        )
-    return checks
-
-
-def _column(
-    kind: str,
-    meaning: str,
-    remedy: str = "",
-    *,
-    required: bool = False,
-    unit: str = "",
-    low: float | None = None,
-    above: float | None = None,
-) -> pa.Column:
-    return pa.Column(
-        TYPES[kind],
-        checks=_bounds(kind, low, above, remedy or f"It is {meaning}."),
-        nullable=not required,
-        required=required,
-        title=unit,
-        description=meaning,
-        metadata={"kind": kind, "low": low, "above": above},
-    )
+TYPES = {name: kind.dtype for name, kind in KINDS.items()}
 
 
 def _key(meaning: str) -> pa.Column:
-    return _column("text", meaning, required=True)
+    return column("text", meaning, required=True)
 
 
 def _table(
@@ -130,29 +34,13 @@ def _table(
     )
 
 
-def _after_start(data: IbisData) -> ir.BooleanColumn:
-    return data.table.observed_until >= data.table.starts_at
-
-
-def _told_whole(data: IbisData) -> ir.BooleanColumn:
-    return data.table["conversions.conversions"] == data.table.conversions
-
-
-def _not_before_start(data: IbisData) -> ir.BooleanColumn:
-    return data.table.date >= data.table["collaborations.starts_at"].date()
-
-
-def _not_after_observed(data: IbisData) -> ir.BooleanColumn:
-    return data.table.date <= data.table["collaborations.observed_until"].date()
-
-
 _DEAL = {
     "brand": _key("whose product is promoted"),
     "product_niche": _key("niche of what is promoted"),
-    "product_country": _column("text", "where it is sold"),
-    "objective": _column("text", "sales, awareness, launch, content or community"),
-    "starts_at": _column("time", "when the promotion goes live", required=True, unit="UTC"),
-    "promotion_hours": _column(
+    "product_country": column("text", "where it is sold"),
+    "objective": column("text", "sales, awareness, launch, content or community"),
+    "starts_at": column("time", "when the promotion goes live", required=True, unit="UTC"),
+    "promotion_hours": column(
         "number",
         "how long link, code or post stay live",
         "It is how many hours link, code or post stay live.",
@@ -160,7 +48,7 @@ _DEAL = {
         unit="hours",
         above=0,
     ),
-    "deliverables": _column(
+    "deliverables": column(
         "count",
         "posts, stories and videos agreed",
         "Leave it empty where it is not known.",
@@ -171,23 +59,21 @@ _DEAL = {
 
 
 def _spend(meaning: str, remedy: str) -> pa.Column:
-    return _column("number", meaning, remedy, required=True, unit="US dollars", above=0)
+    return column("number", meaning, remedy, required=True, unit="US dollars", above=0)
 
-
-OUTCOMES = ("conversions", "observed_until", "clicks", "revenue", "coupon_redemptions")
 
 COLLABORATIONS = _table(
     "collaborations",
     {
         "collaboration_id": _key("names the row"),
-        "campaign_id": _column("text", "the brand's campaign that it was part of"),
+        "campaign_id": column("text", "the brand's campaign that it was part of"),
         "creator_id": _key("who promoted"),
         **_DEAL,
         "spend": _spend(
             "all that it costs: fee, product, boosting",
             "Spend is what the deal costs in all, in US dollars; leave out deals that cost nothing.",
         ),
-        "conversions": _column(
+        "conversions": column(
             "count",
             "attributed conversions counted so far",
             "Conversions are counted: 0, 1, 2 and so on.",
@@ -195,27 +81,32 @@ COLLABORATIONS = _table(
             unit="conversions",
             low=0,
         ),
-        "observed_until": _column("time", "up to when conversions were counted", required=True, unit="UTC"),
-        "clicks": _column("number", "clicks on the link", unit="clicks", low=0),
-        "revenue": _column("number", "revenue attributed", unit="US dollars", low=0),
-        "coupon_redemptions": _column("number", "uses of the code", unit="uses", low=0),
+        "observed_until": column("time", "up to when conversions were counted", required=True, unit="UTC"),
+        "clicks": column("number", "clicks on the link", unit="clicks", low=0),
+        "revenue": column("number", "revenue attributed", unit="US dollars", low=0),
+        "coupon_redemptions": column("number", "uses of the code", unit="uses", low=0),
     },
     meaning="what was promised, paid, and came of it; a row is one creator's part in one campaign",
     key="collaboration_id",
-    references=(Reference("creator_id", "creators", "creator_id", "Add the creator to creators, or correct its id."),),
+    references=(
+        Reference("creator_id", "creators", "creator_id", "Add the creator to creators, or correct its id."),
+        Reference("collaboration_id", "conversions", "collaboration_id", "", ("conversions",), "sum", must_hold=False),
+    ),
     checks=(
-        pa.Check(
-            _after_start,
-            name="observed_until",
-            error="before starts_at",
-            description="Conversions are counted from the start on; leave out deals that have not begun.",
+        compare(
+            "observed_until",
+            "starts_at",
+            lambda t: t.observed_until >= t.starts_at,
+            "before starts_at",
+            "Conversions are counted from the start on; leave out deals that have not begun.",
         ),
-        pa.Check(
-            _told_whole,
-            name="conversions",
-            error="not what the conversions table adds up to",
-            description="A collaboration that the conversions table names must be told there whole, up to its "
-            "observed_until: correct one of them, or leave it out there.",
+        compare(
+            "conversions",
+            carried("conversions", "conversions"),
+            lambda t: t.conversions == t[carried("conversions", "conversions")],
+            "not what the conversions table adds up to",
+            "A collaboration that the conversions table names is told there whole, up to its observed_until: "
+            "correct one of the two, or leave it out there.",
         ),
     ),
 )
@@ -226,9 +117,9 @@ CREATORS = _table(
         "creator_id": _key("names the row"),
         "platform": _key("instagram, youtube, tiktok, …"),
         "niche": _key("what the creator is about"),
-        "country": _column("text", "where the creator is"),
-        "language": _column("text", "what the creator speaks"),
-        "followers": _column("count", "latest known number of followers", unit="followers", low=0),
+        "country": column("text", "where the creator is"),
+        "language": column("text", "what the creator speaks"),
+        "followers": column("count", "latest known number of followers", unit="followers", low=0),
     },
     meaning="who promotes",
     key="creator_id",
@@ -236,7 +127,7 @@ CREATORS = _table(
 
 
 def _amount(what: str) -> pa.Column:
-    return _column("count", what, f"It is a number of {what}; leave it empty where it is not known.", unit=what, low=0)
+    return column("count", what, f"It is a number of {what}; leave it empty where it is not known.", unit=what, low=0)
 
 
 POSTS = _table(
@@ -244,18 +135,20 @@ POSTS = _table(
     {
         "post_id": _key("names the row"),
         "creator_id": _key("who posted"),
-        "posted_at": _column("time", "when it went live", required=True, unit="UTC"),
-        "followers": _column("count", "the creator's followers at that time", unit="followers", low=0),
+        "posted_at": column("time", "when it went live", required=True, unit="UTC"),
+        "followers": column("count", "the creator's followers at that time", unit="followers", low=0),
         **{name: _amount(name) for name in ("views", "likes", "comments", "shares", "saves")},
-        "is_sponsored": _column("flag", "whether it was paid for"),
-        "brand": _column("text", "whose product it shows"),
-        "niche": _column("text", "what it is about"),
-        "caption": _column("text", "its text"),
+        "is_sponsored": column("flag", "whether it was paid for"),
+        "brand": column("text", "whose product it shows"),
+        "niche": column("text", "what it is about"),
+        "caption": column("text", "its text"),
     },
     meaning="what creators published, sponsored or not",
     key="post_id",
     optional=True,
-    references=(Reference("creator_id", "creators", "creator_id", "Add the creator to creators, or leave the post out."),),
+    references=(
+        Reference("creator_id", "creators", "creator_id", "Add the creator to creators, or leave the post out."),
+    ),
 )
 
 COMMENTS = _table(
@@ -263,17 +156,24 @@ COMMENTS = _table(
     {
         "comment_id": _key("names the row"),
         "post_id": _key("what it was written under"),
-        "creator_id": _column("text", "whose post it was written under"),
-        "commented_at": _column("time", "when it was written", required=True, unit="UTC"),
-        "author_id": _column("text", "who wrote it"),
-        "text": _column("text", "what was written", "Leave out comments without text.", required=True),
-        "by_creator": _column("flag", "whether the creator wrote it"),
+        "creator_id": column("text", "whose post it was written under"),
+        "commented_at": column("time", "when it was written", required=True, unit="UTC"),
+        "author_id": column("text", "who wrote it"),
+        "text": column("text", "what was written", required=True),
+        "by_creator": column("flag", "whether the creator wrote it"),
     },
     meaning="what people wrote under posts; may be a sample",
     key="comment_id",
     optional=True,
     references=(
         Reference("creator_id", "creators", "creator_id", "Add the creator to creators, or leave the comment out."),
+        Reference(
+            "post_id",
+            "posts",
+            "post_id",
+            "Say whose post it was written under: fill creator_id, or add the post.",
+            unless="creator_id",
+        ),
     ),
 )
 
@@ -281,8 +181,8 @@ CONVERSIONS = _table(
     "conversions",
     {
         "collaboration_id": _key("whose conversions they are"),
-        "date": _column("date", "the day they came", required=True, unit="UTC day"),
-        "conversions": _column(
+        "date": column("date", "the day they came", required=True, unit="UTC day"),
+        "conversions": column(
             "count",
             "how many came that day",
             "Conversions are counted: 0, 1, 2 and so on.",
@@ -303,17 +203,19 @@ CONVERSIONS = _table(
         ),
     ),
     checks=(
-        pa.Check(
-            _not_before_start,
-            name="date",
-            error="before the collaboration's starts_at",
-            description="Conversions are counted from the start on.",
+        compare(
+            "date",
+            carried("collaborations", "starts_at"),
+            lambda t: t.date >= t[carried("collaborations", "starts_at")].date(),
+            "before the collaboration's starts_at",
+            "Conversions are counted from the start on, by days of UTC.",
         ),
-        pa.Check(
-            _not_after_observed,
-            name="date",
-            error="after the collaboration's observed_until",
-            description="Set observed_until to when the conversions were last counted.",
+        compare(
+            "date",
+            carried("collaborations", "observed_until"),
+            lambda t: t.date <= t[carried("collaborations", "observed_until")].date(),
+            "after the collaboration's observed_until",
+            "Set observed_until to when the conversions were last counted, in UTC.",
         ),
     ),
 )
@@ -328,8 +230,23 @@ CANDIDATES = _table(
         "candidate_id": _key("names the row"),
         "creator_id": _key("who is asked about"),
         **_DEAL,
-        "spend": _spend("the quote: fee, product, boosting", "Spend is the quote in all, in US dollars."),
+        "spend": _spend(
+            "the quote: fee, product, boosting", "Spend is the quote in all, in US dollars; it cannot be 0."
+        ),
     },
     meaning="what is asked about: the columns of collaborations that are known beforehand",
     key="candidate_id",
+)
+
+OUTCOMES = ("conversions", "observed_until", "clicks", "revenue", "coupon_redemptions")
+SCORES = (
+    "conversions_per_dollar",
+    "conversions_per_dollar_low",
+    "conversions_per_dollar_high",
+    "conversions",
+    "cost_per_conversion",
+    "rank",
+    "reasons",
+    "warnings",
+    "model_version",
 )

@@ -1,25 +1,29 @@
 """Opens DATA, in all its forms, as the contract's tables in one in-process DuckDB."""
 
-import csv
-import gzip
-from collections.abc import Iterator
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
-from features.casting import cast
-from features.contract import TABLES, TYPES
+from features import files
+from features.checks import casts, check_table, check_tables
+from features.contract import CANDIDATES, OUTCOMES, SCORES, TABLES
 from features.faults import Fault, InputError
+from features.files import Source, fail, name, quote
 
 
 @dataclass(frozen=True)
 class History:
-    """DATA, opened and checked: every table has exactly the contract's columns in its order and types; an absent
-    optional column is NULLs, an absent optional table is None."""
+    """DATA, opened and checked. Every table has exactly the contract's columns, in its order and types: an absent
+    optional column is NULLs, an absent optional table is None. Times are UTC without a zone, to the microsecond."""
 
     backend: Backend
     collaborations: ir.Table
@@ -29,71 +33,22 @@ class History:
     conversions: ir.Table | None
 
 
-def connect(threads: int | None, memory_limit: str | None, temp_dir: Path | None) -> Backend:
-    """An in-process DuckDB that reads and keeps time in UTC."""
-    backend = ibis.duckdb.connect()
-    settings = {"TimeZone": "UTC", "threads": threads, "memory_limit": memory_limit, "temp_directory": temp_dir}
-    for name, value in settings.items():
-        if value is not None:
-            backend.raw_sql(f"SET GLOBAL {name} = {_quote(str(value))}")
-    return backend
+@dataclass(frozen=True)
+class Candidates:
+    """A file of candidates, opened and checked: how many rows, and which columns it has beyond the contract's."""
 
+    rows: int
+    extra_columns: tuple[str, ...]
+    _connection: duckdb.DuckDBPyConnection
+    _query: str
 
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _name(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _header(path: Path) -> list[str]:
-    opened = gzip.open(path, "rt", encoding="utf-8-sig", newline="") if path.suffix == ".gz" else path.open(
-        encoding="utf-8-sig", newline=""
-    )
-    with opened as lines:
-        return next(csv.reader(lines))
-
-
-def _scan(path: Path) -> str:
-    if path.is_dir():
-        return f"read_parquet({_quote(str(path / '**/*.parquet'))}, union_by_name = true)"
-    if path.suffix == ".parquet":
-        return f"read_parquet({_quote(str(path))})"
-    columns = ", ".join(f"{_quote(name)}: 'VARCHAR'" for name in _header(path))
-    return (
-        f"read_csv({_quote(str(path))}, header = true, delim = ',', quote = '\"', escape = '\"', "
-        f"auto_detect = false, columns = {{{columns}}})"
-    )
-
-
-def _raw(backend: Backend, table: str, source: str, kind: str) -> ir.Table:
-    described = {name: type_ for name, type_, *_ in backend.con.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}
-    known = [name for name in TABLES[table].columns if name in described]
-    columns = ", ".join(
-        f"make_timestamp(epoch_ns({_name(n)}) // 1000) AS {_name(n)}" if described[n] == "TIMESTAMP_NS" else _name(n)
-        for n in known
-    )
-    backend.raw_sql(f"CREATE {kind} {_name('raw_' + table)} AS SELECT {columns} FROM {source}")
-    return backend.table(f"raw_{table}")
-
-
-def _open(backend: Backend, folder: Path, table: str) -> ir.Table | None:
-    forms = [folder / f"{table}{end}" for end in (".parquet", ".csv", ".csv.gz", "", ".sql")]
-    found = [path for path in forms if path.exists()]
-    if not found:
-        return None
-    path = found[0]
-    if path.suffix == ".sql":
-        backend.raw_sql(f"SET GLOBAL file_search_path = {_quote(str(folder.resolve()))}")
-        raw = _raw(backend, table, f"({path.read_text().rstrip().rstrip(';')})", "TABLE")
-    else:
-        raw = _raw(backend, table, _scan(path), "TABLE" if ".csv" in path.suffixes else "VIEW")
-    columns = {}
-    for name, column in TABLES[table].columns.items():
-        kind = column.metadata["kind"]
-        columns[name] = cast(raw[name], kind) if name in raw.columns else ibis.null(TYPES[kind])
-    return backend.create_view(table, raw.select(**columns))
+    def batches(self, size: int) -> Iterator[pa.RecordBatch]:
+        """The rows in the file's order, at most `size` at a time: the contract's columns in their types, then the
+        extra ones as they are."""
+        with self._connection.cursor() as cursor:
+            for batch in cursor.sql(self._query).to_arrow_reader(size):
+                for start in range(0, batch.num_rows, size):
+                    yield batch.slice(start, size)
 
 
 @contextmanager
@@ -102,13 +57,190 @@ def open_history(
 ) -> Iterator[History]:
     """Open DATA, a folder or a database URL, for as long as the context lasts.
 
-    Raises InputError with all faults at once.
+    CSV files and mappings are loaded once; Parquet and databases are read where they lie. What outgrows `memory_limit`
+    ("8GB") goes to `temp_dir`. Raises InputError with all faults at once.
     """
+    with tempfile.TemporaryDirectory(dir=temp_dir) as scratch:
+        backend = _connect(threads, memory_limit, scratch)
+        try:
+            sources, faults = _sources(backend, data)
+            raw: dict[str, ir.Table] = {}
+            for table, source in sources.items():
+                try:
+                    raw[table] = _raw(backend, source, table)
+                except InputError as error:
+                    faults += error.faults
+            try:
+                faults += check_tables(raw)
+            except duckdb.Error as error:
+                faults += files.reading_fault(error, str(data), "a table").faults
+            if faults:
+                order = list(TABLES)
+                raise InputError(sorted(faults, key=lambda f: order.index(f.where) if f.where in order else -1))
+            yield History(
+                backend, **{t: _typed(backend, sources[t], raw[t], t) if t in raw else None for t in TABLES}
+            )
+        finally:
+            backend.disconnect()
+
+
+def _connect(threads: int | None, memory_limit: str | None, scratch: str) -> Backend:
+    backend = ibis.duckdb.connect()
+    settings = {"TimeZone": "UTC", "threads": threads, "memory_limit": memory_limit, "temp_directory": scratch}
+    for setting, value in settings.items():
+        if value is not None:
+            backend.raw_sql(f"SET GLOBAL {setting} = {quote(value)}")
+    return backend
+
+
+def _sources(backend: Backend, data: str | Path) -> tuple[dict[str, Source], list[Fault]]:
+    """Where each table lies, and what is wrong with those that cannot be found or understood."""
+    scheme, separator, rest = str(data).partition("://")
+    if separator:
+        return _database(backend, scheme, rest)
     folder = Path(data)
     if not folder.is_dir():
-        raise InputError([Fault(str(data), problem="there is no such folder", remedy="Give the folder of the tables.")])
-    backend = connect(threads, memory_limit, temp_dir)
+        problem = "it is a file, not a folder" if folder.exists() else "there is no such folder"
+        raise fail(str(data), problem, "Give the folder that holds collaborations and creators, or a database URL.")
+    sources, faults = {}, []
+    for table, schema in TABLES.items():
+        try:
+            path = files.find(folder, table, not schema.metadata["optional"])
+            if path:
+                sources[table] = files.source(backend.con, path, table, schema.columns)
+        except InputError as error:
+            faults += error.faults
+        except duckdb.Error as error:
+            faults += files.reading_fault(error, table, table).faults
+    return sources, faults
+
+
+def _database(backend: Backend, scheme: str, path: str) -> tuple[dict[str, Source], list[Fault]]:
+    where = f"{scheme}://…" if scheme != "duckdb" else f"{scheme}://{path}"
+    if scheme != "duckdb":
+        raise fail(where, "databases of this kind cannot be opened", "Give a folder, or duckdb:// and a file's path.")
+    if not Path(path).is_file():
+        raise fail(where, "there is no such file", "Paths: duckdb:///from/the/root.db, duckdb://from/here.db.")
     try:
-        yield History(backend, **{table: _open(backend, folder, table) for table in TABLES})
-    finally:
-        backend.disconnect()
+        backend.raw_sql(f"ATTACH {quote(path)} AS data (READ_ONLY)")
+    except duckdb.Error as error:
+        raise fail(where, "it is no DuckDB database", "Check the path.", files.first_line(error)) from error
+    held = set(backend.list_tables(database=("data", "main")))
+    sources, faults = {}, []
+    for table, schema in TABLES.items():
+        if table in held:
+            sql = f"data.{name(table)}"
+            sources[table] = Source(table, sql, {n: name(n) for n in files.described(backend.con, sql)})
+        elif not schema.metadata["optional"]:
+            received = f"the tables {', '.join(sorted(held)[:8])}" if held else "no table"
+            remedy = "Make a table or view of this name."
+            faults.append(Fault(table, received=received, problem="the table is missing", remedy=remedy))
+    return sources, faults
+
+
+def _raw(backend: Backend, source: Source, table: str) -> ir.Table:
+    """The contract's columns of a table as they came, in types that Ibis knows."""
+    schema = CANDIDATES if table == CANDIDATES.name else TABLES[table]
+    known = [column for column in schema.columns if column in source.columns]
+    types = files.described(backend.con, source.sql)
+    columns = ", ".join(f"{_plain(source.columns[c], types)} AS {name(c)}" for c in known) or "NULL AS nothing"
+    kind = "TABLE" if source.keep else "VIEW"
+    try:
+        backend.raw_sql(f"CREATE {kind} {name('raw ' + table)} AS SELECT {columns} FROM {source.sql}")
+    except duckdb.Error as error:
+        raise files.reading_fault(error, table, source.place) from error
+    return backend.table(f"raw {table}")
+
+
+def _plain(expression: str, types: Mapping[str, str]) -> str:
+    """A column in a type that Ibis knows: nanoseconds are cut to microseconds, as text is."""
+    kind = types[expression.strip('"').replace('""', '"')]
+    if kind in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS"):
+        return f"make_timestamp(epoch_ns({expression}) // 1000)"
+    known = ibis.backends.sql.datatypes.DuckDBType.from_string(kind)
+    return f"CAST({expression} AS VARCHAR)" if known.is_unknown() or known.is_geospatial() else expression
+
+
+def _typed(backend: Backend, source: Source, raw: ir.Table, table: str) -> ir.Table:
+    """A checked table in the contract's types."""
+    cast = raw.select(**casts(TABLES[table], raw))
+    if not source.keep:
+        return backend.create_view(table, cast)
+    kept = backend.create_table(table, cast)
+    backend.drop_table(raw.get_name())
+    return kept
+
+
+def open_candidates(history: History, path: Path) -> Candidates:
+    """A file of candidates, `.parquet` or `.csv`; usable as long as `history` is open.
+
+    Raises InputError with all faults at once.
+    """
+    table, wanted = CANDIDATES.name, (*CANDIDATES.columns, *OUTCOMES, *SCORES)
+    if path.suffix not in (".parquet", ".csv"):
+        raise fail(str(path), "its ending is unknown", "Candidates are a .parquet or a .csv file.")
+    if not path.is_file():
+        raise fail(str(path), "there is no such file", "Give the file of candidates.")
+    connection = history.backend.con
+    try:
+        source = files.source(connection, path, table, wanted)
+        extra = tuple(column for column in source.columns if column not in CANDIDATES.columns)
+        files.refuse_doubles(table, list(source.columns), source.columns)
+        source = Source(source.place, source.sql, source.columns)
+        history.backend.raw_sql(f'DROP VIEW IF EXISTS {name("raw " + table)}')
+        raw = _raw(history.backend, source, table)
+        faults = [_known_afterwards(column) for column in extra if column in wanted]
+        faults += check_table(CANDIDATES, raw, {})
+        if faults:
+            raise InputError(faults)
+        return Candidates(raw.count().to_pyarrow().as_py(), extra, connection, _query(history.backend, source, extra))
+    except duckdb.Error as error:
+        raise files.reading_fault(error, table, path.name) from error
+
+
+def _query(backend: Backend, source: Source, extra: tuple[str, ...]) -> str:
+    """SQL that yields the candidates: the contract's columns cast, the others untouched."""
+    types = files.described(backend.con, source.sql)
+    carried = {column: source.columns[column] for column in extra}
+    known = {column: _plain(source.columns[column], types) for column in source.columns if column not in carried}
+    view = "all candidates"
+    columns = ", ".join(f"{expression} AS {name(column)}" for column, expression in {**known, **carried}.items())
+    backend.raw_sql(f"CREATE OR REPLACE VIEW {name(view)} AS SELECT {columns} FROM {source.sql}")
+    # Extra columns may be of types that Ibis does not know: declared as text they pass through unchanged.
+    raw = backend.table(f"raw {CANDIDATES.name}")
+    table = ibis.table({**dict(raw.schema().items()), **dict.fromkeys(extra, "string")}, name=view)
+    return str(ibis.to_sql(table.select(**casts(CANDIDATES, table), **{c: table[c] for c in extra}), dialect="duckdb"))
+
+
+def _known_afterwards(column: str) -> Fault:
+    if column in OUTCOMES:
+        problem = "it cannot be known beforehand"
+        remedy = "Leave the column out: candidates have no results yet."
+    else:
+        problem, remedy = "it is the name of a score", "Rename the column, or leave it out."
+    return Fault(CANDIDATES.name, column, problem=problem, remedy=remedy)
+
+
+@ibis.udf.scalar.builtin
+def md5_number_lower(text: str) -> int:
+    """64 bits of a text's MD5, which unlike the engine's own hash is the same in every version of it."""
+
+
+def fingerprint(history: History) -> dict[str, str]:
+    """SHA-256 of each table's columns and values, in hex; the same in every order of rows and every form of DATA."""
+    prints = {}
+    for table in TABLES:
+        rows: ir.Table | None = getattr(history, table)
+        if rows is None:
+            continue
+        written = [rows[column].cast("string") for column in rows.columns]
+        whole = ibis.literal("")
+        for value in written:
+            whole = whole + value.length().cast("string").fill_null("-") + ":" + value.fill_null("")
+        hashed = rows.select(one=md5_number_lower(whole))
+        told = hashed.aggregate(
+            rows=hashed.count(), total=hashed.one.cast("decimal(38, 0)").sum().cast("string")
+        )
+        values = told.to_pyarrow().to_pylist()[0]
+        prints[table] = hashlib.sha256(f"{rows.schema()} {values['rows']} {values['total']}".encode()).hexdigest()
+    return prints

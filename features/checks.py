@@ -1,0 +1,297 @@
+"""Runs the contract on tables where they lie, and turns what fails into faults.
+
+A table is read once for all its rules: each is a boolean expression, and one aggregate counts the rows that fail them.
+Only a table that fails is read again, to find the first row of each rule and what it holds. Keys are compared by
+hashes first, by value only if those repeat.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+import pandera.ibis as pa
+
+from features.casting import cast, unreadable
+from features.columns import KINDS, Reference, carried, kind_of
+from features.contract import TABLES
+from features.faults import Fault, shorten
+
+ROW = "number of the row"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What must hold of a column: `fails` marks the rows in which it does not, `shows` is what was received there,
+    `beside` what it disagrees with."""
+
+    column: str
+    problem: str
+    remedy: str
+    fails: ir.BooleanColumn
+    shows: ir.Column | None
+    beside: tuple[str, ir.Column] | None = None
+
+
+def check_tables(raw: Mapping[str, ir.Table]) -> list[Fault]:
+    """All faults of the tables of DATA, as they came: absent columns, values, keys, references, times, sums."""
+    return [fault for table in TABLES if table in raw for fault in check_table(TABLES[table], raw[table], raw)]
+
+
+def check_table(schema: pa.DataFrameSchema, table: ir.Table, tables: Mapping[str, ir.Table]) -> list[Fault]:
+    """All faults of one table, as it came, beside the `tables` that it refers to."""
+    faults = missing_columns(schema, table.columns)
+    rows, found = _broken(schema, lambda t: _main(schema, t, tables), table)
+    if rows == 0 and not schema.metadata["optional"]:
+        faults.append(Fault(schema.name, problem="the table has no rows", remedy="Export it again with its rows."))
+    faults += found
+    for reference in schema.metadata["references"]:
+        if reference.unless and reference.column in table.columns:
+            prepare = _orphans(reference, tables)
+            faults += _broken(schema, prepare, table)[1]
+    return faults + _repeated(schema, table)
+
+
+def missing_columns(schema: pa.DataFrameSchema, columns: tuple[str, ...]) -> list[Fault]:
+    """A fault for each required column that is not there."""
+    alike = {given.strip().lower(): given for given in columns}
+    faults = []
+    for column, declared in schema.columns.items():
+        if declared.required and column not in columns:
+            given = alike.get(column)
+            remedy = f"Rename {given!r}: names of columns are exact." if given else f"Add it: {declared.description}."
+            faults.append(Fault(schema.name, column, problem="the column is missing", remedy=remedy))
+    return faults
+
+
+def casts(schema: pa.DataFrameSchema, table: ir.Table) -> dict[str, ir.Column]:
+    """Each of the contract's columns in its type; NULLs where the table has none."""
+    return {
+        column: cast(table[column], kind_of(declared)) if column in table.columns else ibis.null(declared.dtype.type)
+        for column, declared in schema.columns.items()
+    }
+
+
+def _received(column: str) -> str:
+    return f"received {column}"
+
+
+def _laid_out(schema: pa.DataFrameSchema, table: ir.Table) -> ir.Table:
+    """Cast columns beside the received ones; the row's number too, where it was asked for."""
+    present = [column for column in schema.columns if column in table.columns]
+    values = casts(schema, table)
+    numbered = {ROW: table[ROW]} if ROW in table.columns else {}
+    return table.select(
+        **{column: values[column] for column in present}, **{_received(c): table[c] for c in present}, **numbered
+    )
+
+
+def _keyed(reference: Reference, tables: Mapping[str, ir.Table]) -> ir.Table | None:
+    """One row per key of the parent: `key`, `carry`; None if the parent cannot be asked."""
+    parent = tables.get(reference.parent)
+    if parent is None or any(column not in parent.columns for column in (reference.key, *reference.carry)):
+        return None
+    values = casts(TABLES[reference.parent], parent)
+    kept = parent.select(**{carried(reference.parent, c): values[c] for c in (reference.key, *reference.carry)})
+    key, *carry = kept.columns
+    kept = kept.filter(kept[key].notnull())
+    if not carry:
+        return kept.distinct()
+    return kept.group_by(key).agg(**{name: getattr(kept[name], reference.gather)() for name in carry})
+
+
+def _main(
+    schema: pa.DataFrameSchema, table: ir.Table, tables: Mapping[str, ir.Table]
+) -> tuple[ir.Table, Callable[[ir.Table], list[Rule]]]:
+    """The table with its parents beside it, and its rules."""
+    laid = _laid_out(schema, table)
+    joined: list[Reference] = []
+    for reference in schema.metadata["references"]:
+        keyed = None if reference.unless else _keyed(reference, tables)
+        if keyed is not None and reference.column in table.columns:
+            laid = laid.left_join(keyed, laid[reference.column] == keyed[carried(reference.parent, reference.key)])
+            joined.append(reference)
+    return laid, lambda t: [*_column_rules(schema, t), *_row_rules(schema, t), *_reference_rules(joined, t)]
+
+
+def _column_rules(schema: pa.DataFrameSchema, table: ir.Table) -> list[Rule]:
+    rules = []
+    for column, declared in schema.columns.items():
+        if column not in table.columns:
+            continue
+        kind, given = KINDS[kind_of(declared)], table[_received(column)]
+        cannot = unreadable(given, kind_of(declared))
+        rules.append(Rule(column, f"unreadable as {kind.meaning}", kind.remedy, cannot, given))
+        if not declared.nullable:
+            lacks = given.isnull()
+            if given.type().is_string():
+                lacks = lacks | (given == "")
+            rules.append(Rule(column, "without a value", f"Every row needs it: {declared.description}.", lacks, None))
+        for check in declared.checks:
+            holds = check(table, column).check_output
+            rules.append(Rule(column, check.error, check.description, ~holds, table[column]))
+    return rules
+
+
+def _row_rules(schema: pa.DataFrameSchema, table: ir.Table) -> list[Rule]:
+    return [
+        Rule(
+            check.name,
+            check.error,
+            check.description,
+            ~check(table).check_output,
+            table[check.name],
+            (check.title, table[check.title]),
+        )
+        for check in schema.checks
+        if check.name in table.columns and check.title in table.columns
+    ]
+
+
+def _reference_rules(references: list[Reference], table: ir.Table) -> list[Rule]:
+    return [
+        Rule(
+            reference.column,
+            f"not among the {reference.key}s of {reference.parent}",
+            reference.remedy,
+            table[reference.column].notnull() & table[carried(reference.parent, reference.key)].isnull(),
+            table[reference.column],
+        )
+        for reference in references
+        if reference.must_hold
+    ]
+
+
+Prepare = Callable[[ir.Table], tuple[ir.Table, Callable[[ir.Table], list[Rule]]]]
+
+
+def _orphans(reference: Reference, tables: Mapping[str, ir.Table]) -> Prepare:
+    """Rows that have nothing but `reference` to say what they belong to, and the rule that it must."""
+
+    def prepare(table: ir.Table) -> tuple[ir.Table, Callable[[ir.Table], list[Rule]]]:
+        values = {reference.column: cast(table[reference.column], "text")}
+        if reference.unless in table.columns:
+            table = table.filter(cast(table[reference.unless], "text").isnull())
+            values = {reference.column: cast(table[reference.column], "text")}
+        numbered = [ROW] if ROW in table.columns else []
+        keys = [c for c in table.columns if c not in (reference.column, *numbered)]
+        laid = table.select(*numbered, **values, **{_received(c): table[c] for c in keys})
+        keyed = _keyed(reference, tables)
+        if keyed is None:
+            absent = carried(reference.parent, reference.key)
+            return laid.mutate(**{absent: ibis.null("string")}), lambda t: _reference_rules([reference], t)
+        laid = laid.left_join(keyed, laid[reference.column] == keyed[carried(reference.parent, reference.key)])
+        return laid, lambda t: _reference_rules([reference], t)
+
+    return prepare
+
+
+def _broken(schema: pa.DataFrameSchema, prepare: Prepare, table: ir.Table) -> tuple[int, list[Fault]]:
+    """How many rows there are, and a fault for each rule that some of them break."""
+    laid, rules_of = prepare(table)
+    rules = rules_of(laid)
+    counts = laid.aggregate(rows=laid.count(), **{f"rule {i}": laid.count(where=r.fails) for i, r in enumerate(rules)})
+    told = counts.to_pyarrow().to_pylist()[0]
+    broken = [i for i in range(len(rules)) if told[f"rule {i}"]]
+    if not broken:
+        return told["rows"], []
+    laid, rules_of = prepare(table.mutate(**{ROW: ibis.row_number().over() + 1}))
+    rules = rules_of(laid)
+    firsts = laid.aggregate(**{f"rule {i}": laid[ROW].min(where=rules[i].fails) for i in broken})
+    first = firsts.to_pyarrow().to_pylist()[0]
+    faults = [_fault(schema, laid, rules[i], told[f"rule {i}"], first[f"rule {i}"]) for i in broken]
+    return told["rows"], faults
+
+
+def _fault(schema: pa.DataFrameSchema, laid: ir.Table, rule: Rule, rows: int, first: int) -> Fault:
+    shown = {"shown": rule.shows} if rule.shows is not None else {}
+    if rule.beside:
+        shown["beside"] = rule.beside[1]
+    key = (schema.unique or ["collaboration_id"])[0]
+    if (name := key) in laid.columns or (name := _received(key)) in laid.columns:
+        shown["key"] = laid[name]
+    plain = {n: c if c.type().is_numeric() or c.type().is_string() else c.cast("string") for n, c in shown.items()}
+    at = laid[ROW] == first
+    values = laid.filter(at).select(row=laid[ROW], **plain).limit(1).to_pyarrow().to_pylist()[0]
+    received = None
+    if rule.shows is not None:
+        received = _written(values["shown"], rule.shows)
+        if rule.beside:
+            received += f" with {rule.beside[0]} {_written(values['beside'], rule.beside[1])}"
+    named = f" ({key} {shorten(str(values['key']))})" if values.get("key") is not None and key != rule.column else ""
+    return Fault(schema.name, rule.column, rows, f"row {first:,}{named}", received, rule.problem, rule.remedy)
+
+
+def _written(value: object, column: ir.Column) -> str:
+    return shorten(value) if column.type().is_string() or not isinstance(value, str) else value
+
+
+def _repeated(schema: pa.DataFrameSchema, table: ir.Table) -> list[Fault]:
+    """A fault for rows whose key an earlier row has."""
+    if not schema.unique or (column := schema.unique[0]) not in table.columns:
+        return []
+    key = cast(table[column], "text")
+    counts = table.filter(key.notnull()).select(hashed=key.hash())
+    told = counts.aggregate(rows=counts.count(), keys=counts.hashed.nunique()).to_pyarrow().to_pylist()[0]
+    if told["rows"] == told["keys"]:
+        return []
+    numbered = table.select(key=key, row=ibis.row_number().over() + 1)
+    numbered = numbered.filter(numbered.key.notnull())
+    firsts = numbered.group_by("key").agg(first=numbered.row.min(), times=numbered.count())
+    twice = firsts.filter(firsts.times > 1)
+    repeats = numbered.inner_join(twice, "key").filter(lambda t: t.row > t["first"]).order_by("row")
+    rows = repeats.count().to_pyarrow().as_py()
+    if not rows:
+        return []
+    one = repeats.limit(1).to_pyarrow().to_pylist()[0]
+    return [
+        Fault(
+            schema.name,
+            column,
+            rows,
+            f"row {one['row']:,}",
+            f"{shorten(one['key'])} of row {one['first']:,} again",
+            "repeating the key of an earlier row",
+            "Keep one row of each key.",
+        )
+    ]
+
+
+def check_trainable(collaborations: ir.Table, least: int = 2) -> list[Fault]:
+    """What keeps checked collaborations from being learnt from: fewer than `least`, or none with a conversion."""
+    told = collaborations.aggregate(rows=collaborations.count(), total=collaborations.conversions.sum())
+    rows, total = told.to_pyarrow().to_pylist()[0].values()
+    faults = []
+    if rows < least:
+        problem = f"too few results to learn from: {rows:,}"
+        remedy = f"A model needs {least:,} past collaborations at the very least, and hundreds to be of use."
+        faults.append(Fault("collaborations", problem=problem, remedy=remedy))
+    if not total:
+        remedy = "Check that conversions were attributed to the collaborations."
+        problem = "no collaboration has any conversion"
+        faults.append(Fault("collaborations", "conversions", problem=problem, remedy=remedy))
+    return faults
+
+
+def check_output(path: Path) -> list[Fault]:
+    """What keeps a table from being written to `path`: its ending, or a folder that is missing or read-only."""
+    faults = []
+    if path.suffix not in (".parquet", ".csv"):
+        received = repr(path.suffix) if path.suffix else "no ending"
+        remedy = "End it in .parquet or .csv."
+        faults.append(Fault(str(path), received=received, problem="its ending is unknown", remedy=remedy))
+    if path.is_dir():
+        faults.append(Fault(str(path), problem="it is a folder", remedy="Name a file within it."))
+    elif not path.parent.is_dir():
+        faults.append(Fault(str(path), problem="there is no such folder", remedy=f"Make {path.parent} first."))
+    else:
+        try:
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+        except OSError as error:
+            remedy = f"Choose another folder, or let {path.parent} be written to."
+            problem = "its folder cannot be written to"
+            faults.append(Fault(str(path), received=str(error.strerror), problem=problem, remedy=remedy))
+    return faults
