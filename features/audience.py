@@ -1,6 +1,7 @@
 """Audience: who follows the creator, how that number moved, and how many of them look.
 
-Followers at a moment are those noted with the latest post before it; a creator without such a post has the number of the creators table,
+Followers at a moment are those noted with the latest post before it; a creator without such a post has the number of
+the creators table,
 which bears no date. Large steps between one post and the next are how bought followers show.
 """
 
@@ -16,22 +17,97 @@ from features.settings import TIERS
 FAMILY = "audience"
 
 FEATURES = (
-    Feature("followers", FAMILY, "creator", "number of followers", "accounts",
-            "followers noted with the latest post; without one, those of the creators table", 0, None, POSTS_365),
-    Feature("tier", FAMILY, "creator", "size class of the creator", "class",
-            "nano, micro, mid, macro or mega by followers; the boundaries are a setting", None, None, POSTS_365, "category"),
-    Feature("followers_growth_90d", FAMILY, "creator", "growth of followers in 90 days", "log ratio",
-            "ln of followers now over followers 90 days earlier (the first known within the year if later)", None, None, POSTS_365),
-    Feature("followers_jump", FAMILY, "creator", "largest jump in followers from one post to the next", "log ratio",
-            "highest ln ratio of followers between two posts in a row", None, None, POSTS_365),
-    Feature("followers_drop", FAMILY, "creator", "largest drop in followers from one post to the next", "log ratio",
-            "lowest ln ratio of followers between two posts in a row", None, None, POSTS_365),
-    Feature("views_per_follower", FAMILY, "creator", "views per follower, lately", "ratio",
-            "median of views / followers", 0, None, POSTS_90),
-    Feature("views_per_follower_year", FAMILY, "creator", "views per follower over a year", "ratio",
-            "median of views / followers", 0, None, POSTS_365),
-    Feature("platform", FAMILY, "creator", "platform", "class", "platform of the creators table", None, None, UNDATED, "category"),
-)  # fmt: skip
+    Feature(
+        "followers",
+        FAMILY,
+        "creator",
+        "number of followers",
+        "accounts",
+        "followers noted with the latest post; without one, those of the creators table",
+        0,
+        None,
+        POSTS_365,
+    ),
+    Feature(
+        "tier",
+        FAMILY,
+        "creator",
+        "size class of the creator",
+        "class",
+        "nano, micro, mid, macro or mega by followers; the boundaries are a setting",
+        None,
+        None,
+        POSTS_365,
+        "category",
+    ),
+    Feature(
+        "followers_growth_90d",
+        FAMILY,
+        "creator",
+        "growth of followers in 90 days",
+        "log ratio",
+        "ln of followers now over followers 90 days earlier (the first known within the year if later)",
+        None,
+        None,
+        POSTS_365,
+    ),
+    Feature(
+        "followers_jump",
+        FAMILY,
+        "creator",
+        "largest jump in followers from one post to the next",
+        "log ratio",
+        "highest ln ratio of followers between two posts in a row",
+        None,
+        None,
+        POSTS_365,
+    ),
+    Feature(
+        "followers_drop",
+        FAMILY,
+        "creator",
+        "largest drop in followers from one post to the next",
+        "log ratio",
+        "lowest ln ratio of followers between two posts in a row",
+        None,
+        None,
+        POSTS_365,
+    ),
+    Feature(
+        "views_per_follower",
+        FAMILY,
+        "creator",
+        "views per follower, lately",
+        "ratio",
+        "median of views / followers",
+        0,
+        None,
+        POSTS_90,
+    ),
+    Feature(
+        "views_per_follower_year",
+        FAMILY,
+        "creator",
+        "views per follower over a year",
+        "ratio",
+        "median of views / followers",
+        0,
+        None,
+        POSTS_365,
+    ),
+    Feature(
+        "platform",
+        FAMILY,
+        "creator",
+        "platform",
+        "class",
+        "platform of the creators table",
+        None,
+        None,
+        UNDATED,
+        "category",
+    ),
+)
 
 
 def prepare_posts(posts: ir.Table) -> dict[str, ir.Value]:
@@ -75,7 +151,9 @@ def followers_known(t: ir.Table) -> ir.IntegerValue:
 
 
 def finish(t: ir.Table, bounds: tuple[int, ...]) -> dict[str, ir.Value]:
-    """The columns that need the whole row: `followers_posted` and the creators table's `followers_listed` beside each other."""
+    """The columns that need the whole row: `followers_posted` and the creators table's `followers_listed` beside each
+    other.
+    """
     followers = followers_known(t)
     return {
         "followers": followers.cast("float64"),

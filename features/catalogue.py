@@ -1,6 +1,6 @@
 """All columns of the feature matrix, in their order, and the page that tells of them.
 
-    python -m features.catalogue > docs/features.md
+python -m features.catalogue > docs/features.md
 """
 
 from __future__ import annotations

@@ -31,7 +31,17 @@ def _share(name: str, label: str, formula: str) -> Feature:
 
 
 FEATURES = (
-    Feature("comments_seen", FAMILY, "creator", "comments known", "comments", "fans' comments in the table", 0, None, COMMENTS_365),
+    Feature(
+        "comments_seen",
+        FAMILY,
+        "creator",
+        "comments known",
+        "comments",
+        "fans' comments in the table",
+        0,
+        None,
+        COMMENTS_365,
+    ),
     *(
         _share(
             f"{name}_share",
@@ -40,20 +50,61 @@ FEATURES = (
         )
         for name, (usual, words) in CLASSES.items()
     ),
-    _share("repeated_share", "share of comments whose text was there before with this creator",
-           "fans' comments whose text stood under this creator's posts earlier within the year / fans' comments"),
-    _share("copied_share", "share of comments whose text was with another creator before",
-           "fans' comments whose text stood under another creator's post at any time before / fans' comments"),
-    _share("distinct_authors_share", "authors per comment", "different authors of fans' comments / fans' comments of known author"),
-    _share("returning_share", "share of comments by people who came back from another post",
-           "fans' comments whose author's previous comment was under another post of the creator within the year / fans' comments of known author"),
-    Feature("replies_per_comment", FAMILY, "creator", "the creator's replies per comment", "ratio",
-            "comments by the creator / fans' comments", 0, None, COMMENTS_365),
-    Feature("reply_hours", FAMILY, "creator", "how soon the creator replies", "hours",
-            "median hours from the latest fan's comment under the post to the creator's", 0, None, COMMENTS_365),
-    Feature("comment_words", FAMILY, "creator", "length of comments", "words", "mean number of words of fans' comments", 0, None, COMMENTS_365),
+    _share(
+        "repeated_share",
+        "share of comments whose text was there before with this creator",
+        "fans' comments whose text stood under this creator's posts earlier within the year / fans' comments",
+    ),
+    _share(
+        "copied_share",
+        "share of comments whose text was with another creator before",
+        "fans' comments whose text stood under another creator's post at any time before / fans' comments",
+    ),
+    _share(
+        "distinct_authors_share",
+        "authors per comment",
+        "different authors of fans' comments / fans' comments of known author",
+    ),
+    _share(
+        "returning_share",
+        "share of comments by people who came back from another post",
+        "fans' comments whose author's previous comment was under another post of the creator within the year / fans' comments of known author",
+    ),
+    Feature(
+        "replies_per_comment",
+        FAMILY,
+        "creator",
+        "the creator's replies per comment",
+        "ratio",
+        "comments by the creator / fans' comments",
+        0,
+        None,
+        COMMENTS_365,
+    ),
+    Feature(
+        "reply_hours",
+        FAMILY,
+        "creator",
+        "how soon the creator replies",
+        "hours",
+        "median hours from the latest fan's comment under the post to the creator's",
+        0,
+        None,
+        COMMENTS_365,
+    ),
+    Feature(
+        "comment_words",
+        FAMILY,
+        "creator",
+        "length of comments",
+        "words",
+        "mean number of words of fans' comments",
+        0,
+        None,
+        COMMENTS_365,
+    ),
     _share("long_comment_share", "share of long comments", "fans' comments of at least 8 words / fans' comments"),
-)  # fmt: skip
+)
 
 
 def prepare(comments: ir.Table, posts: ir.Table, texts: ir.Table) -> ir.Table:

@@ -1,7 +1,8 @@
 """Building blocks of the families: exact sums, windows before a moment, running sums up to a moment.
 
 Sums of floating-point numbers depend on the order in which they are added, and an engine that works in parallel adds in
-any order. So every sum here is a sum of integers: fractions are first put on a fixed grid (`fixed`). The same rows give the same bits,
+any order. So every sum here is a sum of integers: fractions are first put on a fixed grid (`fixed`). The same rows
+give the same bits,
 whatever their order and however many threads there are.
 """
 
@@ -49,7 +50,8 @@ def days_between(later: ir.TimestampValue, earlier: ir.TimestampValue) -> ir.Flo
 def before(events: ir.Table, at: str, keys: ir.Table, days: int | None = LONG_DAYS) -> ir.Table:
     """The rows of `events` strictly before each key's `as_of`, of the last `days` days.
 
-    `keys` has `creator_id` and `as_of`; the result has the columns of `events`, those of `keys`, `since` (the window's begin)
+    `keys` has `creator_id` and `as_of`; the result has the columns of `events`, those of `keys`, `since` (the window's
+    begin)
     and `recent` (in the last 90 days).
     """
     k = keys.mutate(
@@ -67,7 +69,8 @@ def running_sums(
 ) -> ir.Table:
     """For each key, the sums of `values` over the events of its group strictly before its `as_of`.
 
-    events: `by`, `at` and whole-number `values`; keys: `by` and `as_of`, without repetition. `days` limits how far back.
+    events: `by`, `at` and whole-number `values`; keys: `by` and `as_of`, without repetition. `days` limits how far
+    back.
     One sort of both together instead of a join of every key with every event of its group.
     """
     e = events.select(*by, "at", *values, is_key=ibis.literal(False))
@@ -87,7 +90,9 @@ def running_sums(
 
 
 def latest(column: ir.Value, order: ir.Value, where: ir.BooleanValue) -> ir.Value:
-    """The value of `column` in the row of highest `order` (unique in its group) among rows where `where` holds and it is known."""
+    """The value of `column` in the row of highest `order` (unique in its group) among rows where `where` holds and it
+    is known.
+    """
     return column.argmax(order, where=where & column.notnull())
 
 

@@ -1,6 +1,7 @@
 """From a spine to the feature matrix: the one way, for training, batch and service.
 
-`FeatureBuilder` prepares once what does not depend on the spine (classes of comment texts, what came before each post and comment,
+`FeatureBuilder` prepares once what does not depend on the spine (classes of comment texts, what came before each post
+and comment,
 the events of the track record); `build` attaches every family to a spine as of each row's `starts_at`.
 """
 
@@ -44,7 +45,8 @@ Piece = tuple[ir.Table, tuple[str, ...]]
 class FeatureBuilder:
     """Builds the matrix of a spine from a history.
 
-    A row's features depend on nothing but the history strictly before its `starts_at`: not on the other rows, their order or their number.
+    A row's features depend on nothing but the history strictly before its `starts_at`: not on the other rows, their
+    order or their number.
     Intermediate tables live in the history's engine until `close` (or the end of the `with` block).
     """
 
@@ -67,7 +69,9 @@ class FeatureBuilder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -77,8 +81,10 @@ class FeatureBuilder:
     def build(self, spine: pd.DataFrame) -> pd.DataFrame:
         """The matrix of a spine.
 
-        spine: the contract's candidate columns (`product_country`, `objective`, `deliverables` may be absent), any number of rows.
-        Returns one row per spine row in the spine's order with the catalogue's columns: float64 (NaN missing) and text (None missing).
+        spine: the contract's candidate columns (`product_country`, `objective`, `deliverables` may be absent), any
+        number of rows.
+        Returns one row per spine row in the spine's order with the catalogue's columns: float64 (NaN missing) and text
+        (None missing).
         """
         with Stage(self.history.backend) as stage:
             s = stage.put(_spine(spine)).rename({AS_OF: "starts_at"})
@@ -119,7 +125,9 @@ class FeatureBuilder:
         rated = self.stage.keep(track_record.with_rates(steps))
         market = self.stage.keep(track_record.level_events(rated))
         keyed = c.select("collaboration_id", "creator_id", **{AS_OF: c.starts_at})
-        noted = before(self.posts.select("creator_id", "posted_at", "followers", "seq"), "posted_at", _keys(keyed, "creator_id"))
+        noted = before(
+            self.posts.select("creator_id", "posted_at", "followers", "seq"), "posted_at", _keys(keyed, "creator_id")
+        )
         noted = noted.group_by("creator_id", AS_OF).aggregate(followers_posted=audience.followers_noted(noted))
         keyed = join_all(keyed, [self._creators(), (noted, ("creator_id", AS_OF))])
         tier = audience.tier(audience.followers_known(keyed), self.settings.tier_bounds)

@@ -14,31 +14,150 @@ from features.feature import POSTS_365, TERMS, UNDATED, Feature
 FAMILY = "niche"
 
 FEATURES = (
-    Feature("creator_niche", FAMILY, "creator", "niche of the creator", "class", "niche of the creators table", None, None, UNDATED, "category"),
-    Feature("product_niche", FAMILY, "deal", "niche of the product", "class", "product_niche as given", None, None, TERMS, "category"),
-    Feature("same_niche", FAMILY, "creator and product niche", "creator of the product's own niche", "0 or 1",
-            "1 where the creator's niche is the product's", 0, 1, UNDATED),
-    Feature("niche_post_share", FAMILY, "creator and product niche", "share of posts in the product's niche", "share",
-            "posts in the product's niche / posts of known niche", 0, 1, POSTS_365),
-    Feature("own_niche_share", FAMILY, "creator", "share of posts in the creator's own niche", "share",
-            "posts in the creator's niche / posts of known niche", 0, 1, POSTS_365),
-    Feature("niche_concentration", FAMILY, "creator", "how much the creator keeps to few niches", "share",
-            "sum of squared shares of niches among posts (Herfindahl index)", 0, 1, POSTS_365),
-    Feature("niche_nearness", FAMILY, "niche pair", "nearness of the two niches", "share",
-            "posts in the product's niche / all posts of known niche, by creators of this creator's niche", 0, 1,
-            "posts before the month of the start"),
-    Feature("country", FAMILY, "creator", "country of the creator", "class", "country of the creators table", None, None, UNDATED, "category"),
-    Feature("product_country", FAMILY, "deal", "country of sale", "class", "product_country as given", None, None, TERMS, "category"),
-    Feature("same_country", FAMILY, "creator and product country", "creator from the country of sale", "0 or 1",
-            "1 where the creator's country is the product's", 0, 1, UNDATED),
-    Feature("language", FAMILY, "creator", "language of the creator", "class", "language of the creators table", None, None, UNDATED, "category"),
-    Feature("language_match", FAMILY, "creator and product country", "creator's language in the country of sale", "share",
-            "share of the creators of the country of sale who speak the creator's language", 0, 1, UNDATED),
-)  # fmt: skip
+    Feature(
+        "creator_niche",
+        FAMILY,
+        "creator",
+        "niche of the creator",
+        "class",
+        "niche of the creators table",
+        None,
+        None,
+        UNDATED,
+        "category",
+    ),
+    Feature(
+        "product_niche",
+        FAMILY,
+        "deal",
+        "niche of the product",
+        "class",
+        "product_niche as given",
+        None,
+        None,
+        TERMS,
+        "category",
+    ),
+    Feature(
+        "same_niche",
+        FAMILY,
+        "creator and product niche",
+        "creator of the product's own niche",
+        "0 or 1",
+        "1 where the creator's niche is the product's",
+        0,
+        1,
+        UNDATED,
+    ),
+    Feature(
+        "niche_post_share",
+        FAMILY,
+        "creator and product niche",
+        "share of posts in the product's niche",
+        "share",
+        "posts in the product's niche / posts of known niche",
+        0,
+        1,
+        POSTS_365,
+    ),
+    Feature(
+        "own_niche_share",
+        FAMILY,
+        "creator",
+        "share of posts in the creator's own niche",
+        "share",
+        "posts in the creator's niche / posts of known niche",
+        0,
+        1,
+        POSTS_365,
+    ),
+    Feature(
+        "niche_concentration",
+        FAMILY,
+        "creator",
+        "how much the creator keeps to few niches",
+        "share",
+        "sum of squared shares of niches among posts (Herfindahl index)",
+        0,
+        1,
+        POSTS_365,
+    ),
+    Feature(
+        "niche_nearness",
+        FAMILY,
+        "niche pair",
+        "nearness of the two niches",
+        "share",
+        "posts in the product's niche / all posts of known niche, by creators of this creator's niche",
+        0,
+        1,
+        "posts before the month of the start",
+    ),
+    Feature(
+        "country",
+        FAMILY,
+        "creator",
+        "country of the creator",
+        "class",
+        "country of the creators table",
+        None,
+        None,
+        UNDATED,
+        "category",
+    ),
+    Feature(
+        "product_country",
+        FAMILY,
+        "deal",
+        "country of sale",
+        "class",
+        "product_country as given",
+        None,
+        None,
+        TERMS,
+        "category",
+    ),
+    Feature(
+        "same_country",
+        FAMILY,
+        "creator and product country",
+        "creator from the country of sale",
+        "0 or 1",
+        "1 where the creator's country is the product's",
+        0,
+        1,
+        UNDATED,
+    ),
+    Feature(
+        "language",
+        FAMILY,
+        "creator",
+        "language of the creator",
+        "class",
+        "language of the creators table",
+        None,
+        None,
+        UNDATED,
+        "category",
+    ),
+    Feature(
+        "language_match",
+        FAMILY,
+        "creator and product country",
+        "creator's language in the country of sale",
+        "share",
+        "share of the creators of the country of sale who speak the creator's language",
+        0,
+        1,
+        UNDATED,
+    ),
+)
 
 
 def shares(counts: ir.Table) -> ir.Table:
-    """From posts per (creator, as-of, niche), one row per creator and moment: their number and how few niches they keep to."""
+    """From posts per (creator, as-of, niche), one row per creator and moment: their number and how few niches they
+    keep to.
+    """
     total = counts.n.sum()
     return counts.group_by("creator_id", AS_OF).aggregate(
         niche_posts=total,
@@ -52,7 +171,9 @@ def monthly(posts: ir.Table, creators: ir.Table) -> ir.Table:
     p = posts.filter(posts.niche.notnull())
     p = p.inner_join(c, [p.creator_id == c._creator])
     p = p.filter(p.creator_niche.notnull())
-    return p.group_by("creator_niche", product_niche=p.niche, at=p.posted_at.truncate("M").cast("timestamp(6)")).aggregate(n=p.count())
+    return p.group_by(
+        "creator_niche", product_niche=p.niche, at=p.posted_at.truncate("M").cast("timestamp(6)")
+    ).aggregate(n=p.count())
 
 
 def languages(creators: ir.Table) -> ir.Table:

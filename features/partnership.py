@@ -1,6 +1,7 @@
 """Partnership: how long creator and brand know each other, and how many others the creator works for.
 
-Deals are collaborations that started before the moment, whatever came of them; sponsored posts tell of deals with others.
+Deals are collaborations that started before the moment, whatever came of them; sponsored posts tell of deals with
+others.
 """
 
 from __future__ import annotations
@@ -15,20 +16,106 @@ FAMILY = "partnership"
 DEALS_AND_POSTS = "collaborations and sponsored posts that started before the start"
 
 FEATURES = (
-    Feature("deals_with_brand", FAMILY, "creator and brand", "earlier deals with this brand", "deals", "number of earlier collaborations of the two", 0, None, DEALS),
-    Feature("days_since_first_deal", FAMILY, "creator and brand", "days since the first deal with this brand", "days",
-            "start minus the start of the first collaboration of the two", 0, None, DEALS),
-    Feature("days_since_deal", FAMILY, "creator and brand", "days since the latest deal with this brand", "days",
-            "start minus the start of the latest collaboration of the two", 0, None, DEALS),
-    Feature("creator_deals", FAMILY, "creator", "earlier deals of the creator", "deals", "number of earlier collaborations of the creator", 0, None, DEALS),
-    Feature("brand_deals", FAMILY, "brand", "earlier deals of the brand", "deals", "number of earlier collaborations of the brand", 0, None, DEALS),
-    Feature("brands_90d", FAMILY, "creator", "brands the creator worked for in 90 days", "brands",
-            "distinct brands of collaborations and of sponsored posts in the last 90 days", 0, None, DEALS_AND_POSTS),
-    Feature("sponsored_share", FAMILY, "creator", "share of sponsored posts", "share", "sponsored posts / posts", 0, 1, POSTS_90),
-    Feature("sponsored_share_year", FAMILY, "creator", "share of sponsored posts over a year", "share", "sponsored posts / posts", 0, 1, POSTS_365),
-    Feature("rest_days", FAMILY, "creator", "days since the latest sponsorship", "days",
-            "start minus the latest collaboration or sponsored post", 0, None, DEALS_AND_POSTS),
-)  # fmt: skip
+    Feature(
+        "deals_with_brand",
+        FAMILY,
+        "creator and brand",
+        "earlier deals with this brand",
+        "deals",
+        "number of earlier collaborations of the two",
+        0,
+        None,
+        DEALS,
+    ),
+    Feature(
+        "days_since_first_deal",
+        FAMILY,
+        "creator and brand",
+        "days since the first deal with this brand",
+        "days",
+        "start minus the start of the first collaboration of the two",
+        0,
+        None,
+        DEALS,
+    ),
+    Feature(
+        "days_since_deal",
+        FAMILY,
+        "creator and brand",
+        "days since the latest deal with this brand",
+        "days",
+        "start minus the start of the latest collaboration of the two",
+        0,
+        None,
+        DEALS,
+    ),
+    Feature(
+        "creator_deals",
+        FAMILY,
+        "creator",
+        "earlier deals of the creator",
+        "deals",
+        "number of earlier collaborations of the creator",
+        0,
+        None,
+        DEALS,
+    ),
+    Feature(
+        "brand_deals",
+        FAMILY,
+        "brand",
+        "earlier deals of the brand",
+        "deals",
+        "number of earlier collaborations of the brand",
+        0,
+        None,
+        DEALS,
+    ),
+    Feature(
+        "brands_90d",
+        FAMILY,
+        "creator",
+        "brands the creator worked for in 90 days",
+        "brands",
+        "distinct brands of collaborations and of sponsored posts in the last 90 days",
+        0,
+        None,
+        DEALS_AND_POSTS,
+    ),
+    Feature(
+        "sponsored_share",
+        FAMILY,
+        "creator",
+        "share of sponsored posts",
+        "share",
+        "sponsored posts / posts",
+        0,
+        1,
+        POSTS_90,
+    ),
+    Feature(
+        "sponsored_share_year",
+        FAMILY,
+        "creator",
+        "share of sponsored posts over a year",
+        "share",
+        "sponsored posts / posts",
+        0,
+        1,
+        POSTS_365,
+    ),
+    Feature(
+        "rest_days",
+        FAMILY,
+        "creator",
+        "days since the latest sponsorship",
+        "days",
+        "start minus the latest collaboration or sponsored post",
+        0,
+        None,
+        DEALS_AND_POSTS,
+    ),
+)
 
 
 def from_posts(p: ir.Table) -> dict[str, ir.Value]:
@@ -70,7 +157,9 @@ def from_sponsors(s: ir.Table) -> dict[str, ir.Value]:
 
 
 def finish(t: ir.Table) -> dict[str, ir.Value]:
-    """No earlier deal counts as 0 deals, since all of the brand's collaborations are told; days since one are then missing."""
+    """No earlier deal counts as 0 deals, since all of the brand's collaborations are told; days since one are then
+    missing.
+    """
     return {
         "deals_with_brand": t.pair_deals_n.fill_null(0).cast("float64"),
         "days_since_first_deal": days_between(t[AS_OF], t.first_pair_at),

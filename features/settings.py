@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 TIERS = ("nano", "micro", "mid", "macro", "mega")
@@ -22,7 +23,7 @@ class FeatureSettings:
 
     def __post_init__(self) -> None:
         bounds = self.tier_bounds
-        if len(bounds) != len(TIERS) - 1 or any(a >= b for a, b in zip(bounds, bounds[1:], strict=False)) or bounds[0] <= 0:
+        if len(bounds) != len(TIERS) - 1 or any(a >= b for a, b in pairwise(bounds)) or bounds[0] <= 0:
             raise ValueError(f"tier_bounds: {len(TIERS) - 1} rising numbers above 0 are needed, received {bounds}")
         if not 0 <= self.attribution_days <= 3650:
             raise ValueError(f"attribution_days: a number from 0 to 3650 is needed, received {self.attribution_days}")

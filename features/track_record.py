@@ -1,15 +1,20 @@
 """Track record: what earlier collaborations brought per dollar, as far as it was known at the moment.
 
-A result becomes known in steps. Where `conversions` tells its days, it counts so far at 2, 5, 10, 20 and 40 days and at `observed_until`;
+A result becomes known in steps. Where `conversions` tells its days, it counts so far at 2, 5, 10, 20 and 40 days and
+at `observed_until`;
 where not, at `observed_until` or at the end of its attribution window, whichever is earlier. Each step is an **event**
 that replaces the one before: it carries the change in two sums,
 
-    told   Σ w          w = m / (m + 2), m = market rate × exposure, the conversions that such a deal usually had by then
+    told   Σ w          w = m / (m + 2), m = market rate × exposure, the conversions that such a deal usually had by
+    then
     record Σ w · s      s = ln((conversions + ½) / exposure) − ln(market rate)
 
-with exposure = spend × share of conversions that usually has arrived at that age. A record is exp(Σ w·s / (Σ w + k)): the factor on the
-market's rate, drawn to 1 by k usual results (Bühlmann credibility on the log scale; w is 1/(1 + 2/m), the weight for a variance of
-count noise 1/m and a spread between deals of ½). Log scale and w let a celebrity's thousands of conversions count as one result, not as thousands.
+with exposure = spend × share of conversions that usually has arrived at that age. A record is exp(Σ w·s / (Σ w + k)):
+the factor on the
+market's rate, drawn to 1 by k usual results (Bühlmann credibility on the log scale; w is 1/(1 + 2/m), the weight for a
+variance of
+count noise 1/m and a spread between deals of ½). Log scale and w let a celebrity's thousands of conversions count as
+one result, not as thousands.
 """
 
 from __future__ import annotations
@@ -24,7 +29,8 @@ from features.settings import FeatureSettings
 FAMILY = "track_record"
 LEVEL_DAYS = 180
 CHECKPOINT_DAYS = (2, 5, 10, 20, 40)
-# days after which 1 − 1/e of all conversions has usually arrived; a fixed prior, since a curve learnt from all data would see the future
+# days after which 1 − 1/e of all conversions has usually arrived; a fixed prior, since a curve learnt from all data
+would see the future
 ARRIVAL_DAYS = 7.0
 NOISE = 2.0
 
@@ -39,31 +45,77 @@ RECORDS: dict[str, tuple[tuple[str, ...], float, str]] = {
 }
 
 FEATURES = (
-    Feature("market_rate", FAMILY, "all", "conversions per dollar of the whole market lately", "conversions per dollar",
-            "exp of the mean of ln((conversions + ½) / exposure) over results of the last 180 days", 0, None, RESULTS),
+    Feature(
+        "market_rate",
+        FAMILY,
+        "all",
+        "conversions per dollar of the whole market lately",
+        "conversions per dollar",
+        "exp of the mean of ln((conversions + ½) / exposure) over results of the last 180 days",
+        0,
+        None,
+        RESULTS,
+    ),
     *(
         feature
         for name, (_, k, words) in RECORDS.items()
         for feature in (
-            Feature(f"{name}_record", FAMILY, name.replace("_", " "), f"earlier conversions per dollar of {words}", "× market rate",
-                    f"exp(Σ w·s / (Σ w + {k:g}))", 0, None, RESULTS),
-            Feature(f"{name}_told", FAMILY, name.replace("_", " "), f"how much earlier results tell about {words}", "results",
-                    "Σ w", 0, None, RESULTS),
+            Feature(
+                f"{name}_record",
+                FAMILY,
+                name.replace("_", " "),
+                f"earlier conversions per dollar of {words}",
+                "× market rate",
+                f"exp(Σ w·s / (Σ w + {k:g}))",
+                0,
+                None,
+                RESULTS,
+            ),
+            Feature(
+                f"{name}_told",
+                FAMILY,
+                name.replace("_", " "),
+                f"how much earlier results tell about {words}",
+                "results",
+                "Σ w",
+                0,
+                None,
+                RESULTS,
+            ),
         )
     ),
-    Feature("creator_click_record", FAMILY, "creator", "earlier clicks per dollar of the creator", "× market rate of clicks",
-            "exp(Σ w·c / (Σ w + 1)), c = ln((clicks + ½) / exposure) − the market's mean of it", 0, None, RESULTS),
-)  # fmt: skip
+    Feature(
+        "creator_click_record",
+        FAMILY,
+        "creator",
+        "earlier clicks per dollar of the creator",
+        "× market rate of clicks",
+        "exp(Σ w·c / (Σ w + 1)), c = ln((clicks + ½) / exposure) − the market's mean of it",
+        0,
+        None,
+        RESULTS,
+    ),
+)
 
 
 def checkpoints(collaborations: ir.Table, conversions: ir.Table | None, settings: FeatureSettings) -> ir.Table:
-    """One row per collaboration and moment `at` at which more of its result became known: `count`, `clicks`, `age` (days), `final`."""
+    """One row per collaboration and moment `at` at which more of its result became known: `count`, `clicks`, `age`
+    (days), `final`.
+    """
     c = collaborations
     window_us = ((c.promotion_hours / 24.0 + settings.attribution_days) * DAY_US).round().cast("int64")
     ends_at = c.starts_at + window_us.as_interval("us")
     counted_us = ibis.least(c.observed_until, ends_at)
     base = c.select(
-        "collaboration_id", "creator_id", "brand", "product_niche", "spend", "starts_at", "observed_until", "conversions", "clicks",
+        "collaboration_id",
+        "creator_id",
+        "brand",
+        "product_niche",
+        "spend",
+        "starts_at",
+        "observed_until",
+        "conversions",
+        "clicks",
         settled_at=counted_us,
     )
     if conversions is None:
@@ -75,7 +127,9 @@ def checkpoints(collaborations: ir.Table, conversions: ir.Table | None, settings
     for age in CHECKPOINT_DAYS:
         at = told.starts_at + ibis.interval(days=age)
         step = told.mutate(at=at, age=ibis.literal(float(age))).filter(lambda t: t.at < t.observed_until)
-        known = days.select(_id="collaboration_id", _end=(days.date.cast("timestamp(6)") + ibis.interval(days=1)), n=days.n)
+        known = days.select(
+            _id="collaboration_id", _end=(days.date.cast("timestamp(6)") + ibis.interval(days=1)), n=days.n
+        )
         j = step.left_join(known, [step.collaboration_id == known._id, known._end <= step.at])
         count = j.group_by("collaboration_id").aggregate(count=j.n.sum().fill_null(0).cast("int64"))
         step = step.drop("conversions", "clicks").join(count, "collaboration_id")
@@ -83,7 +137,19 @@ def checkpoints(collaborations: ir.Table, conversions: ir.Table | None, settings
     return ibis.union(_final(told, "observed_until"), _final(untold, "settled_at"), *partial, distinct=False)
 
 
-_COLUMNS = ("collaboration_id", "creator_id", "brand", "product_niche", "spend", "starts_at", "at", "count", "clicks", "age", "final")
+_COLUMNS = (
+    "collaboration_id",
+    "creator_id",
+    "brand",
+    "product_niche",
+    "spend",
+    "starts_at",
+    "at",
+    "count",
+    "clicks",
+    "age",
+    "final",
+)
 
 
 def _final(base: ir.Table, at: str) -> ir.Table:
@@ -97,7 +163,9 @@ def _final(base: ir.Table, at: str) -> ir.Table:
 
 
 def arrived(age: ir.FloatingValue) -> ir.FloatingValue:
-    """Usual share of conversions that has arrived `age` days after the start; never below 2 %, where a count tells nothing yet."""
+    """Usual share of conversions that has arrived `age` days after the start; never below 2 %, where a count tells
+    nothing yet.
+    """
     return (1.0 - (-age / ARRIVAL_DAYS).exp()).clip(lower=0.02)
 
 
@@ -137,18 +205,32 @@ LEVEL_SUMS = ("level_n", "level_sum", "click_n", "click_sum")
 
 
 def level_events(s: ir.Table) -> ir.Table:
-    """One event per collaboration for the market's level: its first checkpoint of 20 days or more, else its final one."""
+    """One event per collaboration for the market's level: its first checkpoint of 20 days or more, else its final
+    one.
+    """
     ripe = s.filter(s.final | (s.age >= 20.0))
     first = ibis.row_number().over(ibis.window(group_by="collaboration_id", order_by=["at", "final"]))
     ripe = ripe.mutate(place=first).filter(lambda t: t.place == 0)
     clicks = s.filter(s.final & s.log_clicks.notnull())
     return ibis.union(
-        ripe.select("at", level_n=ibis.literal(1, "int64"), level_sum=fixed(ripe.log_rate), click_n=ibis.literal(0, "int64"),
-                    click_sum=ibis.literal(0, "int64"), everything=ibis.literal(1, "int64")),
-        clicks.select("at", level_n=ibis.literal(0, "int64"), level_sum=ibis.literal(0, "int64"), click_n=ibis.literal(1, "int64"),
-                      click_sum=fixed(clicks.log_clicks), everything=ibis.literal(1, "int64")),
+        ripe.select(
+            "at",
+            level_n=ibis.literal(1, "int64"),
+            level_sum=fixed(ripe.log_rate),
+            click_n=ibis.literal(0, "int64"),
+            click_sum=ibis.literal(0, "int64"),
+            everything=ibis.literal(1, "int64"),
+        ),
+        clicks.select(
+            "at",
+            level_n=ibis.literal(0, "int64"),
+            level_sum=ibis.literal(0, "int64"),
+            click_n=ibis.literal(1, "int64"),
+            click_sum=fixed(clicks.log_clicks),
+            everything=ibis.literal(1, "int64"),
+        ),
         distinct=False,
-    )  # fmt: skip
+    )
 
 
 def levels(s_events: ir.Table, moments: ir.Table) -> ir.Table:
@@ -156,7 +238,9 @@ def levels(s_events: ir.Table, moments: ir.Table) -> ir.Table:
     keys = moments.select(AS_OF, everything=ibis.literal(1, "int64")).distinct()
     sums = running_sums(s_events, keys, ["everything"], LEVEL_SUMS, days=LEVEL_DAYS)
     return sums.select(
-        AS_OF, level=ratio(unfixed(sums.level_sum), sums.level_n), click_level=ratio(unfixed(sums.click_sum), sums.click_n)
+        AS_OF,
+        level=ratio(unfixed(sums.level_sum), sums.level_n),
+        click_level=ratio(unfixed(sums.click_sum), sums.click_n),
     )
 
 
@@ -186,5 +270,7 @@ def finish(t: ir.Table) -> dict[str, ir.Value]:
         out[f"{name}_record"] = (ws / (w + k)).exp()
         out[f"{name}_told"] = w
     cw, cs = unfixed(t.creator_cw), unfixed(t.creator_cs)
-    out["creator_click_record"] = ibis.ifelse(t.click_level.notnull(), (cs / (cw + RECORDS["creator"][1])).exp(), ibis.null("float64"))
+    out["creator_click_record"] = ibis.ifelse(
+        t.click_level.notnull(), (cs / (cw + RECORDS["creator"][1])).exp(), ibis.null("float64")
+    )
     return out
