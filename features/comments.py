@@ -68,7 +68,8 @@ FEATURES = (
     _share(
         "returning_share",
         "share of comments by people who came back from another post",
-        "fans' comments whose author's previous comment was under another post of the creator within the year / fans' comments of known author",
+        "fans' comments whose author's previous comment was under another post of the creator within the year / "
+        "fans' comments of known author",
     ),
     Feature(
         "replies_per_comment",

@@ -29,8 +29,7 @@ from features.settings import FeatureSettings
 FAMILY = "track_record"
 LEVEL_DAYS = 180
 CHECKPOINT_DAYS = (2, 5, 10, 20, 40)
-# days after which 1 − 1/e of all conversions has usually arrived; a fixed prior, since a curve learnt from all data
-would see the future
+# days until 1 − 1/e of all conversions has usually arrived: fixed, since a curve learnt from all data would see the future
 ARRIVAL_DAYS = 7.0
 NOISE = 2.0
 
