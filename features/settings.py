@@ -38,4 +38,5 @@ class FeatureSettings:
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise ValueError(f"unknown feature settings {unknown}; there are {sorted(known)}")
-        return cls(**{k: tuple(v) if k == "tier_bounds" else v for k, v in values.items()})
+        plain: dict[str, Any] = {k: tuple(v) if k == "tier_bounds" else v for k, v in values.items()}
+        return cls(**plain)

@@ -1,20 +1,16 @@
 """Track record: what earlier collaborations brought per dollar, as far as it was known at the moment.
 
 A result becomes known in steps. Where `conversions` tells its days, it counts so far at 2, 5, 10, 20 and 40 days and
-at `observed_until`;
-where not, at `observed_until` or at the end of its attribution window, whichever is earlier. Each step is an **event**
-that replaces the one before: it carries the change in two sums,
+at `observed_until`; where not, at `observed_until` or at the end of its attribution window, whichever is earlier. Each
+step is an event that replaces the one before: it carries the change in two sums,
 
-    told   Σ w          w = m / (m + 2), m = market rate × exposure, the conversions that such a deal usually had by
-    then
-    record Σ w · s      s = ln((conversions + ½) / exposure) − ln(market rate)
+    told    Σ w       w = m / (m + 2), m = market rate × exposure: the conversions that such a deal usually had by then
+    record  Σ w · s   s = ln((conversions + ½) / exposure) − ln(market rate)
 
 with exposure = spend × share of conversions that usually has arrived at that age. A record is exp(Σ w·s / (Σ w + k)):
-the factor on the
-market's rate, drawn to 1 by k usual results (Bühlmann credibility on the log scale; w is 1/(1 + 2/m), the weight for a
-variance of
-count noise 1/m and a spread between deals of ½). Log scale and w let a celebrity's thousands of conversions count as
-one result, not as thousands.
+the factor on the market's rate, drawn to 1 by k usual results (Bühlmann credibility on the log scale; w is
+1 / (1 + 2/m), the weight for a count noise of variance 1/m and a spread between deals of ½). The log scale and w let a
+celebrity's thousands of conversions count as one result, not as thousands.
 """
 
 from __future__ import annotations
@@ -29,7 +25,7 @@ from features.settings import FeatureSettings
 FAMILY = "track_record"
 LEVEL_DAYS = 180
 CHECKPOINT_DAYS = (2, 5, 10, 20, 40)
-# days until 1 − 1/e of all conversions has usually arrived: fixed, since a curve learnt from all data would see the future
+# days until 1 − 1/e of all conversions usually arrived; fixed: a curve learnt from all data would see the future
 ARRIVAL_DAYS = 7.0
 NOISE = 2.0
 
