@@ -26,7 +26,7 @@ class World:
     `truth` has a row per candidate: spend (dollars), conversions (one final draw), rate (mean per dollar), mean
     (expected final conversions), band (0 under 10,000 followers, 1 to 100,000, 2 to a million, 3 above), followers and
     er (likes and comments per follower, expected) at the start, seen (hired before the cut-off). `finals` tells the
-    final count of every collaboration, for tests of how young counts are completed.
+    final count and its expectation of every collaboration, for tests of how young counts are completed.
     """
 
     collaborations: pd.DataFrame
@@ -178,7 +178,8 @@ def make_market(settings: MarketSettings | None = None, seed: int = 1) -> World:
     levels = level(settings, np.concatenate([past.start, asked.start]), streams[5])
     before = Context(levels[: len(past)], sponsored_before(posts, past), earlier_with_brand(past, None))
     after = Context(levels[len(past) :], sponsored_before(posts, asked), earlier_with_brand(asked, past))
-    told = counts(settings, creators, past, expected(settings, creators, brands, past, before), streams[5])
+    past_mean = expected(settings, creators, brands, past, before)
+    told = counts(settings, creators, past, past_mean, streams[5])
     mean = expected(settings, creators, brands, asked, after)
     seen = np.isin(asked.creator, past.creator)
     collaborations = collaborations_frame(settings, brands, past, told, streams[6])
@@ -192,5 +193,7 @@ def make_market(settings: MarketSettings | None = None, seed: int = 1) -> World:
         conversions=conversions_frame(settings, past, told, streams[6]),
         candidates=candidates,
         truth=truth_frame(settings, creators, asked, mean, seen, streams[6]),
-        finals=pd.DataFrame({"collaboration_id": collaborations["collaboration_id"], "conversions": told.final}),
+        finals=pd.DataFrame(
+            {"collaboration_id": collaborations["collaboration_id"], "conversions": told.final, "mean": past_mean}
+        ),
     )

@@ -121,8 +121,9 @@ class MarketSettings:
 
     def __post_init__(self) -> None:
         for name in ("creators", "results", "candidates", "brands", "history_days", "candidate_days"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+            least = 28 if name == "history_days" else 1
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         for name in ("posts_per_creator", "comments_per_creator"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"{name} must be a number from 0, got {getattr(self, name)}")
