@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize
 
-from models.rate import DISPERSION, count_loss
+from models.rate import DISPERSION, count_loss, level_shift
 
 PRIOR_ROWS, LEAST_WEIGHT, MOST_IN_ALL = 20.0, 0.05, 1.5
 LEAST_ROWS_TO_CHOOSE = 30
@@ -44,15 +44,8 @@ def fit_level(
     misses = []
     for j in np.unique(fold):
         mine = fold == j
-        misses.append(level_miss(log_rate[mine], counts[mine], exposure[mine], variance[mine]))
+        misses.append(level_shift(counts[mine], exposure[mine] * np.exp(log_rate[mine]), variance[mine]))
     if len(misses) < 2:
         return 0.0
     mean, noise = float(np.mean(misses)), float(np.var(misses, ddof=1)) / len(misses)
     return mean * max(0.0, 1 - noise / mean**2) if mean else 0.0
-
-
-def level_miss(log_rate: np.ndarray, counts: np.ndarray, exposure: np.ndarray, variance: np.ndarray) -> float:
-    """Log of what came over what was expected, no row ruling; half a conversion stands on both sides."""
-    expected = exposure * np.exp(log_rate)
-    tempered = 1 / (1 + (DISPERSION + variance) * expected)
-    return float(np.log(((tempered * counts).sum() + 0.5) / ((tempered * expected).sum() + 0.5)))

@@ -108,7 +108,8 @@ def fit_trees(observed: Observed, recipe: Recipe, seed: int, threads: int = 1) -
     text = problem.train(trees).model_to_string(num_iteration=-1)
     fitted = Trees(recipe.name, text, problem.offset, 0.0)
     log_rate = fitted.log_rate(observed.features)
-    shift = _level_shift(observed, log_rate) if recipe.objective == "log" else 0.0
+    expected = observed.exposure * np.exp(log_rate)
+    shift = level_shift(observed.counts, expected, observed.variance) if recipe.objective == "log" else 0.0
     fitted.offset += shift
     fitted.centre = float(np.average(log_rate, weights=observed.weight)) + shift
     return fitted
@@ -196,10 +197,10 @@ def count_loss(counts: np.ndarray, expected: np.ndarray, variance: np.ndarray | 
     return 2 * (hit - (counts + size) * np.log((counts + size) / (expected + size)))
 
 
-def _level_shift(observed: Observed, log_rate: np.ndarray) -> float:
-    expected = observed.exposure * np.exp(log_rate)
-    tempered = 1 / (1 + (DISPERSION + observed.variance) * expected)
-    return float(np.log(max((tempered * observed.counts).sum(), 0.5) / (tempered * expected).sum()))
+def level_shift(counts: np.ndarray, expected: np.ndarray, variance: np.ndarray) -> float:
+    """Log of what came over what was expected, no row ruling; half a conversion stands on both sides."""
+    tempered = 1 / (1 + (DISPERSION + variance) * expected)
+    return float(np.log(((tempered * counts).sum() + 0.5) / ((tempered * expected).sum() + 0.5)))
 
 
 class RateModel:

@@ -1,0 +1,100 @@
+"""What all commands share: exit statuses, one line a fault, progress. Imports nothing that is slow."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, NoReturn
+
+from features.faults import Fault, InputError
+
+DONE, FAILED, AT_FAULT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+
+
+def run(command: Callable[[], None], debug: bool = False) -> int:
+    """Run a command and return its exit status; what is wrong is told on standard error, one line a fault.
+
+    debug: also print the traceback of an error that is not the input's.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
+    try:
+        command()
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return AT_FAULT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        told = " ".join(str(error).split()) or type(error).__name__
+        print(f"{type(error).__name__}: {told}" + ("" if debug else " (--debug shows where)"), file=sys.stderr)
+        return FAILED
+    return DONE
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """Leave as from an exception, so that what lies aside is cleared away."""
+    raise SystemExit(TERMINATED)
+
+
+def refuse(option: str, received: object, problem: str, remedy: str) -> NoReturn:
+    """Raise InputError for a call that cannot be carried out."""
+    raise InputError([Fault(option, received=str(received), problem=problem, remedy=remedy)])
+
+
+class Progress:
+    """Tells on standard error how far a command is: a live bar on a terminal, else a line now and then."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._bars: dict[str, Any] = {}
+        self._told: dict[str, int] = {}
+
+    def __enter__(self) -> Progress:
+        if self._live:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import Progress as Bars
+
+            columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            self._display = Bars(*columns, console=Console(stderr=True), transient=True)
+            self._display.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live:
+            self._display.stop()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """`done` of `total` steps of a stage are behind us."""
+        if self._live:
+            if stage not in self._bars:
+                self._bars[stage] = self._display.add_task(stage, total=total)
+            self._display.update(self._bars[stage], completed=done, total=total)
+            return
+        tenth = 10 * done // max(total, 1)
+        if tenth > self._told.get(stage, -1):
+            self._told[stage] = tenth
+            print(f"{stage}: {done:,} of {total:,}", file=sys.stderr, flush=True)
+
+
+def show_table(cells: list[list[str]]) -> None:
+    """Print cells, a header first, as aligned columns on standard output; the first three lines up left."""
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    for row in cells:
+        line = (v.ljust(w) if v and not _is_number(v) else v.rjust(w) for v, w in zip(row, widths, strict=True))
+        print("  ".join(line).rstrip())
+
+
+def _is_number(text: str) -> bool:
+    return text.strip("–").replace(",", "").replace(".", "", 1).lstrip("-").isdigit() or text == "–"

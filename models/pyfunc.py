@@ -1,0 +1,27 @@
+"""The model as MLflow serves it: the matrix's columns and the spend in, the score columns out. Loaded from code, no pickle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+
+from models.scorer import Scorer
+
+
+class CreatorYield(mlflow.pyfunc.PythonModel):
+    """Wraps a saved scorer."""
+
+    def load_context(self, context: Any) -> None:
+        self.scorer = Scorer.load(Path(context.artifacts["scorer"]))
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Score columns, a row per row of the input. params: level of the interval, whether reasons are wanted."""
+        asked = params or {}
+        rows = model_input.reset_index(drop=True)
+        return self.scorer.score(rows, rows, float(asked.get("level", 0.8)), bool(asked.get("reasons", True)))
+
+
+mlflow.models.set_model(CreatorYield())

@@ -1,0 +1,185 @@
+"""A fitted model as it is saved, loaded and applied: all that scoring needs, wherever it happens.
+
+The folder that `save` writes holds LightGBM's text for the trees, JSON for the rest, Parquet for the backtest's
+predictions, the comment classifier's own files, and `checksums.json` over them all. Nothing in it is executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.comment_classes import CommentClassifier
+from features.settings import FeatureSettings
+from models.encoding import Encoding
+from models.interval import EVERY, Intervals
+from models.maturity import Maturity
+from models.rate import RateModel, Trees
+from models.reasons import top_reasons
+
+FORMAT = 1
+CHECKSUMS = "checksums.json"
+SCORES = (
+    "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high", "conversions",
+    "cost_per_conversion", "reasons", "warnings",
+)  # fmt: skip
+RANGED = ("spend", "promotion_hours", "deliverables", "followers")
+ABSENT = {"unknown_creator": "platform", "no_posts": "posts_90d", "no_comments": "comments_seen"}
+
+
+class ModelError(Exception):
+    """A saved model that cannot be used: missing, damaged, or of another format."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Everything from a feature matrix to scores.
+
+    ranges: lowest and highest value of the deal's terms in training. told: what a person may want to know of the
+    training, plain JSON. past: collaboration_id and the rate that the backtest predicted for it.
+    """
+
+    rate: RateModel
+    encoding: Encoding
+    intervals: Intervals
+    maturity: Maturity
+    settings: FeatureSettings
+    classifier: CommentClassifier
+    ranges: Mapping[str, tuple[float, float]]
+    told: Mapping[str, Any]
+    past: pd.DataFrame
+
+    def rates(self, matrix: pd.DataFrame) -> np.ndarray:
+        """Expected final conversions per dollar (rows,)."""
+        return np.exp(self.rate.log_rate(self.encoding.transform(matrix)))
+
+    def score(
+        self, matrix: pd.DataFrame, spine: pd.DataFrame, level: float = 0.8, reasons: bool = True
+    ) -> pd.DataFrame:
+        """The contract's score columns but rank and model_version, a row per row of the matrix, in its order.
+
+        matrix: the catalogue's columns. spine: `spend` in dollars, row by row. level: of the central interval.
+        Raises ValueError for a column that is missing or a level outside (0, 1).
+        """
+        features = self.encoding.transform(matrix)
+        spend = spine["spend"].to_numpy(float)
+        rate = np.exp(self.rate.log_rate(features))
+        expected = rate * spend
+        low, high = self.intervals.bounds(expected, self.groups(matrix), level)
+        told = ["[]"] * len(matrix)
+        if reasons and len(matrix):
+            told = top_reasons(self.rate.contributions(features), self.encoding.columns, matrix)
+        values = (rate, low / spend, high / spend, expected, 1 / rate, told, self.warnings(matrix, spend))
+        return pd.DataFrame(dict(zip(SCORES, values, strict=True)))
+
+    def groups(self, matrix: pd.DataFrame) -> np.ndarray:
+        """The group of every row whose intervals are calibrated together: its follower tier."""
+        if "tier" not in matrix:
+            return np.full(len(matrix), EVERY)
+        return matrix["tier"].fillna("unknown").to_numpy(object).astype(str)
+
+    def warnings(self, matrix: pd.DataFrame, spend: np.ndarray) -> list[str]:
+        """JSON lists of codes, a row each; `docs/models.md` tells what each means."""
+        flags: dict[str, np.ndarray] = {}
+        for code, column in ABSENT.items():
+            if column in self.encoding.columns:
+                values = matrix[column]
+                flags[code] = (values.isna() | (values.astype(object) == 0)).to_numpy(bool)
+        if "creator_told" in self.encoding.columns:
+            flags["no_results"] = ~(matrix["creator_told"].to_numpy(float) > 0)
+        flags["unknown_category"] = self.encoding.unknown(matrix)
+        outside = np.zeros(len(matrix), bool)
+        for name, (low, high) in self.ranges.items():
+            values = spend if name == "spend" else matrix[name].to_numpy(float)
+            outside |= (values < low) | (values > high)
+        flags["outside_training_range"] = outside
+        codes, table = list(flags), np.column_stack(list(flags.values()))
+        return [json.dumps([codes[i] for i in np.flatnonzero(row)]) for row in table]
+
+    def save(self, folder: Path) -> None:
+        """Write the model into a folder that does not exist yet; the same model gives the same bytes.
+
+        Raises FileExistsError where it exists.
+        """
+        folder.mkdir(parents=True)
+        for i, trees in enumerate(self.rate.trees):
+            (folder / f"rate_{i}.txt").write_text(trees.text, encoding="utf-8", newline="\n")
+        _write_json(folder / "scorer.json", self._to_dict())
+        self.past.to_parquet(folder / "backtest.parquet", index=False)
+        self.classifier.save(folder / "comment_classifier")
+        _write_json(folder / CHECKSUMS, _checksums(folder))
+
+    @classmethod
+    def load(cls, folder: Path) -> Scorer:
+        """Read what `save` wrote. Raises ModelError for a file that is missing, added or changed, or another format."""
+        _verify(folder)
+        values = json.loads((folder / "scorer.json").read_text(encoding="utf-8"))
+        if values["format"] != FORMAT:
+            raise ModelError(f"{folder}: format {values['format']} of a saved model, this version reads {FORMAT}: train anew")
+        rate = values["rate"]
+        trees = [
+            Trees(t["recipe"], (folder / f"rate_{i}.txt").read_text(encoding="utf-8"), t["offset"], t["centre"])
+            for i, t in enumerate(rate["trees"])
+        ]
+        return cls(
+            RateModel(trees, rate["weights"], rate["level"], rate["constant"]),
+            Encoding.from_dict(values["encoding"]),
+            Intervals.from_dict(values["intervals"]),
+            Maturity.from_dict(values["maturity"]),
+            FeatureSettings.from_dict(values["settings"]),
+            CommentClassifier.load(folder / "comment_classifier"),
+            {k: (v[0], v[1]) for k, v in values["ranges"].items()},
+            values["told"],
+            pd.read_parquet(folder / "backtest.parquet"),
+        )
+
+    def _to_dict(self) -> dict[str, Any]:
+        rate = self.rate
+        trees = [{"recipe": t.recipe, "offset": t.offset, "centre": t.centre} for t in rate.trees]
+        return {
+            "format": FORMAT,
+            "rate": {"trees": trees, "weights": rate.weights, "level": rate.level, "constant": rate.constant},
+            "encoding": self.encoding.to_dict(),
+            "intervals": self.intervals.to_dict(),
+            "maturity": self.maturity.to_dict(),
+            "settings": self.settings.to_dict(),
+            "ranges": {k: list(v) for k, v in self.ranges.items()},
+            "told": dict(self.told),
+        }
+
+
+def training_ranges(matrix: pd.DataFrame, spend: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Lowest and highest value of each of RANGED that the matrix, or `spend`, tells."""
+    values = {name: matrix[name].to_numpy(float) for name in RANGED if name in matrix} | {"spend": spend}
+    return {k: (float(np.nanmin(v)), float(np.nanmax(v))) for k, v in values.items() if not np.isnan(v).all()}
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8", newline="\n")
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != CHECKSUMS)
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def _verify(folder: Path) -> None:
+    if not (folder / CHECKSUMS).is_file():
+        raise ModelError(f"{folder}: no {CHECKSUMS}; this is not a saved model")
+    try:
+        stated = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
+    except ValueError:
+        raise ModelError(f"{folder}: {CHECKSUMS} is damaged; fetch the model again") from None
+    found = _checksums(folder)
+    wrong = [f"{name} is missing" for name in stated if name not in found]
+    wrong += [f"{name} does not belong to it" for name in found if name not in stated]
+    wrong += [f"{name} was changed" for name in found if name in stated and found[name] != stated[name]]
+    if wrong:
+        raise ModelError(f"{folder}: not the model that was saved: {'; '.join(wrong)}. Fetch it again or train anew")

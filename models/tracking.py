@@ -1,0 +1,196 @@
+"""All of MLflow.
+
+One run per training:
+
+- params: seed, results, recipes, maturity, features (number), tier_bounds, attribution_days
+- tags: data.TABLE (fingerprint of each table), comment_classifier (fingerprint), skill (a sentence), promoted (and why)
+- metrics, step = fold and without a fold over all: MODEL.skill, .rank, .value, .total, and ours.coverage, ours.width, for
+  MODEL in ours, one_rate, own_record, poisson_regression; coverage.TIER; evidence (t of the skill); level
+- artefacts: model_card.md, plots/calibration.png, plots/lift.png, plots/importance.png, backtest.csv
+- model: a pyfunc from code; its files are the scorer's (LightGBM text, JSON, Parquet, checksums) and the project's code
+
+The version is registered when all of that is there, and an alias is set last, so that a training that is cut off at any
+moment leaves the champion as it was. Aliases: champion, and challenger for the newest version that was not promoted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+from features.faults import Fault, InputError
+from models import report
+from models.gate import Verdict
+from models.scorer import SCORES, Scorer
+from models.training import Trained
+
+DEFAULT_STORE = "sqlite:///mlflow.db"
+CHAMPION, CHALLENGER = "champion", "challenger"
+SCORER = "scorer"
+PACKAGES = ("mlflow", "lightgbm", "scikit-learn", "scipy", "pandas", "numpy", "pyarrow", "ibis-framework", "duckdb")
+_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
+
+
+def connect(uri: str | None = None) -> MlflowClient:
+    """A client of `uri`, else of MLFLOW_TRACKING_URI, else of DEFAULT_STORE in the current folder; MLflow keeps quiet."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
+    return MlflowClient(uri, os.environ.get("MLFLOW_REGISTRY_URI") or uri)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A registered version and its scorer; `label` is what a score is stamped with."""
+
+    name: str
+    version: str
+    scorer: Scorer
+
+    @property
+    def label(self) -> str:
+        """Registry name and version."""
+        return f"{self.name}/{self.version}"
+
+
+def load(client: MlflowClient, uri: str) -> Model:
+    """The model of models:/NAME@ALIAS or models:/NAME/VERSION; an alias is resolved once.
+
+    Raises InputError for a URI of another form or a model that is not there, ModelError for one that is damaged.
+    """
+    found = _URI.fullmatch(uri)
+    if not found:
+        raise InputError([
+            Fault("--model", received=repr(uri), problem="it is not the URI of a registered model",
+                  remedy="Give models:/NAME@ALIAS or models:/NAME/VERSION.")])  # fmt: skip
+    name = found["name"]
+    try:
+        if found["alias"]:
+            registered = client.get_model_version_by_alias(name, found["alias"])
+        else:
+            registered = client.get_model_version(name, found["version"])
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        where = client.tracking_uri
+        raise InputError([
+            Fault("--model", received=uri, problem=f"there is no such model in {where}",
+                  remedy="Train one first: python train.py DATA. Or set MLFLOW_TRACKING_URI to where it was trained.")]) from None  # fmt: skip
+    return Model(name, str(registered.version), Scorer.load(_fetch(client, registered.source) / "artifacts" / SCORER))
+
+
+def _fetch(client: MlflowClient, source: str) -> Path:
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=client.tracking_uri))
+
+
+def champion(client: MlflowClient, name: str) -> Model | None:
+    """The model that bears the alias champion, or None where there is none yet."""
+    try:
+        return load(client, f"models:/{name}@{CHAMPION}")
+    except InputError:
+        return None
+
+
+def start(client: MlflowClient, experiment: str, started_ms: int) -> str:
+    """A new run's id; makes the experiment where there is none."""
+    found = client.get_experiment_by_name(experiment)
+    identifier = found.experiment_id if found else client.create_experiment(experiment)
+    return client.create_run(identifier, start_time=started_ms).info.run_id
+
+
+def finish(
+    client: MlflowClient, run: str, name: str, trained: Trained, judged: Verdict, fingerprint: Mapping[str, str]
+) -> str:
+    """Log all that was found, register the version, and give it its alias; returns the version."""
+    _log(client, run, trained, judged, fingerprint)
+    registered = _register(client, run, name, trained.scorer, trained.training.matrix)
+    client.set_terminated(run, "FINISHED")
+    client.set_registered_model_alias(name, CHAMPION if judged.promoted else CHALLENGER, registered)
+    return registered
+
+
+def fail(client: MlflowClient, run: str) -> None:
+    """Mark a run as failed."""
+    client.set_terminated(run, "FAILED")
+
+
+def _log(client: MlflowClient, run: str, trained: Trained, judged: Verdict, fingerprint: Mapping[str, str]) -> None:
+    scorer, backtest = trained.scorer, trained.backtest
+    told = scorer.told
+    params: dict[str, Any] = {k: told[k] for k in ("seed", "results", "maturity")}
+    params |= {"recipes": told["recipes"], "features": len(scorer.encoding.columns)} | scorer.settings.to_dict()
+    tags = {f"data.{k}": v for k, v in fingerprint.items()}
+    tags |= {"comment_classifier": scorer.classifier.fingerprint, "skill": report.verdict(backtest)}
+    tags["promoted"] = f"{'yes' if judged.promoted else 'no'}: {judged.why}"
+    now = int(time.time() * 1000)
+    metrics = [mlflow.entities.Metric(k, v, now, step) for k, v, step in _metrics(trained) if np.isfinite(v)]
+    client.log_batch(
+        run, metrics, [mlflow.entities.Param(k, str(v)) for k, v in params.items()],
+        [mlflow.entities.RunTag(k, v) for k, v in tags.items()],
+    )
+    client.log_text(run, report.model_card(trained), "model_card.md")
+    client.log_text(run, backtest.rows.to_csv(index=False), "backtest.csv")
+    for file, figure in report.plots(trained).items():
+        client.log_figure(run, figure, f"plots/{file}")
+
+
+def _metrics(trained: Trained) -> list[tuple[str, float, int]]:
+    backtest = trained.backtest
+    out = [("evidence", report.evidence(backtest), 0), ("level", backtest.level, 0)]
+    for row in backtest.figures().to_dict("records"):
+        step, end = (0, "") if row["fold"] == "all" else (int(row["fold"]), ".by_fold")
+        names = ("skill", "rank", "value", "total", "coverage", "width")
+        out += [(f"{row['model']}.{name}{end}", float(row[name]), step) for name in names]
+    return out + [(f"coverage.{tier}", share, 0) for tier, (share, _) in backtest.coverage_by_group().items()]
+
+
+def _register(client: MlflowClient, run: str, name: str, scorer: Scorer, matrix: pd.DataFrame) -> str:
+    experiment = client.get_run(run).info.experiment_id
+    root = Path(__file__).resolve().parents[1]
+    with tempfile.TemporaryDirectory() as scratch:
+        scorer.save(Path(scratch) / SCORER)
+        packed = Path(scratch) / "model"
+        mlflow.pyfunc.save_model(
+            packed, python_model=str(root / "models" / "pyfunc.py"), artifacts={SCORER: str(Path(scratch) / SCORER)},
+            code_paths=[str(root / "features"), str(root / "models")], signature=signature(scorer, matrix),
+            pip_requirements=[f"{package}=={version(package)}" for package in PACKAGES],
+        )
+        logged = client.create_logged_model(experiment, name="model", source_run_id=run)
+        client.log_model_artifacts(logged.model_id, str(packed))
+        client.finalize_logged_model(logged.model_id, "READY")
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    made = client.create_model_version(name, logged.artifact_location, run, model_id=logged.model_id)
+    return str(made.version)
+
+
+def signature(scorer: Scorer, matrix: pd.DataFrame) -> ModelSignature:
+    """The matrix's columns and spend in (numbers double, categories string), the score columns out."""
+    kinds = {str(c): "double" if pd.api.types.is_numeric_dtype(matrix[c].dtype) else "string" for c in matrix}
+    kinds["spend"] = "double"
+    used = {*scorer.encoding.columns, "spend"}
+    texts = ("reasons", "warnings")
+    return ModelSignature(
+        Schema([ColSpec(kind, name, required=name in used) for name, kind in kinds.items()]),
+        Schema([ColSpec("string" if name in texts else "double", name) for name in SCORES]),
+        ParamSchema([ParamSpec("level", "double", 0.8), ParamSpec("reasons", "boolean", True)]),
+    )

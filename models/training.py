@@ -1,0 +1,119 @@
+"""From a history to a fitted scorer and the proof of what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from features.comment_classes import CommentClassifier
+from features.matrix import FeatureBuilder
+from features.settings import FeatureSettings
+from features.source import History
+from models.backtest import OURS, Backtest, Progress, observe, run_backtest
+from models.encoding import Encoding
+from models.interval import fit_intervals
+from models.maturity import Maturity, fit_maturity
+from models.rate import LEAST_ROWS, RECIPES, Observed, RateModel, Recipe, Trees, fit_trees
+from models.results import Results
+from models.scorer import Scorer, training_ranges
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a model is made from: a matrix and the results of its rows, in the order of their start.
+
+    spine: the collaborations (rows,) with the contract's columns.
+    """
+
+    matrix: pd.DataFrame
+    spine: pd.DataFrame
+    results: Results
+
+    @classmethod
+    def from_history(
+        cls, history: History, settings: FeatureSettings, classifier: CommentClassifier, progress: Progress | None = None
+    ) -> Training:
+        """Build the features of all past collaborations, each as of its own start."""
+        table = history.collaborations
+        spine = table.order_by("starts_at", "collaboration_id").to_pandas()
+        daily = None if history.conversions is None else history.conversions.to_pandas()
+        if daily is not None:
+            daily = daily.assign(date=pd.to_datetime(daily.date))
+        with FeatureBuilder(history, settings, classifier) as builder:
+            matrix = builder.build(spine)
+        if progress:
+            progress("features", 1, 1)
+        return cls(matrix, spine, Results.from_tables(spine, daily, settings.attribution_days))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fitted scorer, the backtest that its choices come from, and what it was made from."""
+
+    scorer: Scorer
+    backtest: Backtest
+    training: Training
+
+
+def fit(
+    training: Training, settings: FeatureSettings, classifier: CommentClassifier, *, seed: int = 0,
+    recipes: Sequence[Recipe] = RECIPES, facts: dict[str, Any] | None = None, jobs: int = 2, progress: Progress | None = None,
+) -> Trained:
+    """Backtest, then fit on all results with the choices that the backtest made. Same training and seed, same bytes.
+
+    facts: plain JSON values that the model carries along beside its own.
+    """
+    results, matrix = training.results, training.matrix
+    backtest = run_backtest(
+        matrix, training.spine.creator_id.to_numpy(), results, seed=seed, recipes=recipes, jobs=jobs, progress=progress
+    )
+    maturity = fit_maturity(results)
+    encoding = Encoding.fit(matrix)
+    observed = observe(matrix, encoding, results, maturity)
+    rate = _fit_rate(observed, backtest, recipes, seed, jobs)
+    if progress:
+        progress("model", 1, 1)
+    rows = backtest.rows
+    intervals = fit_intervals(
+        (rows[OURS] * rows.exposure).to_numpy(float), rows.counts.to_numpy(float), rows.group.to_numpy()
+    )
+    past = pd.DataFrame({"collaboration_id": results.identifiers.astype(str)})
+    past["rate"] = past.collaboration_id.map(rows.set_index("collaboration_id")[OURS])
+    told = _told(training, backtest, rate, maturity, seed) | (facts or {})
+    scorer = Scorer(
+        rate, encoding, intervals, maturity, settings, classifier, training_ranges(matrix, results.spend), told,
+        past.astype({"rate": float}),
+    )
+    return Trained(scorer, backtest, training)
+
+
+def _fit_rate(observed: Observed, backtest: Backtest, recipes: Sequence[Recipe], seed: int, jobs: int) -> RateModel:
+    """The recipes that the backtest gave a weight, on all rows; one rate for all where results are too few."""
+    constant = float(np.log(observed.level))
+    if len(observed.counts) < LEAST_ROWS or not backtest.weights.any() or not len(backtest.rows):
+        return RateModel([], [], backtest.level, constant)
+    chosen = [(recipe, float(w)) for recipe, w in zip(recipes, backtest.weights, strict=True) if w > 0]
+    trees: list[Trees] = Parallel(n_jobs=jobs, prefer="threads")(
+        delayed(fit_trees)(observed, recipe, seed) for recipe, _ in chosen
+    )
+    return RateModel(trees, [w for _, w in chosen], backtest.level, constant)
+
+
+def _told(training: Training, backtest: Backtest, rate: RateModel, maturity: Maturity, seed: int) -> dict[str, Any]:
+    results = training.results
+    return {
+        "seed": seed,
+        "results": len(results),
+        "conversions": float(results.counts.sum()),
+        "spend": float(results.spend.sum()),
+        "first_start": str(results.starts[0]),
+        "last_start": str(results.starts[-1]),
+        "maturity": maturity.source,
+        "recipes": {t.recipe: w for t, w in zip(rate.trees, rate.weights, strict=True)},
+        "cutoffs": list(backtest.cutoffs),
+    }

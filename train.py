@@ -1,0 +1,109 @@
+"""Train a model of conversions per dollar on past results.
+
+Checks the data, builds features, backtests in time, fits, logs all of it to MLflow, registers the model and makes it the
+champion if it is no worse than the one there is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models import console
+
+if TYPE_CHECKING:
+    from models.gate import Verdict
+    from models.training import Trained
+
+EXAMPLES = """examples:
+  python train.py export/                                  a folder of tables (Parquet, CSV, .sql mappings)
+  python train.py export/ --experiment summer --seed 7     under another name, with another seed
+  MLFLOW_TRACKING_URI=http://mlflow:5000 python train.py export/
+
+docs/models.md says what the figures mean."""
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line, read."""
+    parser = argparse.ArgumentParser(
+        "train.py", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", metavar="DATA", help="folder of the tables, or a database URL")
+    parser.add_argument(
+        "--experiment", metavar="NAME", default="conversions-per-dollar",
+        help="MLflow experiment, and name of the registered model (%(default)s)",
+    )
+    parser.add_argument("--seed", type=int, metavar="N", default=0, help="same data and seed, same model (%(default)s)")
+    parser.add_argument("--comment-classifier", type=Path, metavar="DIR", help="a retrained one, instead of ours")
+    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+    return parser.parse_args(argv)
+
+
+def train(asked: argparse.Namespace) -> None:
+    """Train, log, register, promote; raises InputError for data or a call that is at fault."""
+    if not 0 <= asked.seed < 2**31:
+        console.refuse("--seed", asked.seed, "it is out of range", "Give a whole number from 0 to 2147483647.")
+    if not asked.experiment.strip() or set(asked.experiment) & set("/:@\\"):
+        console.refuse("--experiment", repr(asked.experiment), "it cannot name a model", "Use letters, digits and dashes.")
+    if asked.comment_classifier and not asked.comment_classifier.is_dir():
+        console.refuse("--comment-classifier", asked.comment_classifier, "there is no such folder", "Give a saved classifier.")
+    began = time.time()
+    from features.comment_classes import CommentClassifier
+    from features.settings import FeatureSettings
+    from features.source import fingerprint, open_history
+    from models.training import Training, fit
+
+    settings = FeatureSettings()
+    with console.Progress() as progress:
+        with open_history(asked.data) as history:
+            classifier = CommentClassifier.load(asked.comment_classifier)
+            prints = fingerprint(history)
+            training = Training.from_history(history, settings, classifier, progress)
+        trained = fit(training, settings, classifier, seed=asked.seed, facts={"data": prints}, progress=progress)
+    version, judged = record(asked.experiment, trained, prints, int(began * 1000))
+    tell(trained, asked.experiment, version, judged, time.time() - began)
+
+
+def record(name: str, trained: Trained, prints: dict[str, str], began_ms: int) -> tuple[str, Verdict]:
+    """Log the training, register its model and promote it if the gate says so."""
+    from models import gate, tracking
+    from models.scorer import ModelError
+
+    client = tracking.connect()
+    run = tracking.start(client, name, began_ms)
+    try:
+        try:
+            champion = tracking.champion(client, name)
+            judged = gate.judge(trained.backtest, champion.scorer if champion else None, trained.training.matrix)
+        except ModelError as error:
+            judged = gate.Verdict(True, f"the champion cannot be used ({error})")
+        return tracking.finish(client, run, name, trained, judged, prints), judged
+    except BaseException:
+        tracking.fail(client, run)
+        raise
+
+
+def tell(trained: Trained, name: str, version: str, judged: Verdict, seconds: float) -> None:
+    """The summary on standard output."""
+    from models import report
+
+    told = trained.scorer.told
+    print(report.verdict(trained.backtest))
+    print(
+        f"{told['results']:,} results, {told['conversions']:,.0f} conversions for {told['spend']:,.0f} $, "
+        f"{told['first_start'][:10]} to {told['last_start'][:10]}; {len(trained.backtest.cutoffs)} folds; "
+        f"late conversions: {told['maturity']}; {seconds:.0f} s"
+    )
+    console.show_table([row[1:] for row in report.figures_table(trained.backtest)])
+    tiers = ", ".join(f"{k} {c:.2f} ({n:,})" for k, (c, n) in trained.backtest.coverage_by_group().items())
+    print(f"coverage of the 80 % interval by tier: {tiers or 'not measured'}")
+    print(f"models:/{name}/{version} {'is now the champion' if judged.promoted else 'is not promoted'}: {judged.why}")
+
+
+if __name__ == "__main__":
+    call = arguments(None)
+    sys.exit(console.run(lambda: train(call), call.debug))
