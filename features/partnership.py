@@ -10,12 +10,13 @@ import ibis
 import ibis.expr.types as ir
 
 from features.expressions import AS_OF, days_between, ratio
-from features.feature import DEALS, POSTS_90, POSTS_365, Feature
+from features.feature import DEALS, POSTS_90, POSTS_365, TERMS, Feature
 
 FAMILY = "partnership"
 DEALS_AND_POSTS = "collaborations and sponsored posts that started before the start"
 
 FEATURES = (
+    Feature("brand", FAMILY, "deal", "brand", "class", "brand as given", None, None, TERMS, "category"),
     Feature(
         "deals_with_brand",
         FAMILY,
