@@ -19,7 +19,6 @@ def make_candidates(folder: Path) -> Path:
             connection.sql(query).write_parquet(str(aside))
         os.replace(aside, target)
     finally:
-        aside.unlink(missing_ok=True)
         os.chdir(back)
     return target
 
