@@ -21,7 +21,7 @@ TIER_EDGES = (1_000, 10_000, 100_000, 500_000, 1_000_000, 30_000_000)
 TIER_SHARE = (0.58, 0.27, 0.09, 0.03, 0.03)
 # Accounts with signs of fraud: HypeAuditor 2023, 36 % in all and close to 60 % of the largest.
 TIER_FRAUD = (0.30, 0.42, 0.46, 0.50, 0.58)
-# Median promotion length, hours: the project's articles (celebrities a day or less, micro-creators longer).
+# Median promotion length, hours: assumed (celebrities a day or less, small creators longer).
 TIER_PROMOTION_HOURS = (120.0, 110.0, 72.0, 40.0, 22.0)
 # Share of buyers who decide at once: 50 % within a day over all (Chapelle 2014); the slope over tiers is assumed.
 TIER_FAST_SHARE = (0.42, 0.47, 0.55, 0.65, 0.75)
@@ -32,8 +32,8 @@ PLATFORM_SHARE = (0.56, 0.20, 0.24)
 # Likes and comments per follower at 10,000 followers: HypeAuditor 2023 (nano 2.78 % and 12.6 %, here toned down to
 # 10,000 followers); YouTube is an assumption.
 PLATFORM_ENGAGEMENT = (0.022, 0.075, 0.020)
-# Views per follower at 10,000 followers and their slope over size: Bazaarvoice 2021 (a post of a small Instagram
-# account reaches 36 % of its followers, of a large one 15 %); the other platforms are assumptions.
+# Views per follower at 10,000 followers and their slope over size: Bazaarvoice 2021 (a post of a brand's small
+# Instagram account reaches 36 % of its followers, of a large one 15 %); the other platforms are assumptions.
 PLATFORM_VIEWS = (0.36, 0.60, 0.22)
 VIEWS_EXPONENT = -0.19
 PLATFORM_EFFECT = (0.0, -0.20, 0.25)
@@ -69,7 +69,7 @@ class MarketSettings:
     - `engagement_exponent` -0.12: HypeAuditor: falling up to 20,000 followers, then nearly flat (1.5 to 1.6 %).
     - `sponsored_engagement` 0.85 (a factor): assumption between Markerly (equal) and Xomad (clearly lower).
     - `sponsored_habit` 0.03: share of posts sponsored by others than the market's brands; with theirs about 7 %, as in
-      a study of 814,000 posts (CIO 2018).
+      a study of 814,000 posts ("Do paid endorsements sell product?", OnlyInfotech 2018).
     - `fatigue` -0.05 per sponsored post within 90 days: direction from Cheng & Zhang 2025, Management Science (-0.19 %
       subscribers per sponsored video, more for large audiences); its size for conversions is an assumption.
     - `window_days` 30: last-click attribution window of Chapelle 2014, where 50 % of conversions came within a day.
