@@ -25,7 +25,7 @@ REQUIRED = {
         "conversions": "BIGINT",
         "observed_until": "TIMESTAMP",
     },
-    "creators": {"creator_id": "VARCHAR", "platform": "VARCHAR"},
+    "creators": {"creator_id": "VARCHAR", "platform": "VARCHAR", "niche": "VARCHAR"},
     "posts": {"post_id": "VARCHAR", "creator_id": "VARCHAR", "posted_at": "TIMESTAMP"},
     "conversions": {"collaboration_id": "VARCHAR", "date": "TIMESTAMP", "conversions": "BIGINT"},
     "candidates": {
