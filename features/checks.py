@@ -20,6 +20,7 @@ from features.contract import TABLES
 from features.faults import Fault, shorten
 
 ROW = "number of the row"
+Prepare = Callable[[ir.Table], tuple[ir.Table, Callable[[ir.Table], list["Rule"]]]]
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,9 @@ def check_table(schema: pa.DataFrameSchema, table: ir.Table, tables: Mapping[str
         faults.append(Fault(schema.name, problem="the table has no rows", remedy="Export it again with its rows."))
     faults += found
     for reference in schema.metadata["references"]:
-        if reference.unless and reference.column in table.columns:
-            prepare = _orphans(reference, tables)
-            faults += _broken(schema, prepare, table)[1]
+        asked = reference.unless and reference.column in table.columns
+        if asked and _alone(reference, table).count().to_pyarrow().as_py():
+            faults += _broken(schema, _orphans(reference, tables), table)[1]
     return faults + _repeated(schema, table)
 
 
@@ -122,8 +123,9 @@ def _column_rules(schema: pa.DataFrameSchema, table: ir.Table) -> list[Rule]:
         if column not in table.columns:
             continue
         kind, given = KINDS[kind_of(declared)], table[_received(column)]
-        cannot = unreadable(given, kind_of(declared))
-        rules.append(Rule(column, f"unreadable as {kind.meaning}", kind.remedy, cannot, given))
+        if given.type().copy(nullable=True) != kind.dtype:
+            cannot = unreadable(given, kind_of(declared))
+            rules.append(Rule(column, f"unreadable as {kind.meaning}", kind.remedy, cannot, given))
         if not declared.nullable:
             lacks = given.isnull()
             if given.type().is_string():
@@ -164,28 +166,28 @@ def _reference_rules(references: list[Reference], table: ir.Table) -> list[Rule]
     ]
 
 
-Prepare = Callable[[ir.Table], tuple[ir.Table, Callable[[ir.Table], list[Rule]]]]
-
-
 def _orphans(reference: Reference, tables: Mapping[str, ir.Table]) -> Prepare:
     """Rows that have nothing but `reference` to say what they belong to, and the rule that it must."""
 
     def prepare(table: ir.Table) -> tuple[ir.Table, Callable[[ir.Table], list[Rule]]]:
-        values = {reference.column: cast(table[reference.column], "text")}
-        if reference.unless in table.columns:
-            table = table.filter(cast(table[reference.unless], "text").isnull())
-            values = {reference.column: cast(table[reference.column], "text")}
-        numbered = [ROW] if ROW in table.columns else []
-        keys = [c for c in table.columns if c not in (reference.column, *numbered)]
-        laid = table.select(*numbered, **values, **{_received(c): table[c] for c in keys})
-        keyed = _keyed(reference, tables)
+        alone = _alone(reference, table)
+        keys = [column for column in alone.columns if column not in (reference.column, ROW)]
+        numbered = [ROW] if ROW in alone.columns else []
+        value = cast(alone[reference.column], "text").name(reference.column)
+        laid = alone.select(*numbered, value, **{_received(column): alone[column] for column in keys})
+        keyed, told = _keyed(reference, tables), carried(reference.parent, reference.key)
         if keyed is None:
-            absent = carried(reference.parent, reference.key)
-            return laid.mutate(**{absent: ibis.null("string")}), lambda t: _reference_rules([reference], t)
-        laid = laid.left_join(keyed, laid[reference.column] == keyed[carried(reference.parent, reference.key)])
+            laid = laid.mutate(**{told: ibis.null("string")})
+        else:
+            laid = laid.left_join(keyed, laid[reference.column] == keyed[told])
         return laid, lambda t: _reference_rules([reference], t)
 
     return prepare
+
+
+def _alone(reference: Reference, table: ir.Table) -> ir.Table:
+    """Rows without a value in the column that spares them the `reference`."""
+    return table.filter(cast(table[reference.unless], "text").isnull()) if reference.unless in table.columns else table
 
 
 def _broken(schema: pa.DataFrameSchema, prepare: Prepare, table: ir.Table) -> tuple[int, list[Fault]]:
@@ -233,9 +235,10 @@ def _repeated(schema: pa.DataFrameSchema, table: ir.Table) -> list[Fault]:
     if not schema.unique or (column := schema.unique[0]) not in table.columns:
         return []
     key = cast(table[column], "text")
-    counts = table.filter(key.notnull()).select(hashed=key.hash())
-    told = counts.aggregate(rows=counts.count(), keys=counts.hashed.nunique()).to_pyarrow().to_pylist()[0]
-    if told["rows"] == told["keys"]:
+    # Sorted here, 8 bytes a row: two to three times as fast as a count of distinct values in the engine, and smaller.
+    hashes = table.filter(key.notnull()).select(hashed=key.hash()).to_pyarrow()["hashed"].to_numpy().copy()
+    hashes.sort()
+    if not (hashes[1:] == hashes[:-1]).any():
         return []
     numbered = table.select(key=key, row=ibis.row_number().over() + 1)
     numbered = numbered.filter(numbered.key.notnull())

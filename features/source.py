@@ -77,9 +77,7 @@ def open_history(
             if faults:
                 order = list(TABLES)
                 raise InputError(sorted(faults, key=lambda f: order.index(f.where) if f.where in order else -1))
-            yield History(
-                backend, **{t: _typed(backend, sources[t], raw[t], t) if t in raw else None for t in TABLES}
-            )
+            yield History(backend, **{t: _typed(backend, sources[t], raw[t], t) if t in raw else None for t in TABLES})
         finally:
             backend.disconnect()
 
@@ -102,7 +100,8 @@ def _sources(backend: Backend, data: str | Path) -> tuple[dict[str, Source], lis
     if not folder.is_dir():
         problem = "it is a file, not a folder" if folder.exists() else "there is no such folder"
         raise fail(str(data), problem, "Give the folder that holds collaborations and creators, or a database URL.")
-    sources, faults = {}, []
+    sources: dict[str, Source] = {}
+    faults: list[Fault] = []
     for table, schema in TABLES.items():
         try:
             path = files.find(folder, table, not schema.metadata["optional"])
@@ -126,7 +125,8 @@ def _database(backend: Backend, scheme: str, path: str) -> tuple[dict[str, Sourc
     except duckdb.Error as error:
         raise fail(where, "it is no DuckDB database", "Check the path.", files.first_line(error)) from error
     held = set(backend.list_tables(database=("data", "main")))
-    sources, faults = {}, []
+    sources: dict[str, Source] = {}
+    faults: list[Fault] = []
     for table, schema in TABLES.items():
         if table in held:
             sql = f"data.{name(table)}"
@@ -152,11 +152,17 @@ def _raw(backend: Backend, source: Source, table: str) -> ir.Table:
     return backend.table(f"raw {table}")
 
 
+# Endless times have no number; they stay, to be told as a fault.
+_ENDLESS = "CASE WHEN {} IS NOT NULL THEN TIMESTAMP 'infinity' END"
+
+
 def _plain(expression: str, types: Mapping[str, str]) -> str:
-    """A column in a type that Ibis knows: nanoseconds are cut to microseconds, as text is."""
+    """A column in a type that Ibis knows: nanoseconds are cut to microseconds, as text is; times are UTC's."""
     kind = types[expression.strip('"').replace('""', '"')]
-    if kind in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS"):
-        return f"make_timestamp(epoch_ns({expression}) // 1000)"
+    # By way of numbers: DuckDB rounds nanoseconds when it casts, and asks a calendar for every time with a zone.
+    micros = f"epoch_ns({expression}) // 1000" if kind.endswith("_NS") else f"epoch_us({expression})"
+    if kind in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS", "TIMESTAMP WITH TIME ZONE"):
+        return f"coalesce(make_timestamp({micros}), {_ENDLESS.format(expression)})"
     known = ibis.backends.sql.datatypes.DuckDBType.from_string(kind)
     return f"CAST({expression} AS VARCHAR)" if known.is_unknown() or known.is_geospatial() else expression
 
@@ -187,7 +193,7 @@ def open_candidates(history: History, path: Path) -> Candidates:
         extra = tuple(column for column in source.columns if column not in CANDIDATES.columns)
         files.refuse_doubles(table, list(source.columns), source.columns)
         source = Source(source.place, source.sql, source.columns)
-        history.backend.raw_sql(f'DROP VIEW IF EXISTS {name("raw " + table)}')
+        history.backend.raw_sql(f"DROP VIEW IF EXISTS {name('raw ' + table)}")
         raw = _raw(history.backend, source, table)
         faults = [_known_afterwards(column) for column in extra if column in wanted]
         faults += check_table(CANDIDATES, raw, {})
@@ -221,26 +227,17 @@ def _known_afterwards(column: str) -> Fault:
     return Fault(CANDIDATES.name, column, problem=problem, remedy=remedy)
 
 
-@ibis.udf.scalar.builtin
-def md5_number_lower(text: str) -> int:
-    """64 bits of a text's MD5, which unlike the engine's own hash is the same in every version of it."""
-
-
 def fingerprint(history: History) -> dict[str, str]:
-    """SHA-256 of each table's columns and values, in hex; the same in every order of rows and every form of DATA."""
+    """SHA-256 of each table's columns and values, in hex; the same in every order of rows and every form of DATA.
+
+    Rows are hashed by the engine, so two fingerprints compare data within one version of DuckDB.
+    """
     prints = {}
     for table in TABLES:
         rows: ir.Table | None = getattr(history, table)
-        if rows is None:
-            continue
-        written = [rows[column].cast("string") for column in rows.columns]
-        whole = ibis.literal("")
-        for value in written:
-            whole = whole + value.length().cast("string").fill_null("-") + ":" + value.fill_null("")
-        hashed = rows.select(one=md5_number_lower(whole))
-        told = hashed.aggregate(
-            rows=hashed.count(), total=hashed.one.cast("decimal(38, 0)").sum().cast("string")
-        )
-        values = told.to_pyarrow().to_pylist()[0]
-        prints[table] = hashlib.sha256(f"{rows.schema()} {values['rows']} {values['total']}".encode()).hexdigest()
+        if rows is not None:
+            hashed = rows.select(one=ibis.struct({column: rows[column] for column in rows.columns}).hash())
+            halves = (hashed.one % 2**32).sum(), (hashed.one // 2**32).sum()
+            told = hashed.aggregate(rows=hashed.count(), low=halves[0], high=halves[1]).to_pyarrow().to_pylist()[0]
+            prints[table] = hashlib.sha256(f"{rows.schema()} {told}".encode()).hexdigest()
     return prints
