@@ -8,7 +8,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from features.expressions import AS_OF, days_between, fixed, ratio, spread, unfixed
+from features.expressions import AS_OF, COARSE_BITS, coarse, days_between, fixed, ratio, spread, unfixed
 from features.feature import POSTS_90, POSTS_365, Feature
 
 FAMILY = "engagement"
@@ -212,7 +212,6 @@ def prepare_posts(posts: ir.Table) -> dict[str, ir.Value]:
     engaged = posts.likes + posts.comments
     rate = ratio(engaged, posts.followers).clip(upper=MOST)
     per_view = ratio(engaged, posts.views).clip(upper=MOST)
-    log_rate = (rate + 1e-6).ln()
     gap = days_between(posts.posted_at, posts.posted_at.lag(1).over(earlier))
     return {
         "engaged": engaged,
@@ -220,12 +219,9 @@ def prepare_posts(posts: ir.Table) -> dict[str, ir.Value]:
         "per_view": per_view,
         "rate_fixed": fixed(rate),
         "per_view_fixed": fixed(per_view),
-        # squares need room in 64 bits: ln lies within -14 and 5
-        "log_fixed": fixed(log_rate),
-        "log2_fixed": fixed(log_rate * log_rate),
+        "log_coarse": coarse((rate + 1e-6).ln()),
         "gap": gap,
-        "gap_fixed": fixed(gap),
-        "gap2_fixed": fixed(gap * gap),
+        "gap_coarse": coarse(gap),
     }
 
 
@@ -241,9 +237,9 @@ def from_posts(p: ir.Table) -> dict[str, ir.Value]:
         "rate_n": p.rate_fixed.count(where=p.recent),
         "per_view_sum": p.per_view_fixed.sum(where=p.recent),
         "per_view_n": p.per_view_fixed.count(where=p.recent),
-        "log_sum": p.log_fixed.sum(),
-        "log2_sum": p.log2_fixed.sum(),
-        "log_n": p.log_fixed.count(),
+        "log_sum": p.log_coarse.sum(),
+        "log2_sum": (p.log_coarse * p.log_coarse).sum(),
+        "log_n": p.log_coarse.count(),
         "likes_90": p.likes.sum(where=p.recent & p.comments.notnull()),
         "comments_90": p.comments.sum(where=p.recent & p.likes.notnull()),
         "likes_365": p.likes.sum(where=p.comments.notnull()),
@@ -266,9 +262,9 @@ def from_posts(p: ir.Table) -> dict[str, ir.Value]:
         "followers_365": p.followers.sum(where=known_rate),
         "posts_90": p.count(where=p.recent),
         "posting_gap_days": p.gap.median(),
-        "gap_sum": p.gap_fixed.sum(),
-        "gap2_sum": p.gap2_fixed.sum(),
-        "gap_n": p.gap_fixed.count(),
+        "gap_sum": p.gap_coarse.sum(),
+        "gap2_sum": (p.gap_coarse * p.gap_coarse).sum(),
+        "gap_n": p.gap_coarse.count(),
         "last_post_at": p.posted_at.max(),
     }
 
@@ -290,6 +286,8 @@ def finish(t: ir.Table) -> dict[str, ir.Value]:
         ),
         "engagement_trend": ratio(ratio(t.engaged_90, t.followers_90), ratio(t.engaged_365, t.followers_365)),
         "posts_90d": t.posts_90.cast("float64"),
-        "posting_irregularity": ratio(spread(t.gap_sum, t.gap2_sum, t.gap_n), ratio(unfixed(t.gap_sum), t.gap_n)),
+        "posting_irregularity": ratio(
+            spread(t.gap_sum, t.gap2_sum, t.gap_n), ratio(t.gap_sum, t.gap_n) / 2**COARSE_BITS
+        ),
         "days_since_post": days_between(t[AS_OF], t.last_post_at),
     }

@@ -14,6 +14,7 @@ import ibis
 import ibis.expr.types as ir
 
 GRID_BITS = 24
+COARSE_BITS = 16
 RECENT_DAYS = 90
 LONG_DAYS = 365
 DAY_US = 86_400_000_000
@@ -35,11 +36,19 @@ def ratio(above: ir.NumericValue, below: ir.NumericValue) -> ir.FloatingValue:
     return above.cast("float64") / below.cast("float64").nullif(0.0)
 
 
+def coarse(value: ir.NumericValue) -> ir.IntegerValue:
+    """`value` on a grid of 2**-16 as a whole number, for `spread`: its square, too, fits 64 bits up to 46,000."""
+    return (value * 2**COARSE_BITS).round().cast("int64")
+
+
 def spread(total: ir.NumericValue, squares: ir.NumericValue, n: ir.NumericValue) -> ir.FloatingValue:
-    """Standard deviation (population) from exact sums on the grid; missing below two values."""
-    mean = ratio(unfixed(total), n)
-    variance = ratio(unfixed(squares), n) - mean * mean
-    return ibis.ifelse(n >= 2, variance.clip(lower=0.0).sqrt(), ibis.null("float64"))
+    """Standard deviation (population) from sums of `coarse` numbers and of their squares; missing below two values.
+
+    The squares are those of the rounded numbers: equal values have no spread at all.
+    """
+    mean = ratio(total, n)
+    variance = ratio(squares, n) - mean * mean
+    return ibis.ifelse(n >= 2, variance.clip(lower=0.0).sqrt() / 2**COARSE_BITS, ibis.null("float64"))
 
 
 def days_between(later: ir.TimestampValue, earlier: ir.TimestampValue) -> ir.FloatingValue:
@@ -82,7 +91,10 @@ def running_sums(
     )
     both = e.union(k, distinct=False)
     window = ibis.range_window(
-        preceding=None if days is None else ibis.interval(days=days), following=0, group_by=list(by), order_by="at"
+        preceding=None if days is None else ibis.interval(microseconds=days * DAY_US - 1),
+        following=0,
+        group_by=list(by),
+        order_by="at",
     )
     summed = both.mutate(**{v: both[v].sum().over(window) for v in values})
     found = summed.filter(summed.is_key)
