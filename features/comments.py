@@ -146,7 +146,7 @@ def _with_copies(c: ir.Table) -> ir.Table:
 def _with_earlier(c: ir.Table) -> ir.Table:
     """Adds what the comment's author and text, and the fans of its post, did just before it."""
     in_time = ["commented_at", "comment_id"]
-    by_author = ibis.window(group_by=["creator_id", "author_id"], order_by=in_time)
+    by_author = ibis.window(group_by=["creator_id", "fan", "author_id"], order_by=in_time)
     by_text = ibis.window(group_by=["creator_id", "fan", "text_id"], order_by=in_time)
     by_post = ibis.window(group_by="post_id", order_by=in_time, preceding=None, following=0)
     fan_at = ibis.ifelse(c.fan, c.commented_at, ibis.null(c.commented_at.type()))
