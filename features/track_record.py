@@ -24,6 +24,7 @@ from features.settings import FeatureSettings
 
 FAMILY = "track_record"
 LEVEL_DAYS = 180
+RIPE_DAYS = 20
 CHECKPOINT_DAYS = (2, 5, 10, 20, 40)
 # days until 1 − 1/e of all conversions usually arrived; fixed: a curve learnt from all data would see the future
 ARRIVAL_DAYS = 7.0
@@ -121,7 +122,9 @@ def checkpoints(collaborations: ir.Table, conversions: ir.Table | None, settings
     partial = []
     for age in CHECKPOINT_DAYS:
         at = told.starts_at + ibis.interval(days=age)
-        step = told.mutate(at=at, age=ibis.literal(float(age))).filter(lambda t: t.at < t.observed_until)
+        # only days that ended are counted, so the count is as old as the day is young
+        counted = days_between(at.truncate("D").cast("timestamp(6)"), told.starts_at)
+        step = told.mutate(at=at, age=counted).filter(lambda t: t.at < t.observed_until)
         known = days.select(
             _id="collaboration_id", _end=(days.date.cast("timestamp(6)") + ibis.interval(days=1)), n=days.n
         )
@@ -148,11 +151,14 @@ _COLUMNS = (
 
 
 def _final(base: ir.Table, at: str) -> ir.Table:
-    """The last checkpoint: the whole count, of the age at which it was counted (at most that of `observed_until`)."""
+    """The last checkpoint: the whole count, of the age at which it became known.
+
+    A count that settled is of that age, however much longer it was watched: what comes later shapes nothing.
+    """
     return base.mutate(
         at=base[at],
         count=base.conversions,
-        age=days_between(base.observed_until, base.starts_at),
+        age=days_between(base[at], base.starts_at),
         final=ibis.literal(True),
     ).select(*_COLUMNS)
 
@@ -203,7 +209,7 @@ def level_events(s: ir.Table) -> ir.Table:
     """One event per collaboration for the market's level: its first checkpoint of 20 days or more, else its final
     one.
     """
-    ripe = s.filter(s.final | (s.age >= 20.0))
+    ripe = s.filter(s.final | (s.at >= s.starts_at + ibis.interval(days=RIPE_DAYS)))
     first = ibis.row_number().over(ibis.window(group_by="collaboration_id", order_by=["at", "final"]))
     ripe = ripe.mutate(place=first).filter(lambda t: t.place == 0)
     clicks = s.filter(s.final & s.log_clicks.notnull())
