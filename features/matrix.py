@@ -193,7 +193,7 @@ def _keys(s: ir.Table, *columns: str) -> ir.Table:
 def _spine(rows: pd.DataFrame) -> pa.Table:
     frame = rows.reset_index(drop=True).reindex(columns=SPINE_SCHEMA.names)
     frame["row_id"] = range(len(frame))
-    frame["starts_at"] = pd.to_datetime(frame["starts_at"], utc=True).dt.tz_localize(None)
+    frame["starts_at"] = pd.to_datetime(frame["starts_at"], utc=True).dt.tz_localize(None).astype("datetime64[us]")
     return pa.Table.from_pandas(frame, schema=SPINE_SCHEMA, preserve_index=False)
 
 
