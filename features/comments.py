@@ -53,12 +53,12 @@ FEATURES = (
     _share(
         "repeated_share",
         "share of comments whose text was there before with this creator",
-        "fans' comments whose text stood under this creator's posts earlier within the year / fans' comments",
+        "fans' comments whose text a fan had left with this creator within the year / fans' comments",
     ),
     _share(
         "copied_share",
         "share of comments whose text was with another creator before",
-        "fans' comments whose text stood under another creator's post at any time before / fans' comments",
+        "fans' comments whose text a fan had left with another creator at any time before / fans' comments",
     ),
     _share(
         "distinct_authors_share",

@@ -1,8 +1,9 @@
 """Track record: what earlier collaborations brought per dollar, as far as it was known at the moment.
 
-A result becomes known in steps. Where `conversions` tells its days, it counts so far at 2, 5, 10, 20 and 40 days and
-at `observed_until`; where not, at `observed_until` or at the end of its attribution window, whichever is earlier. Each
-step is an event that replaces the one before: it carries the change in two sums,
+A result becomes known in steps. Where `conversions` tells its days, it counts so far at 2, 5, 10, 20 and 40 days (the
+days of UTC that have ended by then, of which the count's age is reckoned) and at `observed_until`; where not, at
+`observed_until` or at the end of its attribution window, whichever is earlier. Each step is an event that replaces the
+one before: it carries the change in two sums,
 
     told    Σ w       w = m / (m + 2), m = market rate × exposure: the conversions that such a deal usually had by then
     record  Σ w · s   s = ln((conversions + ½) / exposure) − ln(market rate)
