@@ -32,6 +32,8 @@ def page() -> str:
         "Made from the catalogue in `features/` by `python -m features.catalogue`; do not edit it here.",
         "",
         "A row is judged as of its `starts_at`: only what was there strictly before shapes it. Missing stays missing.",
+        "Windows end at *reach*, the end of the last day before the start's own on which the history knows of a post,",
+        "comment or collaboration. So a deal months ahead is judged on the last 90 days that there are.",
         "",
     ]
     for family, module in FAMILIES.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from features.expressions import AS_OF, COARSE_BITS, coarse, days_between, fixed, ratio, spread, unfixed
+from features.expressions import COARSE_BITS, coarse, days_between, fixed, ratio, spread, unfixed
 from features.feature import POSTS_90, POSTS_365, Feature
 
 FAMILY = "engagement"
@@ -208,7 +208,7 @@ FEATURES = (
         "creator",
         "days since the latest post",
         "days",
-        "start minus the latest post",
+        "reach minus the latest post, at least 0",
         0,
         365,
         POSTS_365,
@@ -299,5 +299,5 @@ def finish(t: ir.Table) -> dict[str, ir.Value]:
         "posting_irregularity": ratio(
             spread(t.gap_sum, t.gap2_sum, t.gap_n), ratio(t.gap_sum, t.gap_n) / 2**COARSE_BITS
         ),
-        "days_since_post": days_between(t[AS_OF], t.last_post_at),
+        "days_since_post": days_between(t.reach, t.last_post_at).clip(lower=0.0),
     }

@@ -56,15 +56,34 @@ def days_between(later: ir.TimestampValue, earlier: ir.TimestampValue) -> ir.Flo
     return later.delta(earlier, unit="microsecond").cast("float64") / DAY_US
 
 
-def before(events: ir.Table, at: str, keys: ir.Table, days: int | None = LONG_DAYS) -> ir.Table:
-    """The rows of `events` strictly before each key's `as_of`, of the last `days` days.
+def day(at: ir.TimestampValue) -> ir.TimestampValue:
+    """Midnight, UTC, of the day of a moment."""
+    return at.truncate("D").cast("timestamp(6)")
 
-    `keys` has `creator_id` and `as_of`; the result has the columns of `events`, those of `keys`, `since` (the window's
-    begin)
-    and `recent` (in the last 90 days).
+
+def reaches(moments: ir.Table, days: ir.Table) -> ir.Table:
+    """How far the history reaches before each `as_of` of `moments`, one row each, as `reach`.
+
+    It is the end of the latest day before that of `as_of` on which anything is known (`days`, one row each with `at`),
+    and `as_of` itself where nothing is. Windows of 90 or 365 days end there: so a deal that starts months after the
+    latest known post is judged on the last days that there are, as the past ones were, and not on an empty window.
+    """
+    asked = moments.select(AS_OF, _day=day(moments[AS_OF])).distinct()
+    latest_day = asked.select("_day").distinct()
+    latest_day = latest_day.left_join(days, [days.at < latest_day._day])
+    latest_day = latest_day.group_by(_of="_day").aggregate(_latest=latest_day["at"].max())
+    found = asked.left_join(latest_day, [asked._day == latest_day._of])
+    return found.select(AS_OF, reach=ibis.coalesce(found._latest + ibis.interval(days=1), found[AS_OF]))
+
+
+def before(events: ir.Table, at: str, keys: ir.Table, days: int | None = LONG_DAYS) -> ir.Table:
+    """The rows of `events` strictly before each key's `as_of`, from `days` days before its `reach` on.
+
+    `keys` has `creator_id`, `as_of` and `reach`; the result has the columns of `events`, those of `keys`, `since` (the
+    window's begin) and `recent` (in the last 90 days of `reach`).
     """
     k = keys.mutate(
-        since=keys[AS_OF] - ibis.interval(days=days or LONG_DAYS), _recent=keys[AS_OF] - ibis.interval(days=RECENT_DAYS)
+        since=keys.reach - ibis.interval(days=days or LONG_DAYS), _recent=keys.reach - ibis.interval(days=RECENT_DAYS)
     ).rename(_creator="creator_id")
     on = [events.creator_id == k._creator, events[at] < k[AS_OF]]
     if days is not None:

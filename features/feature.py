@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-POSTS_90 = "posts of the 90 days before the start"
-POSTS_365 = "posts of the 365 days before the start"
-COMMENTS_365 = "comments of the 365 days before the start"
+POSTS_90 = "posts before the start, from 90 days before reach on"
+POSTS_365 = "posts before the start, from 365 days before reach on"
+COMMENTS_365 = "comments before the start, from 365 days before reach on"
 DEALS = "collaborations that started before the start"
 RESULTS = "results known before the start (see: what may be known when)"
 TERMS = "the deal's own terms, known when it is offered"

@@ -18,7 +18,7 @@ import pyarrow as pa
 from features import audience, comments, engagement, niche, partnership, promotion, track_record
 from features.catalogue import CATALOGUE
 from features.comment_classes import CommentClassifier
-from features.expressions import AS_OF, RECENT_DAYS, before, join_all, running_sums
+from features.expressions import AS_OF, RECENT_DAYS, before, day, join_all, reaches, running_sums
 from features.settings import FeatureSettings
 from features.source import History
 from features.staging import Stage
@@ -62,6 +62,7 @@ class FeatureBuilder:
         raw_posts = self._table("posts")
         self.posts = self._prepare_posts(raw_posts)
         self.comments = self._prepare_comments(raw_posts, classifier)
+        self.days = self.stage.keep(self._days(raw_posts))
         self.sponsors = self.stage.keep(partnership.sponsors(history.collaborations, raw_posts))
         self.niche_posts = self.stage.keep(niche.monthly(raw_posts, history.creators))
         self.events, self.market = self._prepare_results()
@@ -88,7 +89,8 @@ class FeatureBuilder:
         """
         with Stage(self.history.backend) as stage:
             s = stage.put(_spine(spine)).rename({AS_OF: "starts_at"})
-            creators = stage.keep(_keys(s, "creator_id"))
+            s = stage.keep(self._with_reach(s))
+            creators = stage.keep(_keys(s, "creator_id", "reach"))
             s = join_all(s, [self._creators(), (stage.keep(self._from_posts(creators)), ("creator_id", AS_OF))])
             s = stage.keep(s.mutate(**audience.finish(s, self.settings.tier_bounds), month=_month(s[AS_OF])))
             pieces = [
@@ -124,15 +126,22 @@ class FeatureBuilder:
         steps = track_record.checkpoints(c, self.history.conversions, self.settings)
         rated = self.stage.keep(track_record.with_rates(steps))
         market = self.stage.keep(track_record.level_events(rated))
-        keyed = c.select("collaboration_id", "creator_id", **{AS_OF: c.starts_at})
-        noted = before(
-            self.posts.select("creator_id", "posted_at", "followers", "seq"), "posted_at", _keys(keyed, "creator_id")
-        )
+        keyed = self.stage.keep(self._with_reach(c.select("collaboration_id", "creator_id", **{AS_OF: c.starts_at})))
+        posts = self.posts.select("creator_id", "posted_at", "followers", "seq")
+        noted = before(posts, "posted_at", _keys(keyed, "creator_id", "reach"))
         noted = noted.group_by("creator_id", AS_OF).aggregate(followers_posted=audience.followers_noted(noted))
         keyed = join_all(keyed, [self._creators(), (noted, ("creator_id", AS_OF))])
         tier = audience.tier(audience.followers_known(keyed), self.settings.tier_bounds)
         keyed = self.stage.keep(keyed.select("collaboration_id", "creator_niche", "platform", tier=tier))
         return self.stage.keep(track_record.events(rated, market, keyed)), market
+
+    def _days(self, posts: ir.Table) -> ir.Table:
+        """Every day on which the history knows of anything."""
+        moments = (posts.posted_at, self._table("comments").commented_at, self.history.collaborations.starts_at)
+        return ibis.union(*(day(at).name("at").as_table() for at in moments), distinct=True)
+
+    def _with_reach(self, s: ir.Table) -> ir.Table:
+        return join_all(s, [(reaches(s, self.days), (AS_OF,))])
 
     def _creators(self) -> Piece:
         c = self.history.creators

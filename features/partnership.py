@@ -111,7 +111,7 @@ FEATURES = (
         "creator",
         "days since the latest sponsorship",
         "days",
-        "start minus the latest collaboration, or sponsored post of the year",
+        "reach minus the latest collaboration, or sponsored post of the year, at least 0",
         0,
         None,
         DEALS_AND_POSTS,
@@ -170,5 +170,5 @@ def finish(t: ir.Table) -> dict[str, ir.Value]:
         "brands_90d": t.brands_n.fill_null(0).cast("float64"),
         "sponsored_share": ratio(t.sponsored_90, t.sponsored_n_90),
         "sponsored_share_year": ratio(t.sponsored_365, t.sponsored_n_365),
-        "rest_days": days_between(t[AS_OF], ibis.greatest(t.last_deal_at, t.last_sponsored_at)),
+        "rest_days": days_between(t.reach, ibis.greatest(t.last_deal_at, t.last_sponsored_at)).clip(lower=0.0),
     }
