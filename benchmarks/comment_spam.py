@@ -2,8 +2,9 @@
 
     python -m benchmarks.comment_spam [FOLDER]
 
-FOLDER (default: the environment variable COMMENT_SPAM_DATA, else ../shared/data/youtube_comments) holds one CSV a
-video with the columns CONTENT and label (1 is spam). Each video is scored by what was trained without it:
+FOLDER (default: youtube_comments in CREATOR_YIELD_SHARED_DATA, else in ../shared/data)
+holds one CSV a video with the columns CONTENT and label (1 is spam). Each video is scored by what
+was trained without it:
 
 - shipped: our classifier as it ships, which has seen none of these comments
 - retrained: our classifier trained on the other videos' labels together with our examples
@@ -52,22 +53,22 @@ def measure(videos: dict[str, pd.DataFrame]) -> pd.DataFrame:
     for name, held in videos.items():
         other = pd.concat([table for key, table in videos.items() if key != name], ignore_index=True)
         peer = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(other["text"], other["spam"])
-        ways = {"shipped": shipped.classify(held["text"])["spam"]}
+        ways = {"shipped": shipped.classify(held["text"])["spam"].to_numpy()}
         for way, only_mine in (("retrained", False), ("only_mine", True)):
             # The classes that these labels do not tell are not needed here.
             ours = examples[["text", "spam"]] if not only_mine else examples[["text", "spam"]].head(0)
-            ways[way] = fit(*combine(other, only_mine, ours)).classify(held["text"])["spam"]
+            ways[way] = fit(*combine(other, only_mine, ours)).classify(held["text"])["spam"].to_numpy()
         ways["tfidf"] = peer.predict_proba(held["text"])[:, 1]
         ways["regex"] = np.array([bool(PATTERN.search(text)) for text in held["text"]], float)
         for way, score in ways.items():
-            auc, f1 = roc_auc_score(held["spam"], score), f1_score(held["spam"], np.asarray(score) >= 0.5)
+            auc, f1 = roc_auc_score(held["spam"], score), f1_score(held["spam"], score >= 0.5)
             rows.append({"video": name, "comments": len(held), "way": way, "auc": auc, "f1": f1})
     return pd.DataFrame(rows)
 
 
 def main() -> int:
     """Print the table; exit status 2 where the data is absent."""
-    default = os.environ.get("COMMENT_SPAM_DATA", "../shared/data/youtube_comments")
+    default = Path(os.environ.get("CREATOR_YIELD_SHARED_DATA", "../shared/data")) / "youtube_comments"
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else default)
     videos = read_videos(folder)
     if len(videos) < 2:

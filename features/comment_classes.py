@@ -56,7 +56,7 @@ class CommentClassifier:
     def classify(self, texts: Sequence[Any] | np.ndarray | pd.Series | Any) -> pd.DataFrame:
         """Score texts; row i of the result is text i.
 
-        Columns are CLASSES as float32 in 0..1, then `words` (int32). A missing text counts as an empty one. The size and
+        Columns are CLASSES as float32 in 0..1, then `words` (int32). A missing text counts as an empty one. Size and
         order of the input change no bit of a row. Each text is scored, repeated ones again: pass distinct ones.
         Raises TypeError for a text that is neither a string nor missing.
         """
@@ -100,7 +100,7 @@ class CommentClassifier:
         }
 
     def save(self, path: Path | str) -> None:
-        """Write the folder `path` whole or not at all; replaces a saved classifier, refuses to replace anything else."""
+        """Write the folder `path` whole or not at all; replaces a saved classifier and refuses anything else."""
         path = Path(path)
         if path.exists() and not (path / "model.json").is_file() and (not path.is_dir() or any(path.iterdir())):
             raise FileExistsError(f"{path} exists and is no saved classifier: choose another folder")

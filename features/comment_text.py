@@ -1,6 +1,6 @@
 """Texts as integers: hashed words, neighbouring words, word parts of four characters, and binned shape.
 
-A batch of texts is joined into one string and handled by a few whole-array steps, so that no Python runs per word. Every
+A batch of texts is joined into one string and handled by a few whole-array steps, so that no Python runs per word. Each
 row depends on its own text alone. Accents, case, HTML, zero-width characters and letters held down ("soooo") are folded
 away first; links, sites, handles and text smileys become one marker each; Han, kana, Thai, Lao, Khmer and Burmese
 characters are tokens by themselves.
@@ -40,7 +40,7 @@ SHAPE_BINS: dict[str, tuple[int, ...]] = {
 SHAPE_WIDTH = sum(len(edges) + 1 for edges in SHAPE_BINS.values())
 
 # Dotless i, Arabic and inverted question marks, Arabic ya and ta marbuta as they are loosely typed, o-slash, l-stroke.
-FOLDED = {"\u0131": "i", "\u061f": "?", "\u00bf": "?", "\u00a1": "!", "\u0649": "\u064a", "\u0629": "\u0647", "\u00f8": "o", "\u0142": "l"}
+FOLDED = {"ı": "i", "؟": "?", "¿": "?", "¡": "!", "ى": "ي", "ة": "ه", "ø": "o", "ł": "l"}
 
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _SCHEME = re.compile(r"https?:/+(?:www\.)?|www\.")
@@ -135,9 +135,9 @@ def _mix(value: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Texts as integers: hash slots of words and of word parts with the row each belongs to, and the binned shape of each row.
+    """Texts as integers: hash slots of words and of word parts, each with the row it belongs to, and the binned shape.
 
-    `rules` is rows by (emoji only, mention only), `silent` marks texts with neither word nor link, `words` counts words.
+    `rules` is rows by (emoji only, mention only), `silent` marks texts with neither word nor link.
     """
 
     tokens: tuple[np.ndarray, np.ndarray]
@@ -148,8 +148,8 @@ class Encoded:
     words: np.ndarray
 
     def weights(self, family: str) -> np.ndarray:
-        """1 / √(number of features) of each row, 1 for an empty one: keeps long texts from shouting."""
-        return 1.0 / np.sqrt(np.maximum(np.bincount(getattr(self, family)[1], minlength=len(self.words)), 1))
+        """1 / ∛(number of features) of each row, 1 for an empty one: keeps long texts from shouting."""
+        return 1.0 / np.cbrt(np.maximum(np.bincount(getattr(self, family)[1], minlength=len(self.words)), 1))
 
 
 def encode(texts: Sequence[Any]) -> Encoded:

@@ -17,7 +17,9 @@ from features.comment_text import HASH_BITS, SHAPE_BINS, SHAPE_WIDTH, encode
 EXAMPLES = Path(__file__).parent / "comment_examples"
 SEED = 20261
 VARIANTS = 6
-PENALTY = 3.0
+# How freely the words and the shape may speak: lengths of made examples are no guide to those of real comments.
+FREEDOM = 20.0
+SHAPE_SHARE = 0.1
 OWN_SHARE = 3.0
 LEAST = 5
 STEPS = 2047
@@ -38,7 +40,9 @@ def read_examples(folder: Path = EXAMPLES) -> pd.DataFrame:
     """Our examples, every `{this|that}` filled in: `text` and one float column per learned class (NaN is unknown)."""
     tables = []
     for file in sorted(folder.glob("*.csv")):
-        table = pd.read_csv(file, dtype={"text": str}, keep_default_na=False, na_values={name: [""] for name in LEARNED})
+        table = pd.read_csv(
+            file, dtype={"text": str}, keep_default_na=False, na_values={name: [""] for name in LEARNED}
+        )
         tables.append(_multiply(table, random.Random(f"{SEED} {file.stem}")))
     return pd.concat(tables, ignore_index=True)
 
@@ -58,9 +62,9 @@ def _multiply(table: pd.DataFrame, rng: random.Random) -> pd.DataFrame:
         first, second = rng.choice(rows), rng.choice(rows)
         one, other = np.array(first[1:], float), np.array(second[1:], float)
         # True of the pair if true of either; only hollow has to be true of both. Unknown stays unknown.
-        labels = np.where(np.fmax(one, other) == 1, 1.0, one + other)
-        labels[hollow] = 0.0 if np.fmin(one, other)[hollow] == 0 else (one * other)[hollow]
-        pairs.append((first[0] + rng.choice([" ", " ", ". ", "! ", ", ", "... "]) + second[0], *labels))
+        either = np.where(np.fmax(one, other) == 1, 1.0, one + other)
+        either[hollow] = 0.0 if np.fmin(one, other)[hollow] == 0 else (one * other)[hollow]
+        pairs.append((first[0] + rng.choice([" ", " ", ". ", "! ", ", ", "... "]) + second[0], *either))
     return pd.DataFrame(rows + pairs, columns=["text", *LEARNED]).drop_duplicates("text")
 
 
@@ -78,9 +82,13 @@ def read_labels(path: Path) -> pd.DataFrame:
     known = [name for name in LEARNED if name in table]
     faults = []
     if "text" not in table:
-        faults.append(f"{path}: column text is missing, found {_short(list(table))}: name the column of comments text")
+        faults.append(
+            f"{path}: column text is missing, found {_short(list(table.columns))}: name the column of comments text"
+        )
     if not known:
-        faults.append(f"{path}: no column to learn from, found {_short(list(table))}: add any of {', '.join(LEARNED)}")
+        faults.append(
+            f"{path}: no column to learn from, found {_short(list(table.columns))}: add any of {', '.join(LEARNED)}"
+        )
     if not len(table):
         faults.append(f"{path}: no rows: add labelled comments")
     if faults:
@@ -146,7 +154,10 @@ def fit(table: pd.DataFrame, weight: np.ndarray | None = None) -> CommentClassif
         slots, owner = getattr(encoded, family)
         blocks.append(sparse.csr_matrix((encoded.weights(family)[owner], (owner, slots)), shape=(n, width)))
     shape = sparse.csr_matrix(
-        (np.ones(encoded.shape.size), (np.repeat(np.arange(n), encoded.shape.shape[1]), encoded.shape.ravel())),
+        (
+            np.full(encoded.shape.size, SHAPE_SHARE),
+            (np.repeat(np.arange(n), encoded.shape.shape[1]), encoded.shape.ravel()),
+        ),
         shape=(n, SHAPE_WIDTH),
     )
     hashed = blocks[0] + blocks[1]
@@ -159,9 +170,10 @@ def fit(table: pd.DataFrame, weight: np.ndarray | None = None) -> CommentClassif
         if name not in table:
             continue
         known = (table[name].notna() & ~encoded.silent).to_numpy()
-        model = LogisticRegression(C=PENALTY, solver="liblinear", random_state=0, intercept_scaling=1.0)
+        model = LogisticRegression(C=FREEDOM, solver="liblinear", random_state=0, intercept_scaling=1.0)
         model.fit(design[known], table[name].to_numpy()[known].astype(int), sample_weight=weight[known])
         coefficients[:, number] = model.coef_[0]
+        coefficients[len(seen) :, number] *= SHAPE_SHARE
         # The bins of a count sum to one, so the intercept can ride on those of the first.
         coefficients[len(seen) : len(seen) + first_bins, number] += model.intercept_[0]
     return _quantised(seen, coefficients)
@@ -193,7 +205,9 @@ def main(arguments: list[str] | None = None) -> int:
     train = commands.add_parser("train", help="train on labels of your own, together with our examples")
     train.add_argument("labels", metavar="LABELS", type=Path, help="CSV with text and any of the classes")
     train.add_argument("--output", required=True, type=Path, help="folder to write; must not exist yet")
-    train.add_argument("--only-mine", action="store_true", help="leave our examples out for the classes that you labelled")
+    train.add_argument(
+        "--only-mine", action="store_true", help="leave our examples out for the classes that you labelled"
+    )
     build = commands.add_parser("build", help="make the shipped classifier again from our examples")
     build.add_argument("--output", type=Path, default=SHIPPED, help="folder to write (default: the shipped one)")
     given = parser.parse_args(arguments)
