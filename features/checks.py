@@ -6,7 +6,7 @@ hashes first, by value only if those repeat.
 """
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,14 +36,14 @@ class Rule:
     beside: tuple[str, ir.Column] | None = None
 
 
-def check_tables(raw: Mapping[str, ir.Table]) -> list[Fault]:
-    """All faults of the tables of DATA, as they came: absent columns, values, keys, references, times, sums."""
-    return [fault for table in TABLES if table in raw for fault in check_table(TABLES[table], raw[table], raw)]
+def check_table(
+    schema: pa.DataFrameSchema, table: ir.Table, names: Collection[str], tables: Mapping[str, ir.Table]
+) -> list[Fault]:
+    """All faults of one table, as it came with columns of `names`, beside the `tables` that it refers to.
 
-
-def check_table(schema: pa.DataFrameSchema, table: ir.Table, tables: Mapping[str, ir.Table]) -> list[Fault]:
-    """All faults of one table, as it came, beside the `tables` that it refers to."""
-    faults = missing_columns(schema, table.columns)
+    In this order: absent columns, values, references, keys.
+    """
+    faults = missing_columns(schema, names)
     rows, found = _broken(schema, lambda t: _main(schema, t, tables), table)
     if rows == 0 and not schema.metadata["optional"]:
         faults.append(Fault(schema.name, problem="the table has no rows", remedy="Export it again with its rows."))
@@ -55,7 +55,7 @@ def check_table(schema: pa.DataFrameSchema, table: ir.Table, tables: Mapping[str
     return faults + _repeated(schema, table)
 
 
-def missing_columns(schema: pa.DataFrameSchema, columns: tuple[str, ...]) -> list[Fault]:
+def missing_columns(schema: pa.DataFrameSchema, columns: Collection[str]) -> list[Fault]:
     """A fault for each required column that is not there."""
     alike = {given.strip().lower(): given for given in columns}
     faults = []

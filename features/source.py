@@ -14,7 +14,7 @@ import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from features import files
-from features.checks import casts, check_table, check_tables
+from features.checks import casts, check_table
 from features.contract import CANDIDATES, OUTCOMES, SCORES, TABLES
 from features.faults import Fault, InputError
 from features.files import Source, fail, name, quote
@@ -35,9 +35,11 @@ class History:
 
 @dataclass(frozen=True)
 class Candidates:
-    """A file of candidates, opened and checked: how many rows, and which columns it has beyond the contract's."""
+    """A file of candidates, opened and checked: how many rows, its columns in its own order, and which of them are
+    beyond the contract's."""
 
     rows: int
+    columns: tuple[str, ...]
     extra_columns: tuple[str, ...]
     _connection: duckdb.DuckDBPyConnection
     _query: str
@@ -70,10 +72,11 @@ def open_history(
                     raw[table] = _raw(backend, source, table)
                 except InputError as error:
                     faults += error.faults
-            try:
-                faults += check_tables(raw)
-            except duckdb.Error as error:
-                faults += files.reading_fault(error, str(data), "a table").faults
+            for table in raw:
+                try:
+                    faults += check_table(TABLES[table], raw[table], sources[table].columns, raw)
+                except duckdb.Error as error:
+                    faults += files.reading_fault(error, table, sources[table].place).faults
             if faults:
                 order = list(TABLES)
                 raise InputError(sorted(faults, key=lambda f: order.index(f.where) if f.where in order else -1))
@@ -124,7 +127,8 @@ def _database(backend: Backend, scheme: str, path: str) -> tuple[dict[str, Sourc
         backend.raw_sql(f"ATTACH {quote(path)} AS data (READ_ONLY)")
     except duckdb.Error as error:
         raise fail(where, "it is no DuckDB database", "Check the path.", files.first_line(error)) from error
-    held = set(backend.list_tables(database=("data", "main")))
+    listed = "SELECT table_name FROM information_schema.tables WHERE table_catalog = 'data' AND table_schema = 'main'"
+    held = {row[0] for row in backend.con.execute(listed).fetchall()}
     sources: dict[str, Source] = {}
     faults: list[Fault] = []
     for table, schema in TABLES.items():
@@ -196,10 +200,11 @@ def open_candidates(history: History, path: Path) -> Candidates:
         history.backend.raw_sql(f"DROP VIEW IF EXISTS {name('raw ' + table)}")
         raw = _raw(history.backend, source, table)
         faults = [_known_afterwards(column) for column in extra if column in wanted]
-        faults += check_table(CANDIDATES, raw, {})
+        faults += check_table(CANDIDATES, raw, source.columns, {})
         if faults:
             raise InputError(faults)
-        return Candidates(raw.count().to_pyarrow().as_py(), extra, connection, _query(history.backend, source, extra))
+        rows, query = raw.count().to_pyarrow().as_py(), _query(history.backend, source, extra)
+        return Candidates(rows, tuple(source.columns), extra, connection, query)
     except duckdb.Error as error:
         raise files.reading_fault(error, table, path.name) from error
 
