@@ -1,9 +1,10 @@
 """Track record: what earlier collaborations brought per dollar, as far as it was known at the moment.
 
 A result becomes known in steps. Where `conversions` tells its days, it counts so far at 2, 5, 10, 20 and 40 days (the
-days of UTC that have ended by then, of which the count's age is reckoned) and at `observed_until`; where not, at
-`observed_until` or at the end of its attribution window, whichever is earlier. Each step is an event that replaces the
-one before: it carries the change in two sums,
+days of UTC that have ended by then, of which the count's age is reckoned), from its first day on. Told or not, it
+settles at `observed_until` or at the end of its attribution window, whichever is earlier; what `conversions` tells
+after that counts at `observed_until`. Each step is an event that replaces the one before: it carries the change in two
+sums,
 
     told    Σ w       w = m / (m + 2), m = market rate × exposure: the conversions that such a deal usually had by then
     record  Σ w · s   s = ln((conversions + ½) / exposure) − ln(market rate)
@@ -19,7 +20,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from features.expressions import AS_OF, DAY_US, days_between, fixed, ratio, running_sums, unfixed
+from features.expressions import AS_OF, DAY_US, days_between, fixed, join_all, ratio, running_sums, unfixed
 from features.feature import RESULTS, Feature
 from features.settings import FeatureSettings
 
@@ -96,63 +97,28 @@ FEATURES = (
 
 
 def checkpoints(collaborations: ir.Table, conversions: ir.Table | None, settings: FeatureSettings) -> ir.Table:
-    """One row per collaboration and moment `at` at which more of its result became known: `count`, `clicks`, `age`
-    (days), `final`.
+    """One row per collaboration and moment `at` at which more of its result became known: `count`, `clicks` (from
+    when it is `settled` on), `age` (days).
     """
     c = collaborations
     window_us = ((c.promotion_hours / 24.0 + settings.attribution_days) * DAY_US).round().cast("int64")
-    ends_at = c.starts_at + window_us.as_interval("us")
-    counted_us = ibis.least(c.observed_until, ends_at)
-    base = c.select(
-        "collaboration_id",
-        "creator_id",
-        "brand",
-        "product_niche",
-        "spend",
-        "starts_at",
-        "observed_until",
-        "conversions",
-        "clicks",
-        settled_at=counted_us,
-    )
+    settled_at = ibis.least(c.observed_until, c.starts_at + window_us.as_interval("us"))
+    base = c.select(*_DEAL, "observed_until", "conversions", "clicks", settled_at=settled_at)
     if conversions is None:
-        return _final(base, "settled_at")
-    days = conversions.group_by("collaboration_id", "date").aggregate(n=conversions.conversions.sum())
-    told = base.semi_join(days, "collaboration_id")
-    untold = base.anti_join(days, "collaboration_id")
-    partial = []
-    for age in CHECKPOINT_DAYS:
-        at = told.starts_at + ibis.interval(days=age)
-        # only days that ended are counted, so the count is as old as the day is young
-        counted = days_between(at.truncate("D").cast("timestamp(6)"), told.starts_at)
-        step = told.mutate(at=at, age=counted).filter(lambda t: t.at < t.observed_until)
-        known = days.select(
-            _id="collaboration_id", _end=(days.date.cast("timestamp(6)") + ibis.interval(days=1)), n=days.n
-        )
-        j = step.left_join(known, [step.collaboration_id == known._id, known._end <= step.at])
-        count = j.group_by("collaboration_id").aggregate(count=j.n.sum().fill_null(0).cast("int64"))
-        step = step.drop("conversions", "clicks").join(count, "collaboration_id")
-        partial.append(step.mutate(clicks=ibis.null("float64"), final=ibis.literal(False)).select(*_COLUMNS))
-    return ibis.union(_final(told, "observed_until"), _final(untold, "settled_at"), *partial, distinct=False)
+        return _whole(base, "settled_at")
+    told = base.semi_join(conversions, "collaboration_id")
+    untold = base.anti_join(conversions, "collaboration_id")
+    return ibis.union(
+        _whole(untold, "settled_at"), _whole(told, "observed_until"), _by_days(told, conversions), distinct=False
+    )
 
 
-_COLUMNS = (
-    "collaboration_id",
-    "creator_id",
-    "brand",
-    "product_niche",
-    "spend",
-    "starts_at",
-    "at",
-    "count",
-    "clicks",
-    "age",
-    "final",
-)
+_DEAL = ("collaboration_id", "creator_id", "brand", "product_niche", "spend", "starts_at")
+_COLUMNS = (*_DEAL, "at", "count", "clicks", "age", "settled")
 
 
-def _final(base: ir.Table, at: str) -> ir.Table:
-    """The last checkpoint: the whole count, of the age at which it became known.
+def _whole(base: ir.Table, at: str) -> ir.Table:
+    """The last checkpoint: the whole count.
 
     A count that settled is of that age, however much longer it was watched: what comes later shapes nothing.
     """
@@ -160,7 +126,36 @@ def _final(base: ir.Table, at: str) -> ir.Table:
         at=base[at],
         count=base.conversions,
         age=days_between(base[at], base.starts_at),
-        final=ibis.literal(True),
+        settled=base[at] == base.settled_at,
+    ).select(*_COLUMNS)
+
+
+def _by_days(told: ir.Table, conversions: ir.Table) -> ir.Table:
+    """Checkpoints before `observed_until`: at fixed ages, and when the count settled.
+
+    Before its first day a deal is like one that is not told at all, since nobody could have told them apart then.
+    """
+    days = conversions.select(
+        "collaboration_id",
+        at=conversions.date.cast("timestamp(6)") + ibis.interval(days=1),
+        count=conversions.conversions,
+        rows=ibis.literal(1, "int64"),
+    )
+    aged = told.mutate(days=ibis.array(list(CHECKPOINT_DAYS)).unnest())
+    aged = aged.mutate(at=aged.starts_at + aged.days.as_interval("D"), settled=ibis.literal(False)).drop("days")
+    steps = ibis.union(aged, told.mutate(at=told.settled_at, settled=ibis.literal(True)), distinct=False)
+    steps = steps.filter(steps["at"] < steps.observed_until).drop("conversions")
+    steps = steps.mutate(**{AS_OF: steps["at"] + ibis.interval(microseconds=1)})
+    sums = running_sums(
+        days, steps.select("collaboration_id", AS_OF).distinct(), ["collaboration_id"], ["count", "rows"]
+    )
+    steps = join_all(steps, [(sums, ("collaboration_id", AS_OF))])
+    steps = steps.filter(steps.settled | (steps.rows > 0))
+    # only days that ended are counted, so the count is as old as the day is young
+    counted_at = ibis.ifelse(steps.settled, steps["at"], steps["at"].truncate("D").cast("timestamp(6)"))
+    return steps.mutate(
+        age=days_between(counted_at, steps.starts_at),
+        clicks=ibis.ifelse(steps.settled, steps.clicks, ibis.null("float64")),
     ).select(*_COLUMNS)
 
 
@@ -196,7 +191,7 @@ def events(s: ir.Table, market: ir.Table, keyed: ir.Table) -> ir.Table:
         cw=ibis.ifelse(clicks_known, fixed(w), 0),
         cs=ibis.ifelse(clicks_known, fixed(w * (levelled.log_clicks - levelled.click_level)), 0),
     )
-    before = ibis.window(group_by="collaboration_id", order_by=["at", "final"])
+    before = ibis.window(group_by="collaboration_id", order_by=["at", "settled"])
     changes = value.mutate(**{v: value[v] - value[v].lag(1).over(before).fill_null(0) for v in SUMS})
     k = keyed.rename(_id="collaboration_id")
     return changes.left_join(k, [changes.collaboration_id == k._id]).drop("_id")
@@ -207,13 +202,13 @@ LEVEL_SUMS = ("level_n", "level_sum", "click_n", "click_sum")
 
 
 def level_events(s: ir.Table) -> ir.Table:
-    """One event per collaboration for the market's level: its first checkpoint of 20 days or more, else its final
-    one.
+    """One event per collaboration for the market's level: its first checkpoint of 20 days or more, or when it settled
+    if that is sooner; and one for that of clicks, when they are first known.
     """
-    ripe = s.filter(s.final | (s.at >= s.starts_at + ibis.interval(days=RIPE_DAYS)))
-    first = ibis.row_number().over(ibis.window(group_by="collaboration_id", order_by=["at", "final"]))
+    ripe = s.filter(s.settled | (s.at >= s.starts_at + ibis.interval(days=RIPE_DAYS)))
+    first = ibis.row_number().over(ibis.window(group_by="collaboration_id", order_by=["at", "settled"]))
     ripe = ripe.mutate(place=first).filter(lambda t: t.place == 0)
-    clicks = s.filter(s.final & s.log_clicks.notnull())
+    clicks = s.filter(s.settled & s.log_clicks.notnull())
     return ibis.union(
         ripe.select(
             "at",
