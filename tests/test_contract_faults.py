@@ -34,8 +34,9 @@ def told(data: Path | str) -> list[str]:
 
 def setting(table: str, row: int, column: str, value: object) -> Callable[[Frames], None]:
     def damage(tables: Frames) -> None:
-        tables[table][column] = tables[table][column].astype(object)
-        tables[table].loc[row, column] = value
+        values = tables[table][column].to_list()
+        values[row] = value
+        tables[table][column] = pd.Series(values, dtype=object)
 
     return damage
 

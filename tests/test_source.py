@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.contract import CANDIDATES, TABLES, TYPES
+from features.contract_page import page
 from features.source import History, fingerprint, open_candidates, open_history
 from tests.contract_tables import Frames, candidates, frames, write
 
@@ -141,7 +142,7 @@ def test_fingerprint_knows_values_but_not_order_or_form(tmp_path: Path) -> None:
     shuffled = {table: frame.sample(frac=1, random_state=7) for table, frame in frames().items()}
     assert taken(write(tmp_path / "b", shuffled, "csv")) == expected
     changed = frames()
-    changed["creators"].loc[0, "followers"] += 1
+    changed["creators"]["followers"] += [1, 0, 0, 0]
     differing = taken(write(tmp_path / "c", changed))
     assert {table for table in expected if expected[table] != differing[table]} == {"creators"}
     swapped = frames()
@@ -191,3 +192,9 @@ def test_shared_worlds_open_and_agree_as_csv(world: str, shared_data: Path, tmp_
     write(tmp_path, tables, "csv")
     with open_history(data, threads=1) as parquet, open_history(tmp_path, threads=1) as text:
         assert fingerprint(parquet) == fingerprint(text)
+
+
+def test_the_page_on_data_is_current() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+    assert page(text) == text, "run python -m features.contract_page docs/data.md"
+    assert "| spend * | float > 0 | US dollars | all that it costs: fee, product, boosting |" in text
