@@ -33,7 +33,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", required=True, metavar="DATA", help="folder of the tables, or a database URL")
     parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="a .parquet or .csv file to write")
     parser.add_argument(
-        "--model", metavar="URI", default="models:/conversions-per-dollar@champion",
+        "--model",
+        metavar="URI",
+        default="models:/conversions-per-dollar@champion",
         help="models:/NAME@ALIAS or models:/NAME/VERSION (%(default)s)",
     )
     parser.add_argument("--level", type=float, default=0.8, help="of the central interval (%(default)s)")
@@ -56,7 +58,7 @@ def predict(asked: argparse.Namespace) -> None:
         candidates = open_candidates(history, asked.candidates)
         from models import tracking
 
-        model = tracking.load(tracking.connect(), asked.model)
+        model = tracking.load(tracking.connect(create=False), asked.model)
         summary = score_file(
             history, candidates, model.scorer, model.label, asked.output, level=asked.level, progress=progress
         )
@@ -67,7 +69,9 @@ def tell(summary: Summary, label: str, asked: argparse.Namespace) -> None:
     """The summary on standard output."""
     print(f"{summary.rows:,} candidates scored by {label} into {asked.output}")
     percent = f"{100 * asked.level:g} %"
-    cells = [["rank", "candidate", "creator", "brand", "spend $", "conversions/$", percent, "conversions", "$/conversion"]]
+    cells = [
+        ["rank", "candidate", "creator", "brand", "spend $", "conversions/$", percent, "conversions", "$/conversion"]
+    ]
     for rank, row in enumerate(summary.best, 1):
         low, high = row["conversions_per_dollar_low"], row["conversions_per_dollar_high"]
         cells.append([

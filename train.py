@@ -1,7 +1,7 @@
 """Train a model of conversions per dollar on past results.
 
-Checks the data, builds features, backtests in time, fits, logs all of it to MLflow, registers the model and makes it the
-champion if it is no worse than the one there is.
+Checks the data, builds features, backtests in time, fits, logs all of it to MLflow, registers the model and makes it
+the champion if it is no worse than the one there is.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("data", metavar="DATA", help="folder of the tables, or a database URL")
     parser.add_argument(
-        "--experiment", metavar="NAME", default="conversions-per-dollar",
+        "--experiment",
+        metavar="NAME",
+        default="conversions-per-dollar",
         help="MLflow experiment, and name of the registered model (%(default)s)",
     )
     parser.add_argument("--seed", type=int, metavar="N", default=0, help="same data and seed, same model (%(default)s)")
@@ -48,9 +50,13 @@ def train(asked: argparse.Namespace) -> None:
     if not 0 <= asked.seed < 2**31:
         console.refuse("--seed", asked.seed, "it is out of range", "Give a whole number from 0 to 2147483647.")
     if not asked.experiment.strip() or set(asked.experiment) & set("/:@\\"):
-        console.refuse("--experiment", repr(asked.experiment), "it cannot name a model", "Use letters, digits and dashes.")
+        console.refuse(
+            "--experiment", repr(asked.experiment), "it cannot name a model", "Use letters, digits and dashes."
+        )
     if asked.comment_classifier and not asked.comment_classifier.is_dir():
-        console.refuse("--comment-classifier", asked.comment_classifier, "there is no such folder", "Give a saved classifier.")
+        console.refuse(
+            "--comment-classifier", asked.comment_classifier, "there is no such folder", "Give a saved classifier."
+        )
     began = time.time()
     from features.comment_classes import CommentClassifier
     from features.settings import FeatureSettings

@@ -1,8 +1,8 @@
-"""The proof in time: fit on what was known at a moment, judge on what started after it, and again from a later moment.
+"""The proof in time: fit on what was known at a moment, judge on what started after it; again from a later moment.
 
-Between the rows that teach and those that judge lies a gap: a result teaches only once it was known at the cut-off, whole
-or as far as it was told by day then. All choices (weights of recipes, level, intervals) that a fold is judged with come
-from earlier folds.
+Between the rows that teach and those that judge lies a gap: a result teaches only once it was known at the cut-off,
+whole or as far as it was told by day then. All choices (weights of recipes, level, intervals) that a fold is judged
+with come from earlier folds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from models.encoding import Encoding
 from models.interval import EVERY, fit_intervals
 from models.maturity import Maturity, fit_maturity
 from models.metrics import covered, measure
-from models.rate import LEAST_ROWS, RECIPES, Observed, Recipe, Trees, fit_trees
+from models.rate import RECIPES, Observed, Recipe, Trees, fit_trees
 from models.results import Results
 
 FOLDS, FOLD_ROWS, LEAST_TRAINING, RIPE_SHARE = 5, 15, 10, 0.9
@@ -70,9 +70,7 @@ def observe(matrix: pd.DataFrame, encoding: Encoding, results: Results, maturity
 
 def fit_recipes(observed: Observed, recipes: Sequence[Recipe], seed: int) -> list[Trees]:
     """Trees of every recipe, or none at all where results are too few for trees."""
-    if len(observed.counts) < LEAST_ROWS or observed.counts.sum() <= 0:
-        return []
-    return [fit_trees(observed, recipe, seed) for recipe in recipes]
+    return [fit_trees(observed, recipe, seed) for recipe in recipes] if observed.enough else []
 
 
 def _run(
@@ -108,13 +106,18 @@ class Backtest:
     cutoffs: tuple[str, ...]
 
     def figures(self) -> pd.DataFrame:
-        """Metrics by model and fold ("all" for all of them): skill, rank, value, total, rows, and for ours coverage and width."""
+        """Metrics by model and fold ("all" for all of them), `measure`'s, and for ours those of `covered`."""
         table = []
         parts = [("all", self.rows), *((str(j), part) for j, part in self.rows.groupby("fold"))]
         for name, part in parts:
             counts, exposure = part.counts.to_numpy(), part.exposure.to_numpy()
             for model in (OURS, *NAMES):
-                line = {"fold": name, "model": model, "rows": len(part), **measure(part[model].to_numpy(), counts, exposure)}
+                line = {
+                    "fold": name,
+                    "model": model,
+                    "rows": len(part),
+                    **measure(part[model].to_numpy(), counts, exposure),
+                }
                 if model == OURS:
                     told = part.dropna(subset="low")
                     line |= covered(told.low.to_numpy(), told.high.to_numpy(), (told.counts / told.exposure).to_numpy())
@@ -131,8 +134,15 @@ class Backtest:
 
 
 def run_backtest(
-    matrix: pd.DataFrame, creators: np.ndarray, results: Results, *, seed: int = 0,
-    recipes: Sequence[Recipe] = RECIPES, folds: int = FOLDS, jobs: int = 2, progress: Progress | None = None,
+    matrix: pd.DataFrame,
+    creators: np.ndarray,
+    results: Results,
+    *,
+    seed: int = 0,
+    recipes: Sequence[Recipe] = RECIPES,
+    folds: int = FOLDS,
+    jobs: int = 2,
+    progress: Progress | None = None,
 ) -> Backtest:
     """Backtest on a matrix (rows in the order of their start) with the creators and results of its rows."""
     maturity = fit_maturity(results)
@@ -148,8 +158,11 @@ def run_backtest(
     rows = pd.concat(parts, ignore_index=True) if parts else _no_rows(recipes)
     at = rows.row.to_numpy(int)
     rows = rows.assign(
-        collaboration_id=results.identifiers[at], counts=results.counts[at], exposure=results.spend[at] * share[at],
-        variance=maturity.log_variance(results.ages)[at], group=group.to_numpy(object)[at].astype(str),
+        collaboration_id=results.identifiers[at],
+        counts=results.counts[at],
+        exposure=results.spend[at] * share[at],
+        variance=maturity.log_variance(results.ages)[at],
+        group=group.to_numpy(object)[at].astype(str),
     )
     return _choose(rows, recipes, tuple(str(f.cutoff)[:10] for f in made))
 

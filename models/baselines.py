@@ -45,7 +45,9 @@ def poisson_regression(observed: Observed, encoding: Encoding, features: np.ndar
     if scale <= 0:
         return np.full(len(features), observed.level)
     model = _regression(encoding)
-    model.fit(_tame(observed.features, observed.features), rate / scale, poissonregressor__sample_weight=observed.weight)
+    model.fit(
+        _tame(observed.features, observed.features), rate / scale, poissonregressor__sample_weight=observed.weight
+    )
     log_rate = np.log(np.maximum(model.predict(_tame(features, observed.features)), 1e-12))
     return scale * np.exp(np.clip(log_rate, -10, 10))
 
@@ -61,7 +63,11 @@ def _regression(encoding: Encoding) -> Pipeline:
     numbers = [i for i in range(len(encoding.columns)) if i not in categories]
     prepare = ColumnTransformer(
         [
-            ("numbers", make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()), numbers),
+            (
+                "numbers",
+                make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()),
+                numbers,
+            ),
             ("categories", OneHotEncoder(handle_unknown="ignore", sparse_output=False), categories),
         ]
     )

@@ -25,7 +25,7 @@ class Encoding:
 
     @classmethod
     def fit(cls, matrix: pd.DataFrame, rare: int = 3) -> Encoding:
-        """Learn columns and levels; a column without any value is left out, a level of fewer than `rare` rows is rare."""
+        """Learn columns and levels; a column without a value is left out, a level of fewer than `rare` rows is rare."""
         columns, levels = [], {}
         for name in matrix.columns:
             column = matrix[name]
@@ -58,7 +58,8 @@ class Encoding:
         """Raise ValueError where the matrix lacks a column that the model was trained on."""
         if absent := [name for name in self.columns if name not in matrix.columns]:
             raise ValueError(
-                f"the matrix lacks {len(absent)} of the {len(self.columns)} columns that the model was trained on: {absent[:8]}"
+                f"the matrix lacks {len(absent)} of the {len(self.columns)} columns that the model was trained on: "
+                f"{absent[:8]}"
             )
 
     def _codes(self, name: str, values: pd.Series) -> np.ndarray:

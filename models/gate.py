@@ -33,9 +33,10 @@ def judge(challenger: Backtest, champion: Scorer | None, matrix: pd.DataFrame) -
     rows = challenger.rows
     newest = rows[rows.fold == rows.fold.max()]
     try:
-        theirs = champion_rates(champion, newest, matrix)
+        champion.encoding.require(matrix)
     except ValueError as error:
         return Verdict(True, f"the champion cannot score today's features ({error})")
+    theirs = champion_rates(champion, newest, matrix)
     both = np.isfinite(theirs)
     if both.sum() < LEAST_ROWS:
         return Verdict(False, f"only {both.sum()} results can be compared, {LEAST_ROWS} are needed")
@@ -52,7 +53,7 @@ def champion_rates(champion: Scorer, rows: pd.DataFrame, matrix: pd.DataFrame) -
     past = champion.past.set_index("collaboration_id").rate
     asked = rows.collaboration_id.to_numpy()
     seen = np.isin(asked, past.index.to_numpy())
-    out = past.reindex(asked).to_numpy(float)
+    out = np.array(past.reindex(asked), float)
     if (~seen).any():
         unseen = matrix.iloc[rows.row.to_numpy(int)[~seen]].reset_index(drop=True)
         out[~seen] = champion.rates(unseen)

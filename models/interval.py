@@ -1,4 +1,4 @@
-"""Intervals for the rate that will be realised: the noise of the count and the model's doubt, calibrated on the backtest.
+"""Intervals for the rate that will be realised: the count's noise and the model's doubt, calibrated on the backtest.
 
 A count is taken as negative-binomial around the predicted count, its dispersion a function of that count. How the
 quantiles of that law fall on results that the model had not seen then corrects them, group by group (a probability

@@ -59,7 +59,8 @@ class Maturity:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Maturity:
         """Inverse of `to_dict`."""
-        return cls(**{k: v if k == "source" else np.array(v, float) for k, v in values.items()})
+        days, bounds, shares, variance = (np.array(values[k], float) for k in ("days", "bounds", "shares", "variance"))
+        return cls(days, bounds, shares, variance, values["source"])
 
 
 def taken_as_final() -> Maturity:
@@ -146,7 +147,9 @@ def _by_age(results: Results) -> Maturity:
     for mean in means:
         exposure = results.spend * np.maximum(-np.expm1(-ages / mean), LEAST_SHARE)
         expected = exposure * (weight * results.counts).sum() / (weight * exposure).sum()
-        fit = (results.counts * np.log(np.maximum(expected, 1e-12)) - (results.counts + 0.5) * np.log1p(2 * expected)).sum()
+        fit = (
+            results.counts * np.log(np.maximum(expected, 1e-12)) - (results.counts + 0.5) * np.log1p(2 * expected)
+        ).sum()
         fit -= 0.5 * (np.log(mean / PRIOR_DAYS) / PRIOR_SPREAD) ** 2
         if fit > best:
             best, chosen = fit, float(mean)

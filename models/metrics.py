@@ -24,9 +24,9 @@ def bought(order_by: np.ndarray, spend: np.ndarray, counts: np.ndarray, budget: 
 def measure(rate: np.ndarray, counts: np.ndarray, spend: np.ndarray, share: float = 0.1) -> dict[str, float]:
     """Figures of predicted rates (rows,) beside counts and dollars.
 
-    skill: share of the Poisson deviance explained against one rate known in hindsight. rank: Spearman's correlation with
-    the realised rate. value: conversions that a tenth of the money buys, over what hindsight would have bought. total:
-    predicted over realised conversions. NaN where a figure is not defined.
+    skill: share of the Poisson deviance explained against one rate known in hindsight. rank: Spearman's correlation
+    with the realised rate. value: conversions that a tenth of the money buys, over what hindsight would have bought.
+    total: predicted over realised conversions. NaN where a figure is not defined.
     """
     total = counts.sum()
     if len(counts) < 2 or total <= 0:

@@ -1,17 +1,19 @@
-"""The model as MLflow serves it: the matrix's columns and the spend in, the score columns out. Loaded from code, no pickle."""
+"""The model as MLflow serves it: the matrix's columns and the spend in, the score columns out. Loaded from
+code, no pickle."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
 
 from models.scorer import Scorer
 
 
-class CreatorYield(mlflow.pyfunc.PythonModel):
+class CreatorYield(PythonModel):
     """Wraps a saved scorer."""
 
     def load_context(self, context: Any) -> None:
@@ -24,4 +26,4 @@ class CreatorYield(mlflow.pyfunc.PythonModel):
         return self.scorer.score(rows, rows, float(asked.get("level", 0.8)), bool(asked.get("reasons", True)))
 
 
-mlflow.models.set_model(CreatorYield())
+set_model(CreatorYield())

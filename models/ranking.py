@@ -53,8 +53,15 @@ def check_output(path: Path) -> None:
 
 
 def score_file(
-    history: History, candidates: Candidates, scorer: Scorer, label: str, output: Path, *, level: float = 0.8,
-    chunk: int = CHUNK, progress: Callable[[str, int, int], None] | None = None,
+    history: History,
+    candidates: Candidates,
+    scorer: Scorer,
+    label: str,
+    output: Path,
+    *,
+    level: float = 0.8,
+    chunk: int = CHUNK,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Summary:
     """Score all candidates into `output`, which is replaced at the very end. The chunk's size changes no bit of it."""
     counted: Counter[str] = Counter()

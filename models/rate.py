@@ -1,4 +1,4 @@
-"""The LightGBM estimator of conversions per dollar: counts with an exposure, in a few recipes, blended on the log scale.
+"""The LightGBM estimator of conversions per dollar: counts with an exposure, a few recipes, blended on the log scale.
 
 E[count] = exposure × rate, with exposure = spend × share arrived. Fitting y = count / exposure with weights has the
 same optimum as an offset, and needs none to predict. A count's variance is m + (a + v) m² for an expected count m, so a
@@ -16,7 +16,7 @@ import lightgbm as lgb
 import numpy as np
 
 DISPERSION = 0.5
-LEAST_ROWS = 40
+LEAST_ROWS, LEAST_CONVERSIONS = 40, 20
 ROUNDS, PATIENCE, STOPPING_SHARE, FEWEST_TREES = 1500, 50, 0.15, 5
 Objective = Literal["poisson", "tweedie", "log", "negative_binomial"]
 
@@ -59,6 +59,11 @@ class Observed:
         )
 
     @property
+    def enough(self) -> bool:
+        """Whether there is enough to grow trees on."""
+        return len(self.counts) >= LEAST_ROWS and self.counts.sum() >= LEAST_CONVERSIONS
+
+    @property
     def weight(self) -> np.ndarray:
         """How loud each row speaks, mean 1."""
         expected = self.exposure * self.counts.sum() / self.exposure.sum()
@@ -74,7 +79,7 @@ class Observed:
 
 
 class Trees:
-    """A fitted booster whose raw score plus `offset` is the log rate; `centre` is that of its training rows, on average."""
+    """A fitted booster whose raw score plus `offset` is the log rate; `centre` is its training rows' average."""
 
     def __init__(self, recipe: str, text: str, offset: float, centre: float) -> None:
         self.recipe, self.text, self.offset, self.centre = recipe, text, offset, centre
@@ -82,20 +87,20 @@ class Trees:
 
     def log_rate(self, features: np.ndarray) -> np.ndarray:
         """Log conversions per dollar, (rows,)."""
-        return self.booster.predict(features, raw_score=True) + self.offset  # type: ignore[return-value,operator]
+        return self.booster.predict(features, raw_score=True) + self.offset  # type: ignore[operator]
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """Exact SHAP values of the log rate (rows, columns); they add up to the log rate less a constant."""
-        return self.booster.predict(features, pred_contrib=True)[:, :-1]  # type: ignore[return-value,index,call-overload]
+        return self.booster.predict(features, pred_contrib=True)[:, :-1]  # type: ignore[call-overload]
 
 
 def fit_trees(observed: Observed, recipe: Recipe, seed: int, threads: int = 1) -> Trees:
     """Fit one recipe; the number of trees is where the newest 15 % of the rows are fitted best by the others.
 
-    Rows must be in the order of time. Raises ValueError for fewer than LEAST_ROWS rows or without any conversion.
+    Rows must be in the order of time. Raises ValueError for results that are too few.
     """
     rows = len(observed.counts)
-    if rows < LEAST_ROWS or observed.counts.sum() <= 0:
+    if not observed.enough:
         raise ValueError(f"{rows} results with {observed.counts.sum():.0f} conversions are too few for trees")
     settings = _settings(rows, seed, threads) | recipe.settings
     older = int(rows * (1 - STOPPING_SHARE))
@@ -116,14 +121,13 @@ def fit_trees(observed: Observed, recipe: Recipe, seed: int, threads: int = 1) -
 
 
 def _settings(rows: int, seed: int, threads: int) -> dict[str, Any]:
-    small = rows < 1000
     return {
-        "learning_rate": 0.05,
-        "num_leaves": 7 if small else 15,
+        "learning_rate": 0.08,
+        "num_leaves": 7,
         "min_data_in_leaf": int(np.clip(rows // 20, 5, 20)),
         "bagging_fraction": 0.8,
         "bagging_freq": 1,
-        "feature_fraction": 0.5,
+        "feature_fraction": 0.4,
         "lambda_l2": 1.0,
         "cat_smooth": 20.0,
         "min_data_per_group": int(np.clip(rows // 50, 5, 50)),
@@ -140,13 +144,18 @@ class _Problem:
     """A recipe's labels, weights and loss on some rows."""
 
     def __init__(
-        self, observed: Observed, recipe: Recipe, settings: dict[str, Any], level: float | None = None,
+        self,
+        observed: Observed,
+        recipe: Recipe,
+        settings: dict[str, Any],
+        level: float | None = None,
         reference: lgb.Dataset | None = None,
     ) -> None:
         self.observed, self.recipe, self.settings = observed, recipe, settings
         self.level = observed.level if level is None else level
         counts, exposure = observed.counts, observed.exposure
-        label, weight = counts / exposure, observed.weight
+        label = counts / exposure
+        weight: np.ndarray | None = observed.weight
         self.offset = 0.0
         if recipe.objective == "log":
             self.offset = float(np.log(self.level))
@@ -155,8 +164,13 @@ class _Problem:
             self.offset = float(np.log(self.level))
             label, weight = np.arange(len(counts), dtype=float), None
         self.data = lgb.Dataset(
-            observed.features, label, weight=weight, categorical_feature=observed.categorical, params=settings,
-            reference=reference, free_raw_data=True,
+            observed.features,
+            label,
+            weight=weight,
+            categorical_feature=observed.categorical,
+            params=settings,
+            reference=reference,
+            free_raw_data=True,
         )
 
     def held_out(self, observed: Observed) -> _Problem:
@@ -170,8 +184,11 @@ class _Problem:
             objective, settings = self._gradient, settings | {"metric": "None"}
             loss = held_out._loss if held_out else None
         return lgb.train(
-            settings | {"objective": objective}, self.data, rounds,
-            valid_sets=[held_out.data] if held_out else None, feval=loss,
+            settings | {"objective": objective},
+            self.data,
+            rounds,
+            valid_sets=[held_out.data] if held_out else None,
+            feval=loss,
             callbacks=[lgb.early_stopping(PATIENCE, verbose=False)] if held_out else None,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from features.catalogue import BY_NAME
@@ -13,6 +14,19 @@ from models.rate import count_loss, level_shift
 from models.training import Trained
 
 SAMPLE = 2_000
+FIGURES = (
+    "A fold is judged with choices from earlier folds alone. skill: share of the Poisson deviance explained against "
+    "one rate known in hindsight; rank: Spearman with the realised rate; value: conversions bought with a tenth of the "
+    "money, over those of hindsight; total: predicted over realised."
+)
+MOVES = (
+    "Mean factor by which a feature moves a score, up or down. It tells how the model works, not what causes "
+    "conversions."
+)
+LIMITS = (
+    "Results come from creators that were hired, so little is known of those unlike them. Scores beyond the training "
+    "range carry a warning."
+)
 WORDS = {OURS: "this model", "one_rate": "one rate for all", "own_record": "creator's own record",
          "poisson_regression": "Poisson regression"}  # fmt: skip
 
@@ -63,7 +77,7 @@ def plots(trained: Trained) -> dict[str, Figure]:
     return out
 
 
-def _figure(title: str, across: str, up: str) -> tuple[Figure, "object"]:
+def _figure(title: str, across: str, up: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     axes.set(title=title, xlabel=across, ylabel=up)
@@ -77,27 +91,30 @@ def _calibration(rows: pd.DataFrame) -> Figure:
     counts, exposure, rate = rows.counts.to_numpy(), rows.exposure.to_numpy(), rows[OURS].to_numpy()
     predicted = [float((rate[p] * exposure[p]).sum() / exposure[p].sum()) for p in parts]
     realised = [float(max(counts[p].sum(), 0.5) / exposure[p].sum()) for p in parts]
-    axes.loglog(predicted, realised, "o-")  # type: ignore[attr-defined]
-    axes.loglog(predicted, predicted, "--", color="grey")  # type: ignore[attr-defined]
+    axes.loglog(predicted, realised, "o-")
+    axes.loglog(predicted, predicted, "--", color="grey")
     return figure
 
 
 def _lift(rows: pd.DataFrame) -> Figure:
-    figure, axes = _figure("What a share of the money would have bought", "share of the spend", "share of the conversions")
+    figure, axes = _figure(
+        "What a share of the money would have bought", "share of the spend", "share of the conversions"
+    )
     counts, exposure = rows.counts.to_numpy(), rows.exposure.to_numpy()
     for name in (OURS, *NAMES):
         order = np.argsort(-rows[name].to_numpy(), kind="stable")
-        axes.plot(  # type: ignore[attr-defined]
-            np.r_[0, np.cumsum(exposure[order]) / exposure.sum()], np.r_[0, np.cumsum(counts[order]) / counts.sum()],
+        axes.plot(
+            np.r_[0, np.cumsum(exposure[order]) / exposure.sum()],
+            np.r_[0, np.cumsum(counts[order]) / counts.sum()],
             label=WORDS[name],
         )
-    axes.legend()  # type: ignore[attr-defined]
+    axes.legend()
     return figure
 
 
 def _importance(moved: pd.Series) -> Figure:
     figure, axes = _figure("What moves scores most", "mean factor, up or down", "")
-    axes.barh(moved.index[::-1].tolist(), moved.to_numpy()[::-1] - 1, left=1.0)  # type: ignore[attr-defined]
+    axes.barh(moved.index[::-1].tolist(), moved.to_numpy()[::-1] - 1, left=1.0)
     return figure
 
 
@@ -133,24 +150,24 @@ def model_card(trained: Trained) -> str:
         f = BY_NAME.get(str(name))
         used.append([str(name), *([f.family, f.label, f.unit] if f else ["", "", ""]), f"{factor:.3f}"])
     recipes = ", ".join(f"{k} {w:.2f}" for k, w in told["recipes"].items()) or "none: one rate for all"
-    lines = [
-        verdict(backtest), "", "# Model card", "",
+    made = (
         f"Predicts conversions per dollar of a creator's collaboration. Trained on {told['results']:,} results "
         f"({told['conversions']:,.0f} conversions for {told['spend']:,.0f} dollars) that started from "
-        f"{told['first_start'][:10]} to {told['last_start'][:10]}; seed {told['seed']}.", "",
+        f"{told['first_start'][:10]} to {told['last_start'][:10]}; seed {told['seed']}."
+    )
+    choices = [
         f"- Blend of recipes, weights on the log scale: {recipes}.",
         f"- Late conversions: {told['maturity']}.",
-        f"- Level set by recent results: × {np.exp(trained.scorer.rate.level):.3f}.", "",
-        "## Backtest in time", "",
-        f"Cut-offs: {', '.join(backtest.cutoffs) or 'none'}. A fold is judged with choices from earlier folds alone. "
-        "skill: share of the Poisson deviance explained against one rate known in hindsight; rank: Spearman with the realised rate; value: "
-        "conversions bought with a tenth of the money, over those of hindsight; total: predicted over realised.", "",
-        *_markdown(figures_table(backtest, folds=True)), "",
-        "## Coverage by tier", "", *_markdown(tiers), "",
-        "## Features", "",
-        "Mean factor by which a feature moves a score, up or down. It tells how the model works, not what causes conversions.", "",
-        *_markdown(used), "",
-        "## Limits", "",
-        "Results come from creators that were hired, so little is known of those unlike them. Scores beyond the training range carry a warning.", "",
-    ]  # fmt: skip
+        f"- Level set by recent results: × {np.exp(trained.scorer.rate.level):.3f}.",
+    ]
+    proof = f"Cut-offs: {', '.join(backtest.cutoffs) or 'none'}. {FIGURES}"
+    sections = {
+        "Backtest in time": [proof, "", *_markdown(figures_table(backtest, folds=True))],
+        "Coverage by tier": _markdown(tiers),
+        "Features": [MOVES, "", *_markdown(used)],
+        "Limits": [LIMITS],
+    }
+    lines = [verdict(backtest), "", "# Model card", "", made, "", *choices, ""]
+    for title, content in sections.items():
+        lines += [f"## {title}", "", *content, ""]
     return "\n".join(lines)

@@ -30,9 +30,7 @@ class Results:
     daily: pd.DataFrame | None = None
 
     @classmethod
-    def from_tables(
-        cls, collaborations: pd.DataFrame, daily: pd.DataFrame | None, attribution_days: float
-    ) -> Results:
+    def from_tables(cls, collaborations: pd.DataFrame, daily: pd.DataFrame | None, attribution_days: float) -> Results:
         """From the contract's tables; collaborations must lie in the order in which they are wanted."""
         starts = collaborations.starts_at.to_numpy("datetime64[us]")
         hours = collaborations.promotion_hours.to_numpy(float)
@@ -81,27 +79,32 @@ class Results:
             daily = daily.assign(row=place[daily.row.to_numpy()]).query("row >= 0")
             daily = daily.sort_values(["row", "date"], ignore_index=True)
         names = ("identifiers", "starts", "until", "final", "hours", "spend", "counts")
-        return Results(*(getattr(self, name)[rows] for name in names), daily=daily)
+        return Results(**{name: getattr(self, name)[rows] for name in names}, daily=daily)
 
     def as_of(self, moment: np.datetime64) -> tuple[np.ndarray, Results]:
         """What was known at a moment: positions of the rows, and their results as they stood.
 
-        A row's whole count is known from `known` on. Before that it is known by day where `daily` tells it, and nought
-        where it is nought to this day; other rows are left out.
+        Where `daily` tells a row, it counts so far; a count of nought to this day was nought then; any other row's whole
+        count is known from `known` on and left out before.
         """
         moment = moment.astype("datetime64[D]").astype("datetime64[us]")
-        started, whole = self.starts < moment, self.known <= moment
-        by_day = self.counts == 0
-        counts = self.counts.copy()
+        started, so_far, by_day = self.starts < moment, np.zeros(len(self)), self.counts == 0
         daily = self.daily
         if daily is not None:
             by_day[daily.row.to_numpy()] = True
-            daily = daily[daily.date.to_numpy() + DAY <= moment]
+            daily = daily[pd.Series(daily.date.to_numpy() + DAY <= moment, index=daily.index)]
             so_far = np.bincount(daily.row, daily.conversions, len(self))
-            counts = np.where(whole, counts, so_far)
+        whole = np.where(by_day, self.until, self.known) <= moment
+        counts = np.where(whole, self.counts, so_far)
         rows = np.flatnonzero(started & (whole | by_day))
         then = Results(
-            self.identifiers, self.starts, np.where(whole, self.until, np.minimum(self.until, moment)), self.final,
-            self.hours, self.spend, counts, daily,
+            self.identifiers,
+            self.starts,
+            np.where(whole, self.until, np.minimum(self.until, moment)),
+            self.final,
+            self.hours,
+            self.spend,
+            counts,
+            daily,
         )
         return rows, then.take(rows)

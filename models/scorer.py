@@ -97,8 +97,8 @@ class Scorer:
         flags["unknown_category"] = self.encoding.unknown(matrix)
         outside = np.zeros(len(matrix), bool)
         for name, (low, high) in self.ranges.items():
-            values = spend if name == "spend" else matrix[name].to_numpy(float)
-            outside |= (values < low) | (values > high)
+            asked = spend if name == "spend" else matrix[name].to_numpy(float)
+            outside |= (asked < low) | (asked > high)
         flags["outside_training_range"] = outside
         codes, table = list(flags), np.column_stack(list(flags.values()))
         return [json.dumps([codes[i] for i in np.flatnonzero(row)]) for row in table]
@@ -122,7 +122,9 @@ class Scorer:
         _verify(folder)
         values = json.loads((folder / "scorer.json").read_text(encoding="utf-8"))
         if values["format"] != FORMAT:
-            raise ModelError(f"{folder}: format {values['format']} of a saved model, this version reads {FORMAT}: train anew")
+            raise ModelError(
+                f"{folder}: format {values['format']} of a saved model, this version reads {FORMAT}: train anew"
+            )
         rate = values["rate"]
         trees = [
             Trees(t["recipe"], (folder / f"rate_{i}.txt").read_text(encoding="utf-8"), t["offset"], t["centre"])
@@ -162,7 +164,9 @@ def training_ranges(matrix: pd.DataFrame, spend: np.ndarray) -> dict[str, tuple[
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8", newline="\n")
+    path.write_text(
+        json.dumps(values, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8", newline="\n"
+    )
 
 
 def _checksums(folder: Path) -> dict[str, str]:

@@ -3,9 +3,10 @@
 One run per training:
 
 - params: seed, results, recipes, maturity, features (number), tier_bounds, attribution_days
-- tags: data.TABLE (fingerprint of each table), comment_classifier (fingerprint), skill (a sentence), promoted (and why)
-- metrics, step = fold and without a fold over all: MODEL.skill, .rank, .value, .total, and ours.coverage, ours.width, for
-  MODEL in ours, one_rate, own_record, poisson_regression; coverage.TIER; evidence (t of the skill); level
+- tags: data.TABLE (fingerprint of each table), comment_classifier (fingerprint), skill (a sentence), promoted (why)
+- metrics: MODEL.skill, .rank, .value, .total over all folds, the same with .by_fold at the end with step = fold, for
+  MODEL in ours, one_rate, own_record, poisson_regression; ours.coverage, ours.width; coverage.TIER; evidence (t of the
+  skill); level
 - artefacts: model_card.md, plots/calibration.png, plots/lift.png, plots/importance.png, backtest.csv
 - model: a pyfunc from code; its files are the scorer's (LightGBM text, JSON, Parquet, checksums) and the project's code
 
@@ -20,6 +21,7 @@ import os
 import re
 import tempfile
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -47,12 +49,28 @@ PACKAGES = ("mlflow", "lightgbm", "scikit-learn", "scipy", "pandas", "numpy", "p
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
 
-def connect(uri: str | None = None) -> MlflowClient:
-    """A client of `uri`, else of MLFLOW_TRACKING_URI, else of DEFAULT_STORE in the current folder; MLflow keeps quiet."""
+def connect(create: bool = True) -> MlflowClient:
+    """A client of MLFLOW_TRACKING_URI, else of DEFAULT_STORE in the current folder; MLflow keeps quiet from then on.
+
+    Raises InputError where a store in a file is wanted that is not there yet, unless it may be created.
+    """
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
+    file = _file(uri)
+    if file and not create and not file.is_file():
+        raise InputError([_untrained("--model", f"there is no {file}, so nothing was trained here")])
     return MlflowClient(uri, os.environ.get("MLFLOW_REGISTRY_URI") or uri)
+
+
+def _file(uri: str) -> Path | None:
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def _untrained(where: str, problem: str, received: str | None = None) -> Fault:
+    remedy = "Train first: python train.py DATA. Or set MLFLOW_TRACKING_URI to where it was trained."
+    return Fault(where, received=received, problem=problem, remedy=remedy)
 
 
 @dataclass(frozen=True)
@@ -88,14 +106,11 @@ def load(client: MlflowClient, uri: str) -> Model:
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
-        where = client.tracking_uri
-        raise InputError([
-            Fault("--model", received=uri, problem=f"there is no such model in {where}",
-                  remedy="Train one first: python train.py DATA. Or set MLFLOW_TRACKING_URI to where it was trained.")]) from None  # fmt: skip
+        raise InputError([_untrained("--model", f"there is no such model in {client.tracking_uri}", uri)]) from None
     return Model(name, str(registered.version), Scorer.load(_fetch(client, registered.source) / "artifacts" / SCORER))
 
 
-def _fetch(client: MlflowClient, source: str) -> Path:
+def _fetch(client: MlflowClient, source: str | None) -> Path:
     return Path(mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=client.tracking_uri))
 
 
@@ -108,9 +123,11 @@ def champion(client: MlflowClient, name: str) -> Model | None:
 
 
 def start(client: MlflowClient, experiment: str, started_ms: int) -> str:
-    """A new run's id; makes the experiment where there is none."""
+    """A new run's id; makes the experiment where there is none, its artefacts beside a store that is a file."""
     found = client.get_experiment_by_name(experiment)
-    identifier = found.experiment_id if found else client.create_experiment(experiment)
+    file = _file(client.tracking_uri)
+    beside = (file.resolve().parent / "mlartifacts" / experiment).as_uri() if file else None
+    identifier = found.experiment_id if found else client.create_experiment(experiment, beside)
     return client.create_run(identifier, start_time=started_ms).info.run_id
 
 
@@ -141,7 +158,9 @@ def _log(client: MlflowClient, run: str, trained: Trained, judged: Verdict, fing
     now = int(time.time() * 1000)
     metrics = [mlflow.entities.Metric(k, v, now, step) for k, v, step in _metrics(trained) if np.isfinite(v)]
     client.log_batch(
-        run, metrics, [mlflow.entities.Param(k, str(v)) for k, v in params.items()],
+        run,
+        metrics,
+        [mlflow.entities.Param(k, str(v)) for k, v in params.items()],
         [mlflow.entities.RunTag(k, v) for k, v in tags.items()],
     )
     client.log_text(run, report.model_card(trained), "model_card.md")
@@ -166,11 +185,16 @@ def _register(client: MlflowClient, run: str, name: str, scorer: Scorer, matrix:
     with tempfile.TemporaryDirectory() as scratch:
         scorer.save(Path(scratch) / SCORER)
         packed = Path(scratch) / "model"
-        mlflow.pyfunc.save_model(
-            packed, python_model=str(root / "models" / "pyfunc.py"), artifacts={SCORER: str(Path(scratch) / SCORER)},
-            code_paths=[str(root / "features"), str(root / "models")], signature=signature(scorer, matrix),
-            pip_requirements=[f"{package}=={version(package)}" for package in PACKAGES],
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "(?s).*An input example was not provided", UserWarning)
+            mlflow.pyfunc.save_model(
+                packed,
+                python_model=str(root / "models" / "pyfunc.py"),
+                artifacts={SCORER: str(Path(scratch) / SCORER)},
+                code_paths=[str(root / "features"), str(root / "models")],
+                signature=signature(scorer, matrix),
+                pip_requirements=[f"{package}=={version(package)}" for package in PACKAGES],
+            )
         logged = client.create_logged_model(experiment, name="model", source_run_id=run)
         client.log_model_artifacts(logged.model_id, str(packed))
         client.finalize_logged_model(logged.model_id, "READY")

@@ -18,7 +18,7 @@ from models.backtest import OURS, Backtest, Progress, observe, run_backtest
 from models.encoding import Encoding
 from models.interval import fit_intervals
 from models.maturity import Maturity, fit_maturity
-from models.rate import LEAST_ROWS, RECIPES, Observed, RateModel, Recipe, Trees, fit_trees
+from models.rate import RECIPES, Observed, RateModel, Recipe, Trees, fit_trees
 from models.results import Results
 from models.scorer import Scorer, training_ranges
 
@@ -36,7 +36,11 @@ class Training:
 
     @classmethod
     def from_history(
-        cls, history: History, settings: FeatureSettings, classifier: CommentClassifier, progress: Progress | None = None
+        cls,
+        history: History,
+        settings: FeatureSettings,
+        classifier: CommentClassifier,
+        progress: Progress | None = None,
     ) -> Training:
         """Build the features of all past collaborations, each as of its own start."""
         table = history.collaborations
@@ -61,8 +65,15 @@ class Trained:
 
 
 def fit(
-    training: Training, settings: FeatureSettings, classifier: CommentClassifier, *, seed: int = 0,
-    recipes: Sequence[Recipe] = RECIPES, facts: dict[str, Any] | None = None, jobs: int = 2, progress: Progress | None = None,
+    training: Training,
+    settings: FeatureSettings,
+    classifier: CommentClassifier,
+    *,
+    seed: int = 0,
+    recipes: Sequence[Recipe] = RECIPES,
+    facts: dict[str, Any] | None = None,
+    jobs: int = 2,
+    progress: Progress | None = None,
 ) -> Trained:
     """Backtest, then fit on all results with the choices that the backtest made. Same training and seed, same bytes.
 
@@ -86,7 +97,14 @@ def fit(
     past["rate"] = past.collaboration_id.map(rows.set_index("collaboration_id")[OURS])
     told = _told(training, backtest, rate, maturity, seed) | (facts or {})
     scorer = Scorer(
-        rate, encoding, intervals, maturity, settings, classifier, training_ranges(matrix, results.spend), told,
+        rate,
+        encoding,
+        intervals,
+        maturity,
+        settings,
+        classifier,
+        training_ranges(matrix, results.spend),
+        told,
         past.astype({"rate": float}),
     )
     return Trained(scorer, backtest, training)
@@ -95,7 +113,7 @@ def fit(
 def _fit_rate(observed: Observed, backtest: Backtest, recipes: Sequence[Recipe], seed: int, jobs: int) -> RateModel:
     """The recipes that the backtest gave a weight, on all rows; one rate for all where results are too few."""
     constant = float(np.log(observed.level))
-    if len(observed.counts) < LEAST_ROWS or not backtest.weights.any() or not len(backtest.rows):
+    if not observed.enough or not backtest.weights.any() or not len(backtest.rows):
         return RateModel([], [], backtest.level, constant)
     chosen = [(recipe, float(w)) for recipe, w in zip(recipes, backtest.weights, strict=True) if w > 0]
     trees: list[Trees] = Parallel(n_jobs=jobs, prefer="threads")(

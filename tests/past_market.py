@@ -1,0 +1,93 @@
+"""Past results with a known rate, for tests of models: a matrix as features make it, and the same as tables on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from features.comment_classes import CommentClassifier
+from features.settings import FeatureSettings
+from models.results import Results
+from models.training import Trained, Training, fit
+
+BEGIN = pd.Timestamp("2024-01-01")
+COUNTED = pd.Timestamp("2026-01-01")
+
+
+def spine(rows: int, seed: int = 0, *, dispersion: float = 0.4, creators: int = 60) -> pd.DataFrame:
+    """Collaborations of known `rate`, in the order of their start; counts are over-dispersed (gamma-Poisson)."""
+    rng = np.random.default_rng(seed)
+    starts = np.sort(rng.integers(0, 640 * 24, rows))
+    frame = pd.DataFrame(
+        {
+            "collaboration_id": [f"r{i:05}" for i in range(rows)],
+            "creator_id": [f"c{i:03}" for i in rng.integers(0, creators, rows)],
+            "brand": rng.choice(["north", "south", "west"], rows),
+            "product_niche": rng.choice(["beauty", "sport"], rows),
+            "product_country": "NO",
+            "objective": rng.choice(["sales", "awareness"], rows),
+            "starts_at": BEGIN + pd.to_timedelta(starts, unit="h"),
+            "promotion_hours": rng.choice([24.0, 72.0, 168.0], rows),
+            "deliverables": rng.integers(1, 4, rows),
+            "spend": np.round(np.exp(rng.normal(6.2, 1.0, rows)), 2),
+            "observed_until": COUNTED,
+            "appeal": rng.normal(0, 1, rows),
+            "noise": rng.normal(0, 1, rows),
+        }
+    )
+    frame["rate"] = 0.03 * np.exp(0.8 * frame.appeal + 0.5 * (frame.objective == "sales"))
+    luck = rng.gamma(1 / dispersion, dispersion, rows)
+    frame["conversions"] = rng.poisson(frame.rate * frame.spend * luck)
+    return frame
+
+
+def matrix(frame: pd.DataFrame) -> pd.DataFrame:
+    """A matrix of a spine: numbers, categories with holes, a constant and a column that is never told."""
+    rows = np.arange(len(frame))
+    platform = frame.creator_id.map(lambda c: ["instagram", "tiktok", None][int(c[1:]) % 3])
+    out = pd.DataFrame(
+        {
+            "appeal": frame.appeal.mask(rows % 17 == 0),
+            "noise": frame.noise,
+            "constant": 1.0,
+            "never_told": np.nan,
+            "spend": frame.spend,
+            "promotion_hours": frame.promotion_hours,
+            "objective": frame.objective.astype(object),
+            "platform": platform.astype(object),
+            "tier": np.where(frame.creator_id < "c030", "nano", "micro").astype(object),
+        }
+    )
+    return out.astype({"tier": object, "objective": object, "platform": object})
+
+
+def training(frame: pd.DataFrame) -> Training:
+    """As `Training.from_history` makes it."""
+    return Training(matrix(frame), frame, Results.from_tables(frame, None, 30.0))
+
+
+def fitted(frame: pd.DataFrame, seed: int = 0) -> Trained:
+    """A model of the results."""
+    return fit(training(frame), FeatureSettings(), CommentClassifier.load(), seed=seed)
+
+
+def write_tables(folder: Path, rows: int = 300, candidates: int = 40, seed: int = 0) -> None:
+    """DATA and candidates.parquet in `folder`; the creators' appeal shows in their posts."""
+    (folder / "data").mkdir(parents=True)
+    frame = spine(rows, seed)
+    creators = pd.DataFrame({"creator_id": sorted(frame.creator_id.unique())})
+    creators["platform"] = np.where(np.arange(len(creators)) % 2, "instagram", "tiktok")
+    creators["niche"], creators["followers"] = "beauty", 1000 * (1 + np.arange(len(creators)))
+    creators.to_parquet(folder / "data" / "creators.parquet", index=False)
+    told = frame.drop(columns=["appeal", "noise", "rate"])
+    told.to_parquet(folder / "data" / "collaborations.parquet", index=False)
+    asked = spine(candidates, seed + 1).rename(columns={"collaboration_id": "candidate_id"})
+    asked["starts_at"] = COUNTED + (asked.starts_at - BEGIN) / 10
+    asked["starts_at"] = asked.starts_at.dt.floor("s")
+    asked.loc[0, "creator_id"] = "nobody"
+    asked["note"] = [f"extra, {i}" for i in range(candidates)]
+    asked.drop(columns=["conversions", "observed_until", "appeal", "noise", "rate"]).to_parquet(
+        folder / "candidates.parquet", index=False
+    )

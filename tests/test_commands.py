@@ -1,0 +1,279 @@
+"""The commands: exit status and messages, what they write, and that nothing is half written."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from past_market import write_tables
+
+import predict
+import train
+from models import console
+
+ROOT = Path(__file__).resolve().parent.parent
+PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with data, candidates and a model trained on them."""
+    folder = tmp_path_factory.mktemp("world")
+    write_tables(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        assert _train("data") == 0
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def _here(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(world)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def _train(*argv: str) -> int:
+    return console.run(lambda: train.train(train.arguments(argv)))
+
+
+def _predict(*argv: str) -> int:
+    return console.run(lambda: predict.predict(predict.arguments(argv)))
+
+
+def _score(output: str, *argv: str) -> int:
+    return _predict("candidates.parquet", "--data", "data", "--output", output, *argv)
+
+
+def test_scores_are_the_contract_s(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _score("scores.parquet") == 0
+    said = capsys.readouterr()
+    assert "40 candidates scored by conversions-per-dollar/1" in said.out
+    assert "unknown_creator 1" in said.out
+    assert "scores: 40 of 40" in said.err
+    asked, scores = pd.read_parquet("candidates.parquet"), pd.read_parquet("scores.parquet")
+    assert scores.candidate_id.tolist() == asked.candidate_id.tolist()
+    assert scores.note.tolist() == asked.note.tolist()
+    made = [
+        "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high", "conversions",
+        "cost_per_conversion", "rank", "reasons", "warnings", "model_version",
+    ]  # fmt: skip
+    assert scores.columns.tolist()[-9:] == made
+    assert sorted(scores.columns[:-9]) == sorted(asked.columns)
+    best_first = scores.conversions_per_dollar.rank(ascending=False, method="min")
+    assert scores["rank"].tolist() == best_first.astype(int).tolist()
+    assert "unknown_creator" in json.loads(scores.warnings[0])
+    assert all(isinstance(json.loads(told), list) for told in scores.reasons)
+    assert not [p for p in world.iterdir() if p.name.startswith(".")]
+
+
+def test_csv_and_parquet_tell_the_same(world: Path) -> None:
+    assert _score("a.parquet") == 0
+    assert _score("a.csv") == 0
+    pd.read_parquet("candidates.parquet").to_csv("candidates.csv", index=False)
+    assert _predict("candidates.csv", "--data", "data", "--output", "b.parquet") == 0
+    a, c, b = pd.read_parquet("a.parquet"), pd.read_csv("a.csv"), pd.read_parquet("b.parquet")
+    numbers = a.columns[-9:-3]
+    np.testing.assert_array_equal(a[numbers].to_numpy(), c[numbers].to_numpy())
+    pd.testing.assert_frame_equal(a[a.columns[-9:]], b[b.columns[-9:]])
+
+
+@pytest.mark.parametrize("chunk", [17])
+def test_the_chunk_changes_no_byte(world: Path, chunk: int) -> None:
+    from features.source import open_candidates, open_history
+    from models import tracking
+    from models.ranking import score_file
+
+    assert _score("whole.csv") == 0
+    model = tracking.load(tracking.connect(), "models:/conversions-per-dollar@champion")
+    with open_history("data") as history:
+        candidates = open_candidates(history, Path("candidates.parquet"))
+        score_file(history, candidates, model.scorer, model.label, Path("parts.csv"), chunk=chunk)
+    assert Path("parts.csv").read_bytes() == Path("whole.csv").read_bytes()
+
+
+def test_the_run_tells_all(world: Path) -> None:
+    from models import tracking
+
+    client = tracking.connect()
+    version = client.get_model_version_by_alias("conversions-per-dollar", "champion")
+    run = client.get_run(version.run_id)
+    assert run.info.status == "FINISHED"
+    assert {"seed", "results", "recipes", "maturity", "tier_bounds"} <= set(run.data.params)
+    assert {"ours.rank", "ours.coverage", "one_rate.skill", "poisson_regression.value"} <= set(run.data.metrics)
+    steps = [m.step for m in client.get_metric_history(version.run_id, "ours.rank.by_fold")]
+    assert steps == sorted(set(steps))
+    assert len(steps) > 1
+    assert len(run.data.tags["data.collaborations"]) == 64
+    files = {f.path for f in client.list_artifacts(version.run_id)}
+    assert {"model_card.md", "plots", "backtest.csv"} <= files
+    assert (world / "mlartifacts").is_dir()
+
+
+def test_no_pickle_is_in_the_model(world: Path) -> None:
+    files = [p for p in (world / "mlartifacts").rglob("*") if p.is_file()]
+    assert any(p.name == "checksums.json" for p in files)
+    for path in files:
+        assert path.suffix not in {".pkl", ".pickle", ".joblib", ".cloudpickle"}, path
+        assert not path.read_bytes().startswith(PICKLES), path
+        assert "__pycache__" not in path.parts
+
+
+def test_pyfunc_and_scorer_agree(world: Path) -> None:
+    import mlflow
+
+    from features.matrix import FeatureBuilder
+    from features.source import open_candidates, open_history
+    from models import tracking
+
+    client = tracking.connect()
+    model = tracking.load(client, "models:/conversions-per-dollar/1")
+    source = client.get_model_version("conversions-per-dollar", "1").source
+    served = mlflow.pyfunc.load_model(source)
+    with open_history("data") as history, FeatureBuilder(history) as builder:
+        spine = next(open_candidates(history, Path("candidates.parquet")).batches(40)).to_pandas()
+        matrix = builder.build(spine)
+    ours = model.scorer.score(matrix, spine, 0.9)
+    rows = matrix.assign(spend=spine.spend)
+    pd.testing.assert_frame_equal(
+        served.predict(rows, params={"level": 0.9}), ours, check_dtype=False, check_exact=True
+    )
+
+
+def test_a_retrained_model_passes_the_gate_and_a_worse_one_does_not(
+    world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models import backtest, tracking
+
+    assert _train("data", "--experiment", "gate") == 0
+    assert "models:/gate/1 is now the champion: it is the first" in capsys.readouterr().out
+    learn = backtest._learn
+    monkeypatch.setattr(backtest, "_learn", lambda rows, recipes: (learn(rows, recipes)[0], 3.0))
+    assert _train("data", "--experiment", "gate") == 0
+    assert "models:/gate/2 is not promoted" in capsys.readouterr().out
+    client = tracking.connect()
+    assert client.get_model_version_by_alias("gate", "champion").version == 1
+    assert client.get_model_version_by_alias("gate", "challenger").version == 2
+
+
+def test_a_training_that_fails_leaves_the_champion(
+    world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from models import report, tracking
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("the disk\nis full")
+
+    monkeypatch.setattr(report, "plots", broken)
+    assert _train("data") == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "RuntimeError: the disk is full (--debug shows where)"
+    client = tracking.connect()
+    assert client.get_model_version_by_alias("conversions-per-dollar", "champion").version == 1
+    experiment = client.get_experiment_by_name("conversions-per-dollar")
+    assert client.search_runs([experiment.experiment_id])[0].info.status == "FAILED"
+
+
+FAULTS = [
+    (["--level", "1"], "--level: it is no probability: received 1.0. Give a number between 0 and 1"),
+    (["--level", "nan"], "--level: it is no probability"),
+    (
+        ["--output", "scores.xlsx"],
+        "--output: its ending is unknown: received scores.xlsx. Let it end in .parquet",
+    ),
+    (["--output", "nowhere/scores.csv"], "--output: its folder is not there"),
+    (["--output", "data"], "--output: its ending is unknown"),
+    (["--model", "runs:/1/model"], "--model: it is not the URI of a registered model"),
+    (["--model", "models:/conversions-per-dollar/99"], "--model: there is no such model in"),
+    (["--model", "models:/other@champion"], "Train first: python train.py DATA."),
+    (["--data", "no-data"], "no-data"),
+]
+
+
+@pytest.mark.parametrize(("argv", "said"), FAULTS)
+def test_a_call_at_fault_is_told(world: Path, capsys: pytest.CaptureFixture[str], argv: list[str], said: str) -> None:
+    before = sorted(world.rglob("*"))
+    assert _score("fault.csv", *argv) == 2
+    told = capsys.readouterr()
+    assert said in told.err
+    assert not told.out
+    assert sorted(world.rglob("*")) == before
+
+
+def test_nothing_trained_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_tables(tmp_path, rows=60)
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert _score("scores.csv") == 2
+    assert (
+        "there is no mlflow.db, so nothing was trained here. Train first: python train.py DATA"
+        in capsys.readouterr().err
+    )
+    assert sorted(tmp_path.rglob("*")) == before
+    assert _train("nothing") == 2
+    assert _train("data", "--seed", "-1") == 2
+    assert _train("data", "--experiment", "a/b") == 2
+    assert _train("data", "--comment-classifier", "nothing") == 2
+    assert "--comment-classifier: there is no such folder" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_output_is_replaced_at_the_end_or_not_at_all(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from models import ranking
+
+    Path("kept.csv").write_text("old")
+
+    def interrupted(*_: object) -> None:
+        assert Path("kept.csv").read_text() == "old"
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ranking, "_best", interrupted)
+        assert _score("kept.csv") == 130
+    assert Path("kept.csv").read_text() == "old"
+    assert not [p for p in world.iterdir() if p.name.startswith(".")]
+    assert _score("kept.csv") == 0
+    assert Path("kept.csv").stat().st_mode & 0o777 == 0o666 & ~_umask()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@pytest.mark.parametrize("command", ["train.py", "predict.py"])
+def test_help_is_quick_and_shows_examples(command: str) -> None:
+    code = (
+        f"import runpy, sys; sys.argv = ['{command}', '--help']\n"
+        f"try: runpy.run_path('{command}', run_name='__main__')\n"
+        "except SystemExit: print(sorted({'mlflow', 'pandas', 'duckdb', 'lightgbm'} & set(sys.modules)))"
+    )
+    began = time.process_time()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert "examples:" in done.stdout
+    assert done.stdout.rstrip().endswith("[]")
+    assert time.process_time() - began < 0.3
+
+
+def test_a_terminated_prediction_clears_up(world: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, str(ROOT / "predict.py"), "candidates.parquet", "--data", "data", "--output", "cut.csv"],
+        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=world,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not list(world.glob(".cut.csv-*")) and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    child.send_signal(signal.SIGTERM)
+    child.communicate(timeout=60)
+    assert child.returncode in (143, 0)
+    assert not list(world.glob(".cut.csv-*"))
+    assert child.returncode == 0 or not (world / "cut.csv").exists()

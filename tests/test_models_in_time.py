@@ -1,0 +1,181 @@
+"""What depends on time: what was known when, completion of late results, folds, intervals, the gate."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from past_market import COUNTED, fitted, matrix, spine, training
+
+from models.backtest import make_folds
+from models.blend import fit_level, fit_weights
+from models.gate import judge
+from models.interval import Intervals, fit_intervals
+from models.maturity import BY_AGE, BY_DAY, FINAL, Maturity, fit_maturity
+from models.metrics import measure, poisson_deviance
+from models.results import DAY, Results
+from models.training import Trained
+
+
+@pytest.fixture(scope="module")
+def trained() -> Trained:
+    """A model of 600 results."""
+    return fitted(spine(600))
+
+
+def _arriving(rows: int, tau: float, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Collaborations counted at one moment, young ones among them, whose conversions come with an exponential delay."""
+    rng = np.random.default_rng(seed)
+    frame = spine(rows, seed)
+    frame["starts_at"] = COUNTED - pd.to_timedelta(np.sort(rng.integers(12, 120 * 24, rows))[::-1], unit="h")
+    final = rng.poisson(40, rows)
+    row = np.repeat(np.arange(rows), final)
+    came = frame.starts_at.to_numpy()[row] + (rng.exponential(tau, len(row)) * 86400e6).astype("timedelta64[us]")
+    seen = came < COUNTED.to_datetime64()
+    frame["conversions"] = np.bincount(row[seen], minlength=rows)
+    date = pd.Series(came[seen].astype("datetime64[D]").astype("datetime64[us]"))
+    daily = pd.DataFrame({"collaboration_id": frame.collaboration_id.to_numpy()[row[seen]], "date": date})
+    daily = daily.groupby(["collaboration_id", "date"], as_index=False).size().rename(columns={"size": "conversions"})
+    return frame, daily
+
+
+@pytest.mark.parametrize("by_day", [True, False])
+def test_the_completion_curve_is_found(by_day: bool) -> None:
+    frame, daily = _arriving(600, tau=6.0)
+    curve = fit_maturity(Results.from_tables(frame, daily if by_day else None, 30.0))
+    ages = np.array([2.0, 6.0, 12.0, 25.0])
+    found = curve.share(ages, np.full(4, 72.0))
+    np.testing.assert_allclose(found, 1 - np.exp(-ages / 6.0), atol=0.05 if by_day else 0.12)
+    assert curve.source == (BY_DAY if by_day else BY_AGE)
+    assert curve.share(np.array([4000.0]), np.array([72.0]))[0] == 1
+    again = Maturity.from_dict(curve.to_dict())
+    np.testing.assert_array_equal(again.share(ages, np.full(4, 72.0)), found)
+
+
+def test_counts_of_one_age_are_final() -> None:
+    frame = spine(100)
+    frame["observed_until"] = frame.starts_at + pd.Timedelta("24h")
+    curve = fit_maturity(Results.from_tables(frame, None, 30.0))
+    assert curve.source == FINAL
+    assert (curve.share(np.array([0.1, 1.0]), np.array([24.0, 24.0])) == 1).all()
+
+
+def test_what_was_known_at_a_moment() -> None:
+    frame, daily = _arriving(200, tau=6.0)
+    results = Results.from_tables(frame, daily, 30.0)
+    moment = np.datetime64(COUNTED - pd.Timedelta("40D"), "us")
+    rows, then = results.as_of(moment)
+    assert (then.starts < moment).all()
+    assert (then.until <= moment).all()
+    assert (then.counts <= results.counts[rows]).all()
+    early = daily[daily.date + pd.Timedelta("1D") <= pd.Timestamp(moment)].groupby("collaboration_id").conversions.sum()
+    expected = early.reindex(frame.collaboration_id.to_numpy()[rows]).fillna(0).to_numpy()
+    np.testing.assert_array_equal(then.counts, expected)
+    untold = Results.from_tables(frame, None, 30.0)
+    rows, then = untold.as_of(moment)
+    assert ((untold.known[rows] <= moment) | (then.counts == 0)).all()
+    np.testing.assert_array_equal(then.counts, untold.counts[rows])
+    later = frame.assign(conversions=np.where(frame.starts_at > pd.Timestamp(moment), 999, frame.conversions))
+    untold = Results.from_tables(later, daily, 30.0).as_of(moment)[1]
+    np.testing.assert_array_equal(untold.counts, then.counts)
+
+
+@given(rows=st.integers(2, 200), folds=st.integers(1, 6), window=st.sampled_from([0.0, 30.0]))
+def test_folds_have_a_gap_and_never_overlap(rows: int, folds: int, window: float) -> None:
+    frame = spine(rows)
+    results = Results.from_tables(frame, None, window)
+    made = make_folds(results, np.arange(rows), folds)
+    judged = [row for fold in made for row in fold.test]
+    assert len(set(judged)) == len(judged)
+    for fold in made:
+        assert (results.starts[fold.test] >= fold.cutoff).all()
+        ends = results.starts[fold.train] + ((results.hours[fold.train] / 24 + window) * DAY.astype("timedelta64[s]")
+                                             .astype(float)).astype("timedelta64[s]")  # fmt: skip
+        # a nought is a nought at any moment; any other count teaches only once its window has passed
+        assert (ends[results.counts[fold.train] > 0] <= fold.cutoff).all()
+    for earlier, later in itertools.pairwise(made):
+        assert earlier.cutoff < later.cutoff
+        assert earlier.test.max() < later.test.min()
+
+
+@pytest.mark.parametrize("mean", [0.3, 3.0, 60.0, 3000.0])
+def test_intervals_cover_what_they_say(mean: float) -> None:
+    rng = np.random.default_rng(1)
+    expected = mean * np.exp(rng.normal(0, 0.8, 6000))
+    counts = rng.poisson(expected * rng.gamma(2.0, 0.5, 6000) * np.exp(rng.normal(0, 0.2, 6000)))
+    group = np.where(np.arange(6000) % 2, "nano", "mega")
+    law = fit_intervals(expected[:3000], counts[:3000], group[:3000])
+    for level in (0.5, 0.8, 0.95):
+        low, high = law.bounds(expected[3000:], group[3000:], level)
+        inside = (counts[3000:] >= low) & (counts[3000:] <= high)
+        slack = 0.03 if mean > 1 else 0.25  # counts of nought and one cannot be split finer
+        assert level - 0.03 < inside.mean() < level + slack
+        if mean > 1:
+            for name in ("nano", "mega"):
+                assert inside[group[3000:] == name].mean() == pytest.approx(level, abs=0.05)
+    again = Intervals.from_dict(law.to_dict())
+    np.testing.assert_array_equal(again.bounds(expected, group, 0.8), law.bounds(expected, group, 0.8))
+
+
+def test_intervals_without_any_backtest_are_wide_and_nest() -> None:
+    law = fit_intervals(np.array([]), np.array([]), np.array([], str))
+    low, high = law.bounds(np.array([0.0, 0.5, 50.0]), np.array(["x", "x", "x"]), 0.8)
+    assert low.tolist()[:2] == [0, 0]
+    assert low[2] < 15
+    assert high[2] > 80
+    for level in (0, 1, -1, float("nan")):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            law.bounds(np.ones(1), np.array(["x"]), level)
+
+
+def test_coverage_in_the_backtest(trained: Trained) -> None:
+    figures = trained.backtest.figures().set_index(["fold", "model"]).loc[("all", "ours")]
+    assert 0.7 < figures.coverage < 0.9
+
+
+def test_the_blend_prefers_the_recipe_that_is_right() -> None:
+    rng = np.random.default_rng(0)
+    truth, noise = rng.normal(0, 1, 2000), rng.normal(0, 1, 2000)
+    exposure, base = np.full(2000, 1000.0), np.full(2000, np.log(0.02))
+    counts = rng.poisson(exposure * np.exp(base + truth)).astype(float)
+    right = fit_weights(np.column_stack([truth, noise]), base, counts, exposure, np.zeros(2000))
+    assert right[0] == pytest.approx(1, abs=0.1)
+    assert right[1] == 0
+    few = fit_weights(np.column_stack([truth, noise])[:10], base[:10], counts[:10], exposure[:10], np.zeros(10))
+    assert few.tolist() == [0.5, 0.5]
+
+
+def test_a_level_that_folds_agree_on_is_corrected_and_one_they_dispute_is_not() -> None:
+    fold = np.repeat([0, 1, 2, 3], 100)
+    exposure, log_rate, certain = np.full(400, 1000.0), np.full(400, np.log(0.05)), np.zeros(400)
+    assert fit_level(log_rate, exposure * 0.1, exposure, certain, fold) == pytest.approx(np.log(2), abs=0.02)
+    disputed = exposure * np.where(fold % 2, 0.1, 0.025)
+    assert fit_level(log_rate, disputed, exposure, certain, fold) == pytest.approx(0, abs=0.02)
+
+
+def test_figures_of_known_predictions() -> None:
+    counts, spend = np.array([10.0, 0.0, 30.0, 4.0]), np.array([100.0, 100.0, 100.0, 100.0])
+    perfect = measure(counts / spend, counts, spend)
+    assert perfect == pytest.approx({"skill": 1, "rank": 1, "value": 1, "total": 1})
+    flat = measure(np.full(4, 0.11), counts, spend)
+    assert flat["skill"] == pytest.approx(0)
+    assert np.isnan(flat["rank"])
+    assert flat["value"] == pytest.approx(10 / 30)
+    assert poisson_deviance(np.array([2.0]), np.array([1.0])) == pytest.approx(2 * (2 * np.log(2) - 1))
+
+
+def test_the_gate(trained: Trained) -> None:
+    frame = spine(600)
+    assert judge(trained.backtest, None, matrix(frame)).promoted
+    again = judge(trained.backtest, trained.scorer, matrix(frame))
+    assert again.promoted
+    worse = trained.backtest.rows.assign(ours=trained.backtest.rows.ours.sample(frac=1, random_state=0).to_numpy())
+    refused = judge(type(trained.backtest)(worse, trained.backtest.weights, 0.0, ()), trained.scorer, matrix(frame))
+    assert not refused.promoted
+    assert "the champion's" in refused.why
+    other = spine(600, seed=8).assign(collaboration_id=[f"new{i}" for i in range(600)])
+    fresh = fitted(other)
+    judged = judge(fresh.backtest, trained.scorer, training(other).matrix)
+    assert f"on the newest {(fresh.backtest.rows.fold == fresh.backtest.rows.fold.max()).sum()} results" in judged.why
