@@ -88,7 +88,8 @@ class Results:
         count is known from `known` on and left out before.
         """
         moment = moment.astype("datetime64[D]").astype("datetime64[us]")
-        started, so_far, by_day = self.starts < moment, np.zeros(len(self)), self.counts == 0
+        started, by_day = self.starts < moment, self.counts == 0
+        so_far: np.ndarray = np.zeros(len(self))
         daily = self.daily
         if daily is not None:
             by_day[daily.row.to_numpy()] = True

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from past_market import write_tables
 
 import predict
 import train
 from models import console
+from tests.past_market import write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -104,6 +104,7 @@ def test_the_run_tells_all(world: Path) -> None:
 
     client = tracking.connect()
     version = client.get_model_version_by_alias("conversions-per-dollar", "champion")
+    assert version.run_id
     run = client.get_run(version.run_id)
     assert run.info.status == "FINISHED"
     assert {"seed", "results", "recipes", "maturity", "tier_bounds"} <= set(run.data.params)
@@ -177,6 +178,7 @@ def test_a_training_that_fails_leaves_the_champion(
     client = tracking.connect()
     assert client.get_model_version_by_alias("conversions-per-dollar", "champion").version == 1
     experiment = client.get_experiment_by_name("conversions-per-dollar")
+    assert experiment
     assert client.search_runs([experiment.experiment_id])[0].info.status == "FAILED"
 
 
