@@ -84,8 +84,8 @@ class Results:
     def as_of(self, moment: np.datetime64) -> tuple[np.ndarray, Results]:
         """What was known at a moment: positions of the rows, and their results as they stood.
 
-        Where `daily` tells a row, it counts so far; a count of nought to this day was nought then; any other row's whole
-        count is known from `known` on and left out before.
+        Where `daily` tells a row, it counts so far; a count of nought to this day was nought then; any other row's
+        whole count is known from `known` on and left out before.
         """
         moment = moment.astype("datetime64[D]").astype("datetime64[us]")
         started, by_day = self.starts < moment, self.counts == 0
