@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.comment_classes import CLASSES
+from features.comment_classes import CLASSES, CommentClassifier
 
 Tables = dict[str, pd.DataFrame]
 BEGIN, END = pd.Timestamp("2023-09-01"), pd.Timestamp("2025-09-01")
@@ -23,10 +23,11 @@ TEXTS = ("nice", "🔥🔥", "where can I buy this in size 42 and does it ship t
 DEAL = ("creator_id", "brand", "product_niche", "product_country", "objective", "starts_at", "promotion_hours")
 
 
-class StubClassifier:
+class StubClassifier(CommentClassifier):
     """Classes that are a hash of the text: as good as the real ones to test how they are summed."""
 
-    fingerprint = "stub"
+    def __init__(self) -> None:
+        """Needs no weights."""
 
     def classify(self, texts: Sequence[Any]) -> pd.DataFrame:
         """Rows of the classifier's columns, one per text."""

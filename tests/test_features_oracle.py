@@ -1,4 +1,4 @@
-"""Every feature of the catalogue against a second implementation: plain SQL, written from the formulas, naive on purpose.
+"""Every feature of the catalogue against a second implementation: plain SQL, from the formulas, naive on purpose.
 
 The oracle looks at each spine row by itself and joins it with all that it may see; it shares no code with `features`.
 Both put fractions on the same grid before they sum them, as `features/expressions.py` says.
