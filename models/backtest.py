@@ -20,7 +20,8 @@ from models.encoding import Encoding
 from models.interval import EVERY, fit_intervals
 from models.maturity import Maturity, fit_maturity
 from models.metrics import covered, measure
-from models.rate import RECIPES, Observed, Recipe, Trees, fit_trees
+from models.observed import Observed
+from models.rate import RECIPES, Component, Recipe, fit_component
 from models.results import Results
 
 FOLDS, FOLD_ROWS, LEAST_TRAINING, RIPE_SHARE = 5, 15, 10, 0.9
@@ -59,18 +60,19 @@ def make_folds(results: Results, ripe: np.ndarray, folds: int = FOLDS) -> list[F
     return out
 
 
-def observe(matrix: pd.DataFrame, encoding: Encoding, results: Results, maturity: Maturity) -> Observed:
-    """What an estimator is fitted to, from a matrix and the results of its rows."""
+def observe(
+    matrix: pd.DataFrame, creators: np.ndarray, encoding: Encoding, results: Results, maturity: Maturity
+) -> Observed:
+    """What an estimator is fitted to, from a matrix and the creators and results of its rows."""
     ages = results.ages
     exposure = results.spend * maturity.share(ages, results.hours)
-    return Observed(
-        encoding.transform(matrix), encoding.categorical, results.counts, exposure, maturity.log_variance(ages)
-    )
+    features = encoding.transform(matrix, creators)
+    return Observed(features, encoding, results.counts, exposure, maturity.log_variance(ages))
 
 
-def fit_recipes(observed: Observed, recipes: Sequence[Recipe], seed: int) -> list[Trees]:
-    """Trees of every recipe, or none at all where results are too few for trees."""
-    return [fit_trees(observed, recipe, seed) for recipe in recipes] if observed.enough else []
+def fit_recipes(observed: Observed, recipes: Sequence[Recipe], seed: int) -> list[Component]:
+    """A fit of every recipe, or none at all where results are too few."""
+    return [fit_component(observed, recipe, seed) for recipe in recipes] if observed.enough else []
 
 
 def _run(
@@ -78,16 +80,16 @@ def _run(
 ) -> pd.DataFrame:
     """Predictions for the rows that judge: a column a baseline, and each recipe's deviation (d_) and centre (c_)."""
     known = matrix.iloc[fold.train]
-    encoding = Encoding.fit(known)
-    observed = observe(known, encoding, fold.then, fit_maturity(fold.then))
-    features = encoding.transform(matrix.iloc[fold.test])
+    encoding = Encoding.fit(known, creators[fold.train])
+    observed = observe(known, creators[fold.train], encoding, fold.then, fit_maturity(fold.then))
+    features = encoding.transform(matrix.iloc[fold.test], creators[fold.test])
     out: dict[str, np.ndarray | float] = dict(
         predict_baselines(observed, creators[fold.train], encoding, features, creators[fold.test])
     )
-    trees = fit_recipes(observed, recipes, seed)
+    fits = fit_recipes(observed, recipes, seed)
     for i, recipe in enumerate(recipes):
-        out[f"c_{recipe.name}"] = trees[i].centre if trees else float(np.log(observed.level))
-        out[f"d_{recipe.name}"] = trees[i].log_rate(features) - trees[i].centre if trees else np.zeros(len(features))
+        out[f"c_{recipe.name}"] = fits[i].centre if fits else float(np.log(observed.level))
+        out[f"d_{recipe.name}"] = fits[i].log_rate(features) - fits[i].centre if fits else np.zeros(len(features))
     return pd.DataFrame(out, index=range(len(fold.test))).assign(fold=number, row=fold.test)
 
 
@@ -95,8 +97,8 @@ def _run(
 class Backtest:
     """Predictions of rows that were not known when they were made, and the choices that follow from all of them.
 
-    rows: one a judged collaboration, in the order of time: row (position), fold, collaboration_id, counts, exposure,
-    variance, group, `ours` and the baselines (conversions per dollar), low and high (80 %).
+    rows: one a judged collaboration, in the order of time: row (position), fold, collaboration_id, creator_id, counts,
+    exposure, variance, group, `ours` and the baselines (conversions per dollar), low and high (80 %).
     weights: of the recipes. level: log correction. folds: cut-offs.
     """
 
@@ -159,6 +161,7 @@ def run_backtest(
     at = rows.row.to_numpy(int)
     rows = rows.assign(
         collaboration_id=results.identifiers[at],
+        creator_id=creators[at],
         counts=results.counts[at],
         exposure=results.spend[at] * share[at],
         variance=maturity.log_variance(results.ages)[at],

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from models.encoding import Encoding
-from models.rate import Observed
+from models.observed import Observed
 
 RECORD_PRIOR = 2.0
 NAMES = ("one_rate", "own_record", "poisson_regression")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize
 
-from models.rate import DISPERSION, count_loss, level_shift
+from models.observed import DISPERSION, count_loss, level_shift
 
 PRIOR_ROWS, LEAST_WEIGHT, MOST_IN_ALL = 20.0, 0.05, 1.5
 LEAST_ROWS_TO_CHOOSE = 30

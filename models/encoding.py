@@ -14,17 +14,19 @@ MISSING, OTHER, FIRST_LEVEL = 0, 1, 2
 
 @dataclass(frozen=True)
 class Encoding:
-    """Columns that the model uses, in its order, and the levels of the categories among them.
+    """Columns that the model uses, in its order, the levels of the categories among them, and the creators.
 
     columns: names, a subset of the matrix's. levels: by category column, its levels; level i has the code i + 2.
-    A missing category has code 0; a level that is unknown, or was rare in training, has code 1.
+    A missing category has code 0; a level that is unknown, or was rare in training, has code 1. creators: those of the
+    training rows; creator i has the code i + 1, any other 0.
     """
 
     columns: tuple[str, ...]
     levels: Mapping[str, tuple[str, ...]]
+    creators: tuple[str, ...]
 
     @classmethod
-    def fit(cls, matrix: pd.DataFrame, rare: int = 3) -> Encoding:
+    def fit(cls, matrix: pd.DataFrame, creators: np.ndarray, rare: int = 3) -> Encoding:
         """Learn columns and levels; a column without a value is left out, a level of fewer than `rare` rows is rare."""
         columns, levels = [], {}
         for name in matrix.columns:
@@ -35,24 +37,39 @@ class Encoding:
             if not pd.api.types.is_numeric_dtype(column.dtype):
                 counts = column.dropna().astype(str).value_counts()
                 levels[str(name)] = tuple(sorted(counts.index[counts >= rare]))
-        return cls(tuple(columns), levels)
+        return cls(tuple(columns), levels, tuple(sorted(set(creators.tolist()))))
 
     @property
     def categorical(self) -> list[int]:
         """Positions of the category columns."""
         return [i for i, name in enumerate(self.columns) if name in self.levels]
 
-    def transform(self, matrix: pd.DataFrame) -> np.ndarray:
-        """Codes and numbers, float64 (rows, columns), NaN for a missing number.
+    def transform(self, matrix: pd.DataFrame, creators: np.ndarray) -> np.ndarray:
+        """Codes and numbers, float64 (rows, columns + 1), NaN for a missing number; the last one is the creator's code.
+
+        creators: creator_id of every row (rows,).
 
         Raises ValueError for columns that the matrix lacks.
         """
         self.require(matrix)
-        out = np.empty((len(matrix), len(self.columns)))
+        out = np.empty((len(matrix), len(self.columns) + 1))
         for i, name in enumerate(self.columns):
             values = matrix[name]
             out[:, i] = self._codes(name, values) if name in self.levels else values.to_numpy(float, na_value=np.nan)
+        out[:, -1] = pd.Index(self.creators, dtype=object).get_indexer(pd.Index(creators, dtype=object)) + 1
         return out
+
+    @property
+    def pair(self) -> tuple[int, int] | None:
+        """Positions of the creator's and the product's niche, where the model knows both."""
+        names = ("creator_niche", "product_niche")
+        if not all(name in self.columns for name in names):
+            return None
+        return self.columns.index(names[0]), self.columns.index(names[1])
+
+    def place(self, name: str) -> int:
+        """Position of a column; the last one for a column that the model does not know."""
+        return self.columns.index(name) if name in self.columns else len(self.columns) - 1
 
     def require(self, matrix: pd.DataFrame) -> None:
         """Raise ValueError where the matrix lacks a column that the model was trained on."""
@@ -75,9 +92,15 @@ class Encoding:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; `from_dict` is its inverse."""
-        return {"columns": list(self.columns), "levels": {k: list(v) for k, v in self.levels.items()}}
+        return {
+            "columns": list(self.columns),
+            "levels": {k: list(v) for k, v in self.levels.items()},
+            "creators": list(self.creators),
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Encoding:
         """Inverse of `to_dict`."""
-        return cls(tuple(values["columns"]), {k: tuple(v) for k, v in values["levels"].items()})
+        return cls(
+            tuple(values["columns"]), {k: tuple(v) for k, v in values["levels"].items()}, tuple(values["creators"])
+        )

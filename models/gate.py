@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from models.backtest import OURS, Backtest
-from models.rate import count_loss
+from models.observed import count_loss
 from models.scorer import Scorer
 
 LEAST_ROWS = 10
@@ -56,5 +56,5 @@ def champion_rates(champion: Scorer, rows: pd.DataFrame, matrix: pd.DataFrame) -
     out = np.array(past.reindex(asked), float)
     if (~seen).any():
         unseen = matrix.iloc[rows.row.to_numpy(int)[~seen]].reset_index(drop=True)
-        out[~seen] = champion.rates(unseen)
+        out[~seen] = champion.rates(unseen, rows.creator_id.to_numpy(object)[~seen])
     return out

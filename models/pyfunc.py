@@ -1,4 +1,4 @@
-"""The model as MLflow serves it: the matrix's columns and the spend in, the score columns out. Loaded from
+"""The model as MLflow serves it: the matrix's columns, creator_id and spend in, the score columns out. Loaded from
 code, no pickle."""
 
 from __future__ import annotations

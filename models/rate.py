@@ -1,9 +1,6 @@
-"""The LightGBM estimator of conversions per dollar: counts with an exposure, a few recipes, blended on the log scale.
+"""The rate of conversions per dollar: LightGBM in a few recipes and a mixed model, blended on the log scale.
 
-E[count] = exposure × rate, with exposure = spend × share arrived. Fitting y = count / exposure with weights has the
-same optimum as an offset, and needs none to predict. A count's variance is m + (a + v) m² for an expected count m, so a
-collaboration speaks with weight 1 / (1/m + a + v): small counts are noisy, large ones do not rule (McCullagh & Nelder
-1989, Generalized Linear Models, ch. 9; a = dispersion, v = doubt about the share that has arrived).
+Fitting y = count / exposure with weights has the same optimum as a count with an offset, and needs none to predict.
 """
 
 from __future__ import annotations
@@ -15,15 +12,16 @@ from typing import Any, Literal
 import lightgbm as lgb
 import numpy as np
 
-DISPERSION = 0.5
-LEAST_ROWS, LEAST_CONVERSIONS = 40, 20
+from models.mixed import MixedModel, fit_mixed
+from models.observed import DISPERSION, Observed, count_loss, level_shift
+
 ROUNDS, PATIENCE, STOPPING_SHARE, FEWEST_TREES = 1500, 50, 0.15, 5
-Objective = Literal["poisson", "tweedie", "log", "negative_binomial"]
+Objective = Literal["poisson", "tweedie", "log", "negative_binomial", "mixed"]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A way to fit the rate: its loss, and what it changes in the settings of the trees."""
+    """A way to fit the rate: its loss, and what it changes in the settings of the trees; "mixed" grows none."""
 
     name: str
     objective: Objective
@@ -35,47 +33,8 @@ RECIPES = (
     Recipe("tweedie", "tweedie", {"tweedie_variance_power": 1.5}),
     Recipe("log", "log"),
     Recipe("negative_binomial", "negative_binomial"),
+    Recipe("mixed", "mixed"),
 )
-
-
-@dataclass(frozen=True)
-class Observed:
-    """What an estimator is fitted to, in the order of time.
-
-    features: (rows, columns) float64 with codes of categories. categorical: positions of those. counts, exposure
-    (dollars × share arrived), variance (of the log share): (rows,).
-    """
-
-    features: np.ndarray
-    categorical: list[int]
-    counts: np.ndarray
-    exposure: np.ndarray
-    variance: np.ndarray
-
-    def take(self, rows: np.ndarray | slice) -> Observed:
-        """The given rows."""
-        return Observed(
-            self.features[rows], self.categorical, self.counts[rows], self.exposure[rows], self.variance[rows]
-        )
-
-    @property
-    def enough(self) -> bool:
-        """Whether there is enough to grow trees on."""
-        return len(self.counts) >= LEAST_ROWS and self.counts.sum() >= LEAST_CONVERSIONS
-
-    @property
-    def weight(self) -> np.ndarray:
-        """How loud each row speaks, mean 1."""
-        expected = self.exposure * self.counts.sum() / self.exposure.sum()
-        weight = 1 / (1 / np.maximum(expected, 1e-12) + DISPERSION + self.variance)
-        return weight / weight.mean()
-
-    @property
-    def level(self) -> float:
-        """Conversions per dollar of all, each row speaking with its weight."""
-        expected = self.exposure * (self.counts.sum() / self.exposure.sum())
-        tempered = 1 / (1 + (DISPERSION + self.variance) * expected)
-        return float(max((tempered * self.counts).sum(), 0.5) / (tempered * self.exposure).sum())
 
 
 class Trees:
@@ -87,11 +46,23 @@ class Trees:
 
     def log_rate(self, features: np.ndarray) -> np.ndarray:
         """Log conversions per dollar, (rows,)."""
-        return self.booster.predict(features, raw_score=True) + self.offset  # type: ignore[operator]
+        return self.booster.predict(self._own(features), raw_score=True) + self.offset  # type: ignore[operator]
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """Exact SHAP values of the log rate (rows, columns); they add up to the log rate less a constant."""
-        return self.booster.predict(features, pred_contrib=True)[:, :-1]  # type: ignore[call-overload]
+        return self.booster.predict(self._own(features), pred_contrib=True)[:, :-1]  # type: ignore[call-overload]
+
+    def _own(self, features: np.ndarray) -> np.ndarray:
+        """The columns that trees look at: all but the creator's code."""
+        return np.ascontiguousarray(features[:, : self.booster.num_feature()])
+
+
+Component = Trees | MixedModel
+
+
+def fit_component(observed: Observed, recipe: Recipe, seed: int) -> Component:
+    """Fit one recipe. Raises ValueError for results that are too few."""
+    return fit_mixed(observed) if recipe.objective == "mixed" else fit_trees(observed, recipe, seed)
 
 
 def fit_trees(observed: Observed, recipe: Recipe, seed: int, threads: int = 1) -> Trees:
@@ -164,10 +135,10 @@ class _Problem:
             self.offset = float(np.log(self.level))
             label, weight = np.arange(len(counts), dtype=float), None
         self.data = lgb.Dataset(
-            observed.features,
+            observed.features[:, : len(observed.encoding.columns)],
             label,
             weight=weight,
-            categorical_feature=observed.categorical,
+            categorical_feature=observed.encoding.categorical,
             params=settings,
             reference=reference,
             free_raw_data=True,
@@ -206,31 +177,20 @@ class _Problem:
         return "negative_binomial", float(loss.mean()), False
 
 
-def count_loss(counts: np.ndarray, expected: np.ndarray, variance: np.ndarray | float = 0.0) -> np.ndarray:
-    """Negative-binomial deviance by row, variance m + (DISPERSION + variance) m²; 0 where the count is as expected."""
-    size = 1 / (DISPERSION + np.asarray(variance, float))
-    expected = np.maximum(expected, 1e-12)
-    hit = np.where(counts > 0, counts * np.log(np.maximum(counts, 1e-12) / expected), 0.0)
-    return 2 * (hit - (counts + size) * np.log((counts + size) / (expected + size)))
-
-
-def level_shift(counts: np.ndarray, expected: np.ndarray, variance: np.ndarray) -> float:
-    """Log of what came over what was expected, no row ruling; half a conversion stands on both sides."""
-    tempered = 1 / (1 + (DISPERSION + variance) * expected)
-    return float(np.log(((tempered * counts).sum() + 0.5) / ((tempered * expected).sum() + 0.5)))
-
-
 class RateModel:
-    """Trees of several recipes, blended on the log scale.
+    """Components, each a recipe's fit, blended on the log scale.
 
-    log rate = base + level + Σ weight × (recipe's log rate − its centre), base = the centres' weighted mean, or
-    `constant` where there are no trees. weights: one a recipe, at least 0. level: log correction from recent results.
+    log rate = base + level + Σ weight × (component's log rate − its centre), base = the centres' weighted mean, or
+    `constant` where there are none. weights: one a component, at least 0. level: log correction from recent results.
     """
 
-    def __init__(self, trees: Sequence[Trees], weights: Sequence[float], level: float, constant: float) -> None:
-        if len(trees) != len(weights):
-            raise ValueError(f"{len(trees)} recipes and {len(weights)} weights")
-        self.trees, self.weights, self.level, self.constant = list(trees), [float(w) for w in weights], level, constant
+    def __init__(
+        self, components: Sequence[Component], weights: Sequence[float], level: float, constant: float
+    ) -> None:
+        if len(components) != len(weights):
+            raise ValueError(f"{len(components)} components and {len(weights)} weights")
+        self.components, self.weights = list(components), [float(w) for w in weights]
+        self.level, self.constant = level, constant
 
     @property
     def base(self) -> float:
@@ -238,18 +198,18 @@ class RateModel:
         total = sum(self.weights)
         if not total:
             return self.constant + self.level
-        return sum(w * t.centre for w, t in zip(self.weights, self.trees, strict=True)) / total + self.level
+        return sum(w * c.centre for w, c in zip(self.weights, self.components, strict=True)) / total + self.level
 
     def log_rate(self, features: np.ndarray) -> np.ndarray:
-        """Log conversions per dollar (rows,)."""
+        """Log conversions per dollar (rows,), of encoded features (rows, columns + 1)."""
         out = np.full(len(features), self.base)
-        for weight, trees in zip(self.weights, self.trees, strict=True):
-            out += weight * (trees.log_rate(features) - trees.centre)
+        for weight, component in zip(self.weights, self.components, strict=True):
+            out += weight * (component.log_rate(features) - component.centre)
         return out
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """Exact SHAP values of the log rate (rows, columns)."""
-        out = np.zeros(features.shape)
-        for weight, trees in zip(self.weights, self.trees, strict=True):
-            out += weight * trees.contributions(features)
+        out = np.zeros((len(features), features.shape[1] - 1))
+        for weight, component in zip(self.weights, self.components, strict=True):
+            out += weight * component.contributions(features)
         return out

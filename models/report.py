@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from features.catalogue import BY_NAME
 from models.backtest import OURS, Backtest
 from models.baselines import NAMES
-from models.rate import count_loss, level_shift
+from models.observed import count_loss, level_shift
 from models.training import Trained
 
 SAMPLE = 2_000
@@ -63,7 +63,8 @@ def verdict(backtest: Backtest) -> str:
 def importance(trained: Trained) -> pd.Series:
     """Mean factor by which a feature moves a score, up or down, over the newest SAMPLE rows; largest first."""
     scorer = trained.scorer
-    features = scorer.encoding.transform(trained.training.matrix.tail(SAMPLE))
+    training = trained.training
+    features = scorer.encoding.transform(training.matrix.tail(SAMPLE), training.creators[-SAMPLE:])
     moved = np.abs(scorer.rate.contributions(features)).mean(axis=0)
     return pd.Series(np.exp(moved), index=list(scorer.encoding.columns)).sort_values(ascending=False, kind="stable")
 

@@ -21,7 +21,8 @@ from features.settings import FeatureSettings
 from models.encoding import Encoding
 from models.interval import EVERY, Intervals
 from models.maturity import Maturity
-from models.rate import RateModel, Trees
+from models.mixed import MixedModel
+from models.rate import Component, RateModel, Trees
 from models.reasons import top_reasons
 
 FORMAT = 1
@@ -56,19 +57,20 @@ class Scorer:
     told: Mapping[str, Any]
     past: pd.DataFrame
 
-    def rates(self, matrix: pd.DataFrame) -> np.ndarray:
+    def rates(self, matrix: pd.DataFrame, creators: np.ndarray) -> np.ndarray:
         """Expected final conversions per dollar (rows,)."""
-        return np.exp(self.rate.log_rate(self.encoding.transform(matrix)))
+        return np.exp(self.rate.log_rate(self.encoding.transform(matrix, creators)))
 
     def score(
         self, matrix: pd.DataFrame, spine: pd.DataFrame, level: float = 0.8, reasons: bool = True
     ) -> pd.DataFrame:
         """The contract's score columns but rank and model_version, a row per row of the matrix, in its order.
 
-        matrix: the catalogue's columns. spine: `spend` in dollars, row by row. level: of the central interval.
+        matrix: the catalogue's columns. spine: `creator_id` and `spend` in dollars, row by row.
+        level: of the central interval.
         Raises ValueError for a column that is missing or a level outside (0, 1).
         """
-        features = self.encoding.transform(matrix)
+        features = self.encoding.transform(matrix, spine["creator_id"].to_numpy(object))
         spend = spine["spend"].to_numpy(float)
         rate = np.exp(self.rate.log_rate(features))
         expected = rate * spend
@@ -109,8 +111,11 @@ class Scorer:
         Raises FileExistsError where it exists.
         """
         folder.mkdir(parents=True)
-        for i, trees in enumerate(self.rate.trees):
-            (folder / f"rate_{i}.txt").write_text(trees.text, encoding="utf-8", newline="\n")
+        for i, component in enumerate(self.rate.components):
+            if isinstance(component, Trees):
+                (folder / f"rate_{i}.txt").write_text(component.text, encoding="utf-8", newline="\n")
+            else:
+                _write_json(folder / f"rate_{i}.json", component.to_dict())
         _write_json(folder / "scorer.json", self._to_dict())
         self.past.to_parquet(folder / "backtest.parquet", index=False)
         self.classifier.save(folder / "comment_classifier")
@@ -126,12 +131,9 @@ class Scorer:
                 f"{folder}: format {values['format']} of a saved model, this version reads {FORMAT}: train anew"
             )
         rate = values["rate"]
-        trees = [
-            Trees(t["recipe"], (folder / f"rate_{i}.txt").read_text(encoding="utf-8"), t["offset"], t["centre"])
-            for i, t in enumerate(rate["trees"])
-        ]
+        components = [_component(folder, i, told) for i, told in enumerate(rate["components"])]
         return cls(
-            RateModel(trees, rate["weights"], rate["level"], rate["constant"]),
+            RateModel(components, rate["weights"], rate["level"], rate["constant"]),
             Encoding.from_dict(values["encoding"]),
             Intervals.from_dict(values["intervals"]),
             Maturity.from_dict(values["maturity"]),
@@ -144,10 +146,15 @@ class Scorer:
 
     def _to_dict(self) -> dict[str, Any]:
         rate = self.rate
-        trees = [{"recipe": t.recipe, "offset": t.offset, "centre": t.centre} for t in rate.trees]
+        components = [{"recipe": c.recipe, "offset": c.offset, "centre": c.centre} for c in rate.components]
         return {
             "format": FORMAT,
-            "rate": {"trees": trees, "weights": rate.weights, "level": rate.level, "constant": rate.constant},
+            "rate": {
+                "components": components,
+                "weights": rate.weights,
+                "level": rate.level,
+                "constant": rate.constant,
+            },
             "encoding": self.encoding.to_dict(),
             "intervals": self.intervals.to_dict(),
             "maturity": self.maturity.to_dict(),
@@ -155,6 +162,13 @@ class Scorer:
             "ranges": {k: list(v) for k, v in self.ranges.items()},
             "told": dict(self.told),
         }
+
+
+def _component(folder: Path, number: int, told: Mapping[str, Any]) -> Component:
+    if told["recipe"] == MixedModel.recipe:
+        return MixedModel.from_dict(json.loads((folder / f"rate_{number}.json").read_text(encoding="utf-8")))
+    text = (folder / f"rate_{number}.txt").read_text(encoding="utf-8")
+    return Trees(told["recipe"], text, told["offset"], told["centre"])
 
 
 def training_ranges(matrix: pd.DataFrame, spend: np.ndarray) -> dict[str, tuple[float, float]]:

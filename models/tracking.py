@@ -208,10 +208,10 @@ def _register(client: MlflowClient, run: str, name: str, scorer: Scorer, matrix:
 
 
 def signature(scorer: Scorer, matrix: pd.DataFrame) -> ModelSignature:
-    """The matrix's columns and spend in (numbers double, categories string), the score columns out."""
+    """The matrix's columns, creator_id and spend in (numbers double, categories string), the score columns out."""
     kinds = {str(c): "double" if pd.api.types.is_numeric_dtype(matrix[c].dtype) else "string" for c in matrix}
-    kinds["spend"] = "double"
-    used = {*scorer.encoding.columns, "spend"}
+    kinds |= {"creator_id": "string", "spend": "double"}
+    used = {*scorer.encoding.columns, "creator_id", "spend"}
     texts = ("reasons", "warnings")
     return ModelSignature(
         Schema([ColSpec(kind, name, required=name in used) for name, kind in kinds.items()]),

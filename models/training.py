@@ -18,7 +18,8 @@ from models.backtest import OURS, Backtest, Progress, observe, run_backtest
 from models.encoding import Encoding
 from models.interval import fit_intervals
 from models.maturity import Maturity, fit_maturity
-from models.rate import RECIPES, Observed, RateModel, Recipe, Trees, fit_trees
+from models.observed import Observed
+from models.rate import RECIPES, Component, RateModel, Recipe, fit_component
 from models.results import Results
 from models.scorer import Scorer, training_ranges
 
@@ -33,6 +34,11 @@ class Training:
     matrix: pd.DataFrame
     spine: pd.DataFrame
     results: Results
+
+    @property
+    def creators(self) -> np.ndarray:
+        """creator_id of every row (rows,)."""
+        return self.spine.creator_id.to_numpy(object)
 
     @classmethod
     def from_history(
@@ -79,13 +85,11 @@ def fit(
 
     facts: plain JSON values that the model carries along beside its own.
     """
-    results, matrix = training.results, training.matrix
-    backtest = run_backtest(
-        matrix, training.spine.creator_id.to_numpy(), results, seed=seed, recipes=recipes, jobs=jobs, progress=progress
-    )
+    results, matrix, creators = training.results, training.matrix, training.creators
+    backtest = run_backtest(matrix, creators, results, seed=seed, recipes=recipes, jobs=jobs, progress=progress)
     maturity = fit_maturity(results)
-    encoding = Encoding.fit(matrix)
-    observed = observe(matrix, encoding, results, maturity)
+    encoding = Encoding.fit(matrix, creators)
+    observed = observe(matrix, creators, encoding, results, maturity)
     rate = _fit_rate(observed, backtest, recipes, seed, jobs)
     if progress:
         progress("model", 1, 1)
@@ -116,10 +120,10 @@ def _fit_rate(observed: Observed, backtest: Backtest, recipes: Sequence[Recipe],
     if not observed.enough or not backtest.weights.any() or not len(backtest.rows):
         return RateModel([], [], backtest.level, constant)
     chosen = [(recipe, float(w)) for recipe, w in zip(recipes, backtest.weights, strict=True) if w > 0]
-    trees: list[Trees] = Parallel(n_jobs=jobs, prefer="threads")(
-        delayed(fit_trees)(observed, recipe, seed) for recipe, _ in chosen
+    components: list[Component] = Parallel(n_jobs=jobs, prefer="threads")(
+        delayed(fit_component)(observed, recipe, seed) for recipe, _ in chosen
     )
-    return RateModel(trees, [w for _, w in chosen], backtest.level, constant)
+    return RateModel(components, [w for _, w in chosen], backtest.level, constant)
 
 
 def _told(training: Training, backtest: Backtest, rate: RateModel, maturity: Maturity, seed: int) -> dict[str, Any]:
@@ -132,6 +136,6 @@ def _told(training: Training, backtest: Backtest, rate: RateModel, maturity: Mat
         "first_start": str(results.starts[0]),
         "last_start": str(results.starts[-1]),
         "maturity": maturity.source,
-        "recipes": {t.recipe: w for t, w in zip(rate.trees, rate.weights, strict=True)},
+        "recipes": {c.recipe: w for c, w in zip(rate.components, rate.weights, strict=True)},
         "cutoffs": list(backtest.cutoffs),
     }

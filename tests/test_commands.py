@@ -142,7 +142,7 @@ def test_pyfunc_and_scorer_agree(world: Path) -> None:
         spine = next(open_candidates(history, Path("candidates.parquet")).batches(40)).to_pandas()
         matrix = builder.build(spine)
     ours = model.scorer.score(matrix, spine, 0.9)
-    rows = matrix.assign(spend=spine.spend)
+    rows = matrix.assign(spend=spine.spend, creator_id=spine.creator_id)
     pd.testing.assert_frame_equal(
         served.predict(rows, params={"level": 0.9}), ours, check_dtype=False, check_exact=True
     )

@@ -10,7 +10,8 @@ import pytest
 from features.comment_classes import CommentClassifier
 from features.settings import FeatureSettings
 from models.encoding import MISSING, OTHER, Encoding
-from models.rate import Observed, Recipe, fit_trees
+from models.observed import Observed
+from models.rate import RECIPES, fit_component
 from models.scorer import SCORES, ModelError, Scorer
 from models.training import Trained, fit
 from tests.past_market import fitted, matrix, spine, training
@@ -36,7 +37,7 @@ def test_same_data_and_seed_give_the_same_bytes(trained: Trained, tmp_path: Path
 
 def test_the_true_rate_is_found(trained: Trained) -> None:
     asked = spine(500, seed=7)
-    rates = trained.scorer.rates(matrix(asked))
+    rates = trained.scorer.rates(matrix(asked), asked.creator_id.to_numpy(object))
     assert np.corrcoef(np.log(rates), np.log(asked.rate))[0, 1] > 0.85
     assert (rates * asked.spend).sum() / (asked.rate * asked.spend).sum() == pytest.approx(1, abs=0.15)
     figures = trained.backtest.figures().set_index("model")[:4]
@@ -95,16 +96,18 @@ def test_chunks_and_order_of_rows_change_no_bit_of_a_score(trained: Trained) -> 
 
 def test_codes_of_categories_depend_on_the_saved_levels_alone() -> None:
     seen = pd.DataFrame({"x": ["b", "a", "a", "b", "b", "a", None, "rare"], "empty": [None] * 8}, dtype=object)
-    encoding = Encoding.fit(seen)
+    encoding = Encoding.fit(seen, np.array(["c1", "c2"] * 4, dtype=object))
     assert encoding.columns == ("x",)
     assert encoding.levels == {"x": ("a", "b")}
     asked = pd.DataFrame({"x": ["b", None, "new", "rare", "a"]}, dtype=object)
-    assert encoding.transform(asked)[:, 0].tolist() == [3, MISSING, OTHER, OTHER, 2]
-    assert encoding.transform(asked.astype("category"))[:, 0].tolist() == [3, MISSING, OTHER, OTHER, 2]
+    creators = np.array(["c2", "c1", "new", None, "c2"], dtype=object)
+    assert encoding.transform(asked, creators)[:, -1].tolist() == [2, 1, 0, 0, 2]
+    assert encoding.transform(asked, creators)[:, 0].tolist() == [3, MISSING, OTHER, OTHER, 2]
+    assert encoding.transform(asked.astype("category"), creators)[:, 0].tolist() == [3, MISSING, OTHER, OTHER, 2]
     assert encoding.unknown(asked).tolist() == [False, False, True, True, False]
     assert Encoding.from_dict(json.loads(json.dumps(encoding.to_dict()))) == encoding
     with pytest.raises(ValueError, match=r"lacks 1 of the 1 columns .*'x'"):
-        encoding.transform(asked.rename(columns={"x": "y"}))
+        encoding.transform(asked.rename(columns={"x": "y"}), creators)
 
 
 def test_scores_hold_together(trained: Trained) -> None:
@@ -130,7 +133,7 @@ def test_scores_hold_together(trained: Trained) -> None:
 def test_reasons_multiply_to_the_score(trained: Trained) -> None:
     asked = spine(50, seed=4)
     scorer = trained.scorer
-    features = scorer.encoding.transform(matrix(asked))
+    features = scorer.encoding.transform(matrix(asked), asked.creator_id.to_numpy(object))
     log_rate, moved = scorer.rate.log_rate(features), scorer.rate.contributions(features)
     rest = log_rate - moved.sum(axis=1)
     np.testing.assert_allclose(rest, rest[0], atol=1e-9)
@@ -149,12 +152,16 @@ def test_more_money_with_as_many_more_conversions_leaves_the_rate(times: int) ->
     x = rng.normal(size=(800, 1))
     exposure = np.full(800, 4000.0)
     counts = rng.poisson(exposure * 0.05 * np.exp(0.5 * x[:, 0])).astype(float)
-    for recipe in ("poisson", "tweedie", "log", "negative_binomial"):
+    encoding = Encoding(("x",), {}, ())
+    features = np.column_stack([x, np.zeros(800)])
+    for recipe in RECIPES:
         one, more = (
-            fit_trees(Observed(x, [], counts * k, exposure * k, np.zeros(800)), Recipe(recipe, recipe), 0).log_rate(x)
+            fit_component(Observed(features, encoding, counts * k, exposure * k, np.zeros(800)), recipe, 0).log_rate(
+                features
+            )
             for k in (1, times)
         )
-        assert np.abs(one - more).max() < 0.1, recipe
+        assert np.abs(one - more).max() < 0.1, recipe.name
 
 
 @pytest.mark.parametrize("case", ["30", "one_creator", "one_brand", "constant", "mostly_none", "two"])

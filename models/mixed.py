@@ -1,0 +1,241 @@
+"""A log-linear mixed model of the rate: what few results can bear, and what they tell about each creator.
+
+log rate = offset + Σ slope × column + Σ effect of category + effect of the niche pair + effect of the creator
+
+Numbers enter as logarithms where they can, so ratios of them (price per view, per follower) are straight lines. Slopes,
+effects of categories, of niche pairs and of creators are drawn to 0 by penalties, so a creator's effect is the
+credibility estimate of what the columns leave unexplained about them: the more results, the less it is drawn in.
+Fitted by penalised quasi-likelihood (Breslow & Clayton 1993, JASA 88, 9-25) with the negative-binomial variance of
+`models.rate`. The creators' block of the normal equations is diagonal and is eliminated (Schur complement), so the
+cost grows with creators × columns², not with creators³.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import linalg, sparse
+
+from models.encoding import FIRST_LEVEL
+from models.observed import DISPERSION, Observed, level_shift
+
+# in results of large count: how many it takes until a term is drawn half of the way to 0
+PENALTY_SLOPE, PENALTY_PAIR, PENALTY_CREATOR = 30.0, 3.0, 2.0
+ITERATIONS, LARGEST_STEP = 6, 3.0
+FEW_VALUES, RARE_MISSING, TAIL = 12, 0.01, 0.005
+
+
+@dataclass(frozen=True)
+class Line:
+    """How a number enters: log(value + shift) where `shift` is not None, kept within low..high, then standardised.
+
+    A missing value enters as `usual`, with a column of its own where values are often missing.
+    """
+
+    column: int
+    shift: float | None
+    low: float
+    high: float
+    usual: float
+    mean: float
+    scale: float
+    flagged: bool
+
+    @classmethod
+    def fit(cls, column: int, values: np.ndarray) -> Line | None:
+        """Learn it from a column (rows,) with NaN; None for a column that tells nothing."""
+        known = values[~np.isnan(values)]
+        distinct = np.unique(known)
+        flagged = 1 - len(known) / len(values) > RARE_MISSING
+        if len(distinct) < 2 and not flagged:
+            return None
+        shift = None
+        if len(distinct) > FEW_VALUES and distinct[0] >= 0:
+            shift = float(np.quantile(known[known > 0], 0.05))
+        bent = known if shift is None else np.log(known + shift)
+        low, high = (float(q) for q in np.quantile(bent, [TAIL, 1 - TAIL]))
+        bent = np.clip(bent, low, high)
+        usual = float(np.median(bent))
+        filled = np.concatenate([bent, np.full(len(values) - len(known), usual)])
+        return cls(column, shift, low, high, usual, float(filled.mean()), float(filled.std()) or 1.0, flagged)
+
+    def apply(self, features: np.ndarray) -> np.ndarray:
+        """(rows, 1 or 2) of the encoded features."""
+        values = features[:, self.column]
+        missing = np.isnan(values)
+        bent = values if self.shift is None else np.log(np.maximum(values, 0.0) + self.shift)
+        bent = np.where(missing, self.usual, np.clip(bent, self.low, self.high))
+        line = (bent - self.mean) / self.scale
+        return np.column_stack([line, missing]) if self.flagged else line[:, None]
+
+
+@dataclass(frozen=True)
+class MixedModel:
+    """A fitted log-linear mixed model; `centre` is its training rows' average log rate.
+
+    Columns are positions in the encoded features, whose last one holds the creator's code. lines, slopes: numbers and
+    their slopes, one or two each. categories: effects by code. pair: columns of the creator's and the product's niche;
+    pair_effects by both codes. creators: effect by code, 0 for code 0, the unknown. told_with: columns with which
+    the effects of creator and pair are told as reasons.
+    """
+
+    lines: tuple[Line, ...]
+    slopes: np.ndarray
+    categories: Mapping[int, np.ndarray]
+    pair: tuple[int, int] | None
+    pair_effects: np.ndarray
+    creators: np.ndarray
+    told_with: tuple[int, int]
+    offset: float
+    centre: float
+    recipe: str = "mixed"
+
+    def log_rate(self, features: np.ndarray) -> np.ndarray:
+        """Log conversions per dollar (rows,), of encoded features (rows, columns + 1)."""
+        return self.offset + self.contributions(features).sum(axis=1)
+
+    def contributions(self, features: np.ndarray) -> np.ndarray:
+        """What each column adds to the log rate (rows, columns): the SHAP values of a sum of single columns' terms."""
+        out = np.zeros((len(features), features.shape[1] - 1))
+        place = 0
+        for line in self.lines:
+            terms = line.apply(features)
+            for j in range(terms.shape[1]):
+                out[:, line.column] += terms[:, j] * self.slopes[place + j]
+            place += terms.shape[1]
+        for column, effects in self.categories.items():
+            out[:, column] += effects[_codes(features, column)]
+        creator, pair = self.told_with
+        out[:, creator] += self.creators[_codes(features, -1)]
+        if self.pair is not None:
+            first, second = self.pair
+            out[:, pair] += self.pair_effects[_codes(features, first), _codes(features, second)]
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values; `from_dict` is its inverse."""
+        return {
+            "lines": [asdict(line) for line in self.lines],
+            "slopes": self.slopes.tolist(),
+            "categories": {str(k): v.tolist() for k, v in self.categories.items()},
+            "pair": self.pair and list(self.pair),
+            "pair_effects": self.pair_effects.tolist(),
+            "creators": self.creators.tolist(),
+            "told_with": list(self.told_with),
+            "offset": self.offset,
+            "centre": self.centre,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> MixedModel:
+        """Inverse of `to_dict`."""
+        return cls(
+            tuple(Line(**line) for line in values["lines"]),
+            np.array(values["slopes"], float),
+            {int(k): np.array(v, float) for k, v in values["categories"].items()},
+            values["pair"] and (values["pair"][0], values["pair"][1]),
+            np.array(values["pair_effects"], float),
+            np.array(values["creators"], float),
+            (values["told_with"][0], values["told_with"][1]),
+            values["offset"],
+            values["centre"],
+        )
+
+
+def _codes(features: np.ndarray, column: int) -> np.ndarray:
+    return features[:, column].astype(np.int64)
+
+
+def fit_mixed(observed: Observed) -> MixedModel:
+    """Fit the model. Raises ValueError for results that are too few."""
+    if not observed.enough:
+        raise ValueError(f"{len(observed.counts)} results with {observed.counts.sum():.0f} conversions are too few")
+    x, encoding = observed.features, observed.encoding
+    numbers = [i for i in range(len(encoding.columns)) if i not in encoding.categorical]
+    lines = tuple(line for i in numbers if (line := Line.fit(i, x[:, i])) is not None)
+    terms = np.hstack([np.ones((len(x), 1)), *(line.apply(x) for line in lines)])
+    sizes = {i: len(encoding.levels[encoding.columns[i]]) + FIRST_LEVEL for i in encoding.categorical}
+    pair = encoding.pair
+    groups = [(_codes(x, i), size, PENALTY_SLOPE) for i, size in sizes.items()]
+    if pair is not None:
+        both = _codes(x, pair[0]) * sizes[pair[1]] + _codes(x, pair[1])
+        groups.append((both, sizes[pair[0]] * sizes[pair[1]], PENALTY_PAIR))
+    penalties = np.concatenate([[1e-6], np.full(terms.shape[1] - 1, PENALTY_SLOPE)])
+    slopes, effects, creators = _fit(observed, terms, penalties, groups, _codes(x, -1), len(encoding.creators) + 1)
+    creators[0] = 0.0
+    categories = dict(zip(sizes, effects, strict=False))
+    pair_effects = effects[len(sizes)].reshape(sizes[pair[0]], sizes[pair[1]]) if pair is not None else np.zeros((0, 0))
+    told_with = tuple(encoding.place(name) for name in ("creator_record", "niche_pair_record"))
+    model = MixedModel(
+        lines, slopes[1:], categories, pair, pair_effects, creators, (told_with[0], told_with[1]), 0.0, 0.0
+    )
+    return _centred(model, observed, float(slopes[0]))
+
+
+def _centred(model: MixedModel, observed: Observed, intercept: float) -> MixedModel:
+    """The same model with the level that its rows have and its centre."""
+    raw = model.log_rate(observed.features) + intercept + np.log(observed.level)
+    shift = level_shift(observed.counts, observed.exposure * np.exp(raw), observed.variance)
+    offset = intercept + float(np.log(observed.level)) + shift
+    return replace(model, offset=offset, centre=float(np.average(raw, weights=observed.weight)) + shift)
+
+
+Group = tuple[np.ndarray, int, float]
+
+
+def _fit(
+    observed: Observed,
+    terms: np.ndarray,
+    penalties: np.ndarray,
+    groups: list[Group],
+    creator: np.ndarray,
+    creators: int,
+) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+    """Slopes of terms, effects of groups (and an empty one) and of creators: reweighted least squares on the working
+    response."""
+    nothing = sparse.csr_array((len(terms), 0))
+    indicators = sparse.hstack([nothing, *(_indicators(code, size) for code, size, _ in groups)], format="csr")
+    penalty = np.concatenate([penalties, *(np.full(size, p) for _, size, p in groups)])
+    expected = observed.exposure * observed.level
+    eta = np.log((observed.counts + 0.5) / (expected + 0.5))
+    response, weight = eta, observed.weight
+    of_creator = _indicators(creator, creators)
+    for _ in range(ITERATIONS + 1):
+        fixed, effects = _solve(terms, indicators, of_creator, penalty, weight, response)
+        eta = terms @ fixed[: terms.shape[1]] + indicators @ fixed[terms.shape[1] :] + effects[creator]
+        mean = expected * np.exp(np.clip(eta, -20, 20))
+        weight = (DISPERSION + 0.5) / (1 / mean + DISPERSION + observed.variance)
+        response = eta + np.clip((observed.counts - mean) / mean, -LARGEST_STEP, LARGEST_STEP)
+    slopes, rest = fixed[: terms.shape[1]], fixed[terms.shape[1] :]
+    return slopes, np.split(rest, np.cumsum([size for _, size, _ in groups])), effects
+
+
+def _indicators(code: np.ndarray, size: int) -> sparse.csr_array:
+    rows = len(code)
+    return sparse.csr_array((np.ones(rows), (np.arange(rows), code)), shape=(rows, size))
+
+
+def _solve(
+    terms: np.ndarray,
+    indicators: sparse.csr_array,
+    of_creator: sparse.csr_array,
+    penalty: np.ndarray,
+    weight: np.ndarray,
+    response: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Minimise Σ weight (response − fit)² + Σ penalty × term²; the creators' diagonal block is eliminated."""
+    heavy = terms * weight[:, None]
+    light = indicators.multiply(weight[:, None]).tocsr()
+    cross = indicators.T @ heavy
+    normal = np.block([[terms.T @ heavy, cross.T], [cross, (indicators.T @ light).toarray()]]) + np.diag(penalty)
+    right = np.concatenate([heavy.T @ response, light.T @ response])
+    shared = np.hstack([of_creator.T @ heavy, (of_creator.T @ light).toarray()])
+    own = of_creator.T @ weight + PENALTY_CREATOR
+    own_right = of_creator.T @ (weight * response)
+    fixed = linalg.solve(
+        normal - shared.T @ (shared / own[:, None]), right - shared.T @ (own_right / own), assume_a="pos"
+    )
+    return fixed, (own_right - shared @ fixed) / own
