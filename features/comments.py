@@ -115,32 +115,33 @@ def prepare(comments: ir.Table, posts: ir.Table, texts: ir.Table) -> ir.Table:
     """
     owners = posts.select(_post="post_id", _owner="creator_id")
     c = comments.left_join(owners, [comments.post_id == owners._post])
-    c = c.mutate(creator_id=ibis.coalesce(c.creator_id, c._owner)).drop("_post", "_owner")
-    c = c.filter(c.creator_id.notnull())
-    c = c.mutate(fan=~c.by_creator.fill_null(False))
+    c = c.mutate(creator_id=ibis.coalesce(c.creator_id, c._owner), fan=~c.by_creator.fill_null(False))
+    ids = texts.select("text_id", _text="text")
+    c = c.filter(c.creator_id.notnull()).inner_join(ids, [c.text == ids._text])
+    # windows first, on as few columns as can be: they sort all that they are given
+    c = _with_earlier(c.drop("text", "_text", "_post", "_owner"))
     scored = texts.select(
-        _text="text",
-        text_id="text_id",
-        words=texts.words.cast("int64"),
-        **{name: fixed(texts[name].cast("float64")) for name in CLASSES},
+        _text_id="text_id",
+        words=texts.words.cast("int32"),
+        **{name: fixed(texts[name].cast("float64")).cast("int32") for name in CLASSES},
     )
-    c = c.inner_join(scored, [c.text == scored._text]).drop("text", "_text")
-    return _with_earlier(_with_copies(c))
+    return _with_copies(c).inner_join(scored, [c.text_id == scored._text_id]).drop("text_id", "_text_id")
 
 
 def _with_copies(c: ir.Table) -> ir.Table:
-    """Adds `elsewhere_at`: when a fan first wrote the same text under another creator's post."""
+    """Adds `copied`: whether a fan had written the same text under another creator's post before."""
     first = c.filter(c.fan).group_by("text_id", "creator_id").aggregate(at=lambda t: t.commented_at.min())
     place = ibis.row_number().over(ibis.window(group_by="text_id", order_by=["at", "creator_id"]))
     first = first.mutate(place=place).filter(lambda t: t.place < 2)
-    two = first.group_by(_text_id="text_id").aggregate(
+    two = first.group_by(_id="text_id").aggregate(
         _first_at=first.at.max(where=first.place == 0),
         _first_creator=first.creator_id.max(where=first.place == 0),
         _second_at=first.at.max(where=first.place == 1),
     )
-    j = c.left_join(two, [c.text_id == two._text_id])
+    j = c.left_join(two, [c.text_id == two._id])
     elsewhere = ibis.ifelse(j.creator_id == j._first_creator, j._second_at, j._first_at)
-    return j.mutate(elsewhere_at=elsewhere).drop("_text_id", "_first_at", "_first_creator", "_second_at")
+    copied = (elsewhere < j.commented_at).fill_null(False)
+    return j.mutate(copied=copied).drop("_id", "_first_at", "_first_creator", "_second_at")
 
 
 def _with_earlier(c: ir.Table) -> ir.Table:
@@ -154,11 +155,11 @@ def _with_earlier(c: ir.Table) -> ir.Table:
         author_at=c.commented_at.lag(1).over(by_author),
         author_post=c.post_id.lag(1).over(by_author),
         text_at=c.commented_at.lag(1).over(by_text),
-        authored=c.author_id.notnull(),
         fan_before=fan_at.max().over(by_post),
     )
     replied = ibis.ifelse(c.fan, ibis.null("float64"), days_between(c.commented_at, c.fan_before) * 24.0)
-    return c.mutate(reply_hours=replied).drop("fan_before")
+    c = c.mutate(authored=c.author_id.notnull(), elsewhere=c.author_post != c.post_id, reply_hours=replied)
+    return c.drop("fan_before", "author_post", "post_id", "author_id", "comment_id")
 
 
 def from_comments(c: ir.Table) -> dict[str, ir.Value]:
@@ -167,13 +168,13 @@ def from_comments(c: ir.Table) -> dict[str, ir.Value]:
     came_back = (c.author_at >= c.since).fill_null(False)
     return {
         "fan_n": c.count(where=c.fan),
-        "reply_n": c.by_creator.cast("int64").sum(),
+        "reply_n": c.by_creator.cast("int32").sum(),
         **{f"{name}_sum": c[name].sum(where=c.fan) for name in CLASSES},
         "repeated_n": c.count(where=c.fan & (c.text_at >= c.since).fill_null(False)),
-        "copied_n": c.count(where=c.fan & (c.elsewhere_at < c.commented_at).fill_null(False)),
+        "copied_n": c.count(where=c.fan & c.copied),
         "authored_n": c.count(where=known_author),
         "authors_n": c.count(where=known_author & ~came_back),
-        "returning_n": c.count(where=known_author & came_back & (c.author_post != c.post_id)),
+        "returning_n": c.count(where=known_author & came_back & c.elsewhere),
         "words_sum": c.words.sum(where=c.fan),
         "long_n": c.count(where=c.fan & (c.words >= 8)),
         "reply_hours": c.reply_hours.median(),

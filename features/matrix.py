@@ -119,7 +119,7 @@ class FeatureBuilder:
     def _prepare_comments(self, posts: ir.Table, classifier: CommentClassifier | None) -> ir.Table:
         told = self._table("comments")
         texts = self.stage.classified(told.text, classifier or CommentClassifier.load())
-        return self.stage.keep(comments.prepare(told, posts, texts).drop("comment_id", "author_id"))
+        return self.stage.keep(comments.prepare(told, posts, texts))
 
     def _prepare_results(self) -> tuple[ir.Table, ir.Table]:
         c = self.history.collaborations
