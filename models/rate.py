@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import lightgbm as lgb
@@ -14,6 +15,7 @@ import numpy as np
 
 from models.mixed import MixedModel, fit_mixed
 from models.observed import DISPERSION, Observed, count_loss, level_shift
+from models.tree_shap import TreeShap
 
 ROUNDS, PATIENCE, STOPPING_SHARE, FEWEST_TREES = 1500, 50, 0.15, 5
 Objective = Literal["poisson", "tweedie", "log", "negative_binomial", "mixed"]
@@ -50,7 +52,11 @@ class Trees:
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """Exact SHAP values of the log rate (rows, columns); they add up to the log rate less a constant."""
-        return self.booster.predict(self._own(features), pred_contrib=True)[:, :-1]  # type: ignore[call-overload]
+        return self._shap.contributions(self._own(features))
+
+    @cached_property
+    def _shap(self) -> TreeShap:
+        return TreeShap(self.text)
 
     def _own(self, features: np.ndarray) -> np.ndarray:
         """The columns that trees look at: all but the creator's code."""
