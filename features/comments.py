@@ -118,27 +118,32 @@ def prepare(comments: ir.Table, posts: ir.Table, texts: ir.Table) -> ir.Table:
     c = c.mutate(creator_id=ibis.coalesce(c.creator_id, c._owner), fan=~c.by_creator.fill_null(False))
     ids = texts.select("text_id", _text="text")
     c = c.filter(c.creator_id.notnull()).inner_join(ids, [c.text == ids._text])
-    # windows first, on as few columns as can be: they sort all that they are given
-    c = _with_earlier(c.drop("text", "_text", "_post", "_owner"))
+    c = c.drop("text", "_text", "_post", "_owner")
     scored = texts.select(
         _text_id="text_id",
         words=texts.words.cast("int32"),
         **{name: fixed(texts[name].cast("float64")).cast("int32") for name in CLASSES},
     )
-    return _with_copies(c).inner_join(scored, [c.text_id == scored._text_id]).drop("text_id", "_text_id")
+    # windows first, on as few columns as can be: they sort all that they are given
+    c = _with_copies(_with_earlier(c), _first_uses(c))
+    return c.inner_join(scored, [c.text_id == scored._text_id]).drop("text_id", "_text_id")
 
 
-def _with_copies(c: ir.Table) -> ir.Table:
-    """Adds `copied`: whether a fan had written the same text under another creator's post before."""
+def _first_uses(c: ir.Table) -> ir.Table:
+    """When, and with which creator, fans first wrote each text, and when they first did with another one."""
     first = c.filter(c.fan).group_by("text_id", "creator_id").aggregate(at=lambda t: t.commented_at.min())
     place = ibis.row_number().over(ibis.window(group_by="text_id", order_by=["at", "creator_id"]))
     first = first.mutate(place=place).filter(lambda t: t.place < 2)
-    two = first.group_by(_id="text_id").aggregate(
+    return first.group_by(_id="text_id").aggregate(
         _first_at=first.at.max(where=first.place == 0),
         _first_creator=first.creator_id.max(where=first.place == 0),
         _second_at=first.at.max(where=first.place == 1),
     )
-    j = c.left_join(two, [c.text_id == two._id])
+
+
+def _with_copies(c: ir.Table, uses: ir.Table) -> ir.Table:
+    """Adds `copied`: whether a fan had written the same text under another creator's post before."""
+    j = c.left_join(uses, [c.text_id == uses._id])
     elsewhere = ibis.ifelse(j.creator_id == j._first_creator, j._second_at, j._first_at)
     copied = (elsewhere < j.commented_at).fill_null(False)
     return j.mutate(copied=copied).drop("_id", "_first_at", "_first_creator", "_second_at")

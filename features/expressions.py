@@ -98,9 +98,22 @@ def running_sums(
     """For each key, the sums of `values` over the events of its group strictly before its `as_of`.
 
     events: `by`, `at` and whole-number `values`; keys: `by` and `as_of`, without repetition. `days` limits how far
-    back.
-    One sort of both together instead of a join of every key with every event of its group.
+    back. One sort of both together instead of a join of every key with every event of its group.
     """
+    if days is None:
+        return _sums_before(events, keys, by, values)
+    # the sums of all that came before less those of what came before the window: exact, since they are whole numbers
+    begins = keys.select(*by, **{AS_OF: keys[AS_OF] - ibis.interval(days=days)})
+    both = _sums_before(events, keys.union(begins, distinct=True), by, values)
+    late, early = both, both.view()
+    same = [*(late[b] == early[b] for b in by), late[AS_OF] - ibis.interval(days=days) == early[AS_OF]]
+    found = late.inner_join(early, same, rname="_early_{name}")
+    found = found.semi_join(keys, [*by, AS_OF])
+    return found.select(*by, AS_OF, **{v: found[v] - found[f"_early_{v}"] for v in values})
+
+
+def _sums_before(events: ir.Table, keys: ir.Table, by: Sequence[str], values: Sequence[str]) -> ir.Table:
+    """Sums of all events strictly before each key's `as_of`."""
     e = events.select(*by, "at", *values, is_key=ibis.literal(False))
     k = keys.select(
         *by,
@@ -109,12 +122,7 @@ def running_sums(
         is_key=ibis.literal(True),
     )
     both = e.union(k, distinct=False)
-    window = ibis.range_window(
-        preceding=None if days is None else ibis.interval(microseconds=days * DAY_US - 1),
-        following=0,
-        group_by=list(by),
-        order_by="at",
-    )
+    window = ibis.range_window(preceding=None, following=0, group_by=list(by), order_by="at")
     summed = both.mutate(**{v: both[v].sum().over(window) for v in values})
     found = summed.filter(summed.is_key)
     return found.select(*by, **{AS_OF: found.at + ibis.interval(microseconds=1)}, **{v: found[v] for v in values})
