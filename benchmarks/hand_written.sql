@@ -88,7 +88,7 @@ CREATE TEMP TABLE texts AS
 SELECT text, row_number() OVER ()::INT AS text_id, words::INT AS words, fixed(spam)::INT AS spam,
     fixed(emoji_only)::INT AS emoji_only, fixed(mention_only)::INT AS mention_only, fixed(hollow)::INT AS hollow,
     fixed(substance)::INT AS substance, fixed(question)::INT AS question, fixed(buying_intent)::INT AS buying_intent
-FROM scored;
+FROM (SELECT DISTINCT text FROM comments) JOIN scored USING (text);
 
 CREATE TEMP TABLE c AS
 WITH told AS (
@@ -97,7 +97,7 @@ WITH told AS (
     FROM comments c LEFT JOIN posts o ON o.post_id = c.post_id JOIN texts ON texts.text = c.text),
 first AS (SELECT text_id, creator_id, min(commented_at) AS at_ FROM told WHERE fan GROUP BY ALL),
 two AS (
-    SELECT text_id, min(at_) AS first_at, arg_min(creator_id, (at_, creator_id)) AS first_creator,
+    SELECT text_id, min(at_) AS first_at, arg_min(creator_id, at_) AS first_creator,
         min(at_, 2)[2] AS second_at
     FROM first GROUP BY text_id),
 w AS (
@@ -185,10 +185,14 @@ e AS (
     SELECT at_, 1 AS n, x, 0 AS cn, 0 AS cx FROM ripe
     UNION ALL SELECT at_, 0, 0, 1, fixed(log_clicks) FROM rated WHERE settled AND log_clicks IS NOT NULL
     UNION ALL SELECT at_, 0, 0, 0, 0 FROM rated
-    UNION ALL SELECT starts_at - INTERVAL 1 MICROSECOND, 0, 0, 0, 0 FROM keys)
-SELECT DISTINCT at_, div(unfixed(sum(x) OVER w), sum(n) OVER w) AS level, div(unfixed(sum(cx) OVER w), sum(cn) OVER w) AS click_level
-FROM (SELECT at_, sum(n) AS n, sum(x)::BIGINT AS x, sum(cn) AS cn, sum(cx)::BIGINT AS cx FROM e GROUP BY at_)
-WINDOW w AS (ORDER BY at_ RANGE BETWEEN to_microseconds(180 * 86400000000 - 1) PRECEDING AND CURRENT ROW);
+    UNION ALL SELECT starts_at - INTERVAL 1 MICROSECOND, 0, 0, 0, 0 FROM keys),
+up_to AS (
+    SELECT at_, sum(n) OVER w AS n, sum(x) OVER w AS x, sum(cn) OVER w AS cn, sum(cx) OVER w AS cx
+    FROM (SELECT at_, sum(n) AS n, sum(x) AS x, sum(cn) AS cn, sum(cx) AS cx FROM e GROUP BY at_) WINDOW w AS (ORDER BY at_))
+-- a window is what came up to its end less what came up to its begin
+SELECT e.at_, div(unfixed(e.x - coalesce(b.x, 0)), e.n - coalesce(b.n, 0)) AS level,
+    div(unfixed(e.cx - coalesce(b.cx, 0)), e.cn - coalesce(b.cn, 0)) AS click_level
+FROM up_to e ASOF LEFT JOIN up_to b ON b.at_ <= e.at_ - INTERVAL 180 DAY;
 
 CREATE TEMP TABLE sizes AS
 SELECT k.creator_id, k.starts_at, coalesce(f.now, c.followers) AS followers
