@@ -40,12 +40,17 @@ def fit_weights(
 def fit_level(
     log_rate: np.ndarray, counts: np.ndarray, exposure: np.ndarray, variance: np.ndarray, fold: np.ndarray
 ) -> float:
-    """Log correction of the level: the folds' mean miss, shrunk by how much the folds disagree (James & Stein 1961)."""
-    misses = []
-    for j in np.unique(fold):
-        mine = fold == j
-        misses.append(level_shift(counts[mine], exposure[mine] * np.exp(log_rate[mine]), variance[mine]))
-    if len(misses) < 2:
+    """Log correction of the level from the folds' misses, the newest loudest: each speaks half as loud as the next.
+
+    Levels drift, so old misses say little of today's. Shrunk by how much the folds disagree (James & Stein 1961).
+    """
+    folds = np.unique(fold)
+    if len(folds) < 2:
         return 0.0
-    mean, noise = float(np.mean(misses)), float(np.var(misses, ddof=1)) / len(misses)
+    parts = [fold == j for j in folds]
+    misses = np.array([level_shift(counts[p], exposure[p] * np.exp(log_rate[p]), variance[p]) for p in parts])
+    loud = 0.5 ** np.arange(len(folds))[::-1]
+    loud = loud / loud.sum()
+    mean = float(loud @ misses)
+    noise = float(np.var(misses, ddof=1) * (loud @ loud))
     return mean * max(0.0, 1 - noise / mean**2) if mean else 0.0

@@ -20,7 +20,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from models.encoding import FIRST_LEVEL
-from models.observed import DISPERSION, Observed, level_shift
+from models.observed import DISPERSION, Observed
 
 # in results of large count: how many it takes until a term is drawn half of the way to 0
 PENALTY_SLOPE, PENALTY_PAIR, PENALTY_CREATOR = 30.0, 3.0, 2.0
@@ -78,7 +78,7 @@ class MixedModel:
 
     Columns are positions in the encoded features, whose last one holds the creator's code. lines, slopes: numbers and
     their slopes, one or two each. categories: effects by code. pair: columns of the creator's and the product's niche;
-    pair_effects by both codes. creators: effect by code, 0 for code 0, the unknown. told_with: columns with which
+    pair_effects by both codes. creators: effect by code; code 0 is the unknown. told_with: columns with which
     the effects of creator and pair are told as reasons.
     """
 
@@ -165,22 +165,14 @@ def fit_mixed(observed: Observed) -> MixedModel:
         groups.append((both, sizes[pair[0]] * sizes[pair[1]], PENALTY_PAIR))
     penalties = np.concatenate([[1e-6], np.full(terms.shape[1] - 1, PENALTY_SLOPE)])
     slopes, effects, creators = _fit(observed, terms, penalties, groups, _codes(x, -1), len(encoding.creators) + 1)
-    creators[0] = 0.0
     categories = dict(zip(sizes, effects, strict=False))
     pair_effects = effects[len(sizes)].reshape(sizes[pair[0]], sizes[pair[1]]) if pair is not None else np.zeros((0, 0))
     told_with = tuple(encoding.place(name) for name in ("creator_record", "niche_pair_record"))
     model = MixedModel(
         lines, slopes[1:], categories, pair, pair_effects, creators, (told_with[0], told_with[1]), 0.0, 0.0
     )
-    return _centred(model, observed, float(slopes[0]))
-
-
-def _centred(model: MixedModel, observed: Observed, intercept: float) -> MixedModel:
-    """The same model with the level that its rows have and its centre."""
-    raw = model.log_rate(observed.features) + intercept + np.log(observed.level)
-    shift = level_shift(observed.counts, observed.exposure * np.exp(raw), observed.variance)
-    offset = intercept + float(np.log(observed.level)) + shift
-    return replace(model, offset=offset, centre=float(np.average(raw, weights=observed.weight)) + shift)
+    model = replace(model, offset=float(slopes[0] + np.log(observed.level)))
+    return replace(model, centre=float(np.average(model.log_rate(x), weights=observed.weight)))
 
 
 Group = tuple[np.ndarray, int, float]
@@ -195,7 +187,11 @@ def _fit(
     creators: int,
 ) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
     """Slopes of terms, effects of groups (and an empty one) and of creators: reweighted least squares on the working
-    response."""
+    response.
+
+    A creator's effect is known but roughly, and the mean of exp(effect) lies above exp(its mean) by half its variance:
+    that half is part of the effect, most of all for the unknown creator.
+    """
     nothing = sparse.csr_array((len(terms), 0))
     indicators = sparse.hstack([nothing, *(_indicators(code, size) for code, size, _ in groups)], format="csr")
     penalty = np.concatenate([penalties, *(np.full(size, p) for _, size, p in groups)])
@@ -207,10 +203,19 @@ def _fit(
         fixed, effects = _solve(terms, indicators, of_creator, penalty, weight, response)
         eta = terms @ fixed[: terms.shape[1]] + indicators @ fixed[terms.shape[1] :] + effects[creator]
         mean = expected * np.exp(np.clip(eta, -20, 20))
+        residual, spoke = response - eta, weight
         weight = (DISPERSION + 0.5) / (1 / mean + DISPERSION + observed.variance)
         response = eta + np.clip((observed.counts - mean) / mean, -LARGEST_STEP, LARGEST_STEP)
+    told = of_creator.T @ spoke
+    doubt = _scale(residual, spoke, told) / (told + PENALTY_CREATOR)
     slopes, rest = fixed[: terms.shape[1]], fixed[terms.shape[1] :]
-    return slopes, np.split(rest, np.cumsum([size for _, size, _ in groups])), effects
+    return slopes, np.split(rest, np.cumsum([size for _, size, _ in groups])), effects + doubt / 2
+
+
+def _scale(residual: np.ndarray, weight: np.ndarray, told: np.ndarray) -> float:
+    """Variance of a result of large count around the fit; each creator takes up about told / (told + penalty) of it."""
+    taken = float((told / (told + PENALTY_CREATOR)).sum())
+    return float((weight * residual**2).sum() / max(len(residual) - taken, 1.0))
 
 
 def _indicators(code: np.ndarray, size: int) -> sparse.csr_array:
