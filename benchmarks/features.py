@@ -63,8 +63,8 @@ FROM (SELECT i, owner(i, 'owner') AS o FROM range({posts}) t(i));
 
 CREATE TABLE texts AS
 SELECT i, array_to_string([pick(['love', 'this', 'where', 'can', 'I', 'buy', 'great', 'colour', 'please', 'follow',
-    'me', '🔥', '@you', 'works', 'on', 'dry', 'skin', 'price', 'of', 'it', 'so', 'pretty', 'thanks', '?'], i, 'word' || j)
-    FOR j IN range(2 + CAST(floor(u(i, 'long') * 9) AS INT))], ' ') || ' ' || i AS text
+    'me', '🔥', '@you', 'works', 'on', 'dry', 'skin', 'price', 'of', 'it', 'so', 'pretty', 'thanks', '?'],
+    i, 'word' || j) FOR j IN range(2 + CAST(floor(u(i, 'long') * 9) AS INT))], ' ') || ' ' || i AS text
 FROM range({texts}) t(i);
 
 CREATE TABLE comments AS
@@ -110,7 +110,8 @@ class Scored(CommentClassifier):
 
     def classify(self, texts: Sequence[Any] | np.ndarray | pd.Series | Any) -> pd.DataFrame:
         """Rows of the classifier's columns, one per text."""
-        return self.scored.reindex(pd.Index(texts.to_pandas() if len(texts) else [])).reset_index(drop=True)
+        texts = texts.to_pylist() if hasattr(texts, "to_pylist") else list(texts)
+        return self.scored.reindex(texts).reset_index(drop=True)
 
 
 def make_market(folder: Path, scale: float, threads: int) -> None:
@@ -127,7 +128,8 @@ def make_market(folder: Path, scale: float, threads: int) -> None:
 
 def score_texts(folder: Path) -> tuple[int, float]:
     """Score each distinct text once; how many there are and the seconds that it took."""
-    texts = duckdb.sql(f"SELECT DISTINCT text FROM '{folder}/comments.parquet' ORDER BY text").df()["text"]
+    with duckdb.connect() as connection:
+        texts = connection.execute(f"SELECT DISTINCT text FROM '{folder}/comments.parquet' ORDER BY text").df()["text"]
     classifier = CommentClassifier.load()
     begun = time.perf_counter()
     found = classifier.classify(texts)
@@ -153,7 +155,7 @@ def ours(folder: Path, threads: int, memory: str) -> dict[str, Any]:
 
 def hand_written(folder: Path, threads: int, memory: str) -> dict[str, Any]:
     """The same columns by SQL."""
-    config = {"threads": threads, "memory_limit": memory, "temp_directory": str(folder / "spill")}
+    config: dict[str, Any] = {"threads": threads, "memory_limit": memory, "temp_directory": str(folder / "spill")}
     begun = time.perf_counter()
     with duckdb.connect(config=config) as connection:
         for name in ("collaborations", "creators", "posts", "comments", "conversions", "scored"):
@@ -161,7 +163,7 @@ def hand_written(folder: Path, threads: int, memory: str) -> dict[str, Any]:
         *prepare, last = HAND_WRITTEN.read_text().rstrip().rstrip(";").split(";\n")
         for statement in prepare:
             connection.execute(statement)
-        matrix = connection.sql(last).df()
+        matrix = connection.execute(last).df()
     done = time.perf_counter()
     matrix.to_parquet(folder / "sql.parquet")
     return {"seconds": done - begun}

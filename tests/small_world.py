@@ -29,7 +29,7 @@ class StubClassifier(CommentClassifier):
     def __init__(self) -> None:
         """Needs no weights."""
 
-    def classify(self, texts: Sequence[Any]) -> pd.DataFrame:
+    def classify(self, texts: Sequence[Any] | np.ndarray | pd.Series | Any) -> pd.DataFrame:
         """Rows of the classifier's columns, one per text."""
         texts = texts.to_pylist() if hasattr(texts, "to_pylist") else list(texts)
         found = {
@@ -49,8 +49,8 @@ def holes(rng: np.random.Generator, values: pd.Series, share: float = 0.1) -> pd
     return values.astype(object).where(rng.random(len(values)) >= share, None)
 
 
-def _counts(rng: np.random.Generator, n: int, mean: float, whole: str = "Int64") -> pd.Series:
-    values = pd.Series(rng.negative_binomial(0.7, 0.7 / (0.7 + mean), n)).astype(whole)
+def _counts(rng: np.random.Generator, n: int, mean: float) -> pd.Series:
+    values = pd.Series(rng.negative_binomial(0.7, 0.7 / (0.7 + mean), n)).astype("Int64")
     return values.mask(rng.random(n) < 0.12)
 
 
@@ -121,7 +121,7 @@ def _deals(rng: np.random.Generator, creators: pd.DataFrame, posts: pd.DataFrame
         rng.choice([-1, 0, 1], n), unit="us"
     )
     meets = rng.random(n) < 0.25
-    at = (posts.posted_at.iloc[some].reset_index(drop=True) + shift).clip(upper=END)
+    at = posts.posted_at.iloc[some].reset_index(drop=True) + shift
     owner = pd.Series(rng.choice(creators.creator_id, n))
     return pd.DataFrame(
         {
@@ -130,7 +130,7 @@ def _deals(rng: np.random.Generator, creators: pd.DataFrame, posts: pd.DataFrame
             "product_niche": rng.choice([*NICHES, "nobody posts this"], n),
             "product_country": holes(rng, pd.Series(rng.choice(["DE", "NO", "FR"], n))),
             "objective": holes(rng, pd.Series(rng.choice(["sales", "awareness"], n))),
-            "starts_at": starts.where(~meets, at),
+            "starts_at": starts.where(~meets | (at > END), at),
             "promotion_hours": rng.choice([24.0, 48.5, 168.0, 720.0], n),
             "deliverables": pd.Series(rng.integers(1, 5, n)).astype("Int64").mask(rng.random(n) < 0.1),
             "spend": np.round(np.exp(rng.normal(6, 1.2, n)), 2),
@@ -141,11 +141,13 @@ def _deals(rng: np.random.Generator, creators: pd.DataFrame, posts: pd.DataFrame
 def _days(rng: np.random.Generator, deals: pd.DataFrame) -> pd.DataFrame:
     """Days on which conversions came, for two deals in three; a day may be told in two rows."""
     rows = []
-    for deal in deals[rng.random(len(deals)) < 0.67].itertuples():
-        last = (deal.observed_until.normalize() - deal.starts_at.normalize()).days
+    told = deals[rng.random(len(deals)) < 0.67]
+    spans = zip(told.collaboration_id, told.starts_at.dt.normalize(), told.observed_until.dt.normalize(), strict=True)
+    for deal, first, until in spans:
+        last = (until - first).days
         for day in np.unique(np.minimum(rng.exponential(8, rng.integers(1, 9)).astype(int), last)):
             for part in range(1 + (rng.random() < 0.1)):
-                rows.append((deal.collaboration_id, deal.starts_at.normalize() + pd.Timedelta(days=int(day)), part + 1))
+                rows.append((deal, first + pd.Timedelta(days=int(day)), part + 1))
     days = pd.DataFrame(rows, columns=["collaboration_id", "date", "conversions"])
     return days.assign(conversions=days.conversions * rng.integers(0, 12, len(days)), date=days.date.dt.date)
 
@@ -160,16 +162,16 @@ def small_world(seed: int = 0, creators: int = 40, deals: int = 300) -> Tables:
     # young deals are counted for a while only, some of them up to the very moment at which another one starts
     watched = told.starts_at + pd.to_timedelta(rng.choice([0, 36, 480, 481, 24 * 33, 24 * 100, 24 * 300], deals), "h")
     until = watched.where(
-        rng.random(deals) < 0.9, np.maximum(told.starts_at, told.starts_at.sample(frac=1, random_state=seed).to_numpy())
+        rng.random(deals) < 0.9, pd.Series(rng.permutation(told.starts_at)).clip(lower=told.starts_at)
     )
-    # and some starts are 180 days after such a moment, or a microsecond more
-    last = pd.Series(range(deals - 30, deals))
-    after = until.iloc[: len(last)] + pd.Timedelta("180D") + pd.to_timedelta(np.tile([0, 1, 2], 10), "us")
-    told.loc[last, "starts_at"] = after.clip(upper=END).to_numpy()
+    # and some starts are 180 days after such a moment, or a microsecond or two more
+    after = (until + pd.Timedelta("180D") + pd.to_timedelta(np.arange(deals) % 3, "us"))[: deals // 2]
+    after = after[after < END]
+    told["starts_at"] = [*told.starts_at[: -len(after)], *after]
     until = until.clip(lower=told.starts_at)
     told["conversions"] = _counts(rng, deals, 30).fillna(0).astype("int64")
     told["observed_until"] = until
-    told["clicks"] = _counts(rng, deals, 200, "Float64")
+    told["clicks"] = _counts(rng, deals, 200).astype("Float64")
     told["revenue"], told["coupon_redemptions"] = told.clicks * 3, told.clicks // 2
     days = _days(rng, told)
     sums = days.groupby("collaboration_id").conversions.sum()

@@ -62,8 +62,8 @@ def _filled(family: str) -> str:
 def oracle(tables: Tables) -> dict[str, pd.DataFrame]:
     """The families' columns by plain SQL, from the frames themselves."""
     with duckdb.connect() as connection:
-        texts = pd.DataFrame({"text": tables["comments"]["text"].unique()})
-        texts = pd.concat([texts, StubClassifier().classify(texts["text"])], axis=1)
+        distinct = tables["comments"]["text"].unique()
+        texts = StubClassifier().classify(distinct).assign(text=distinct)
         spine = tables["spine"].assign(row_id=np.arange(len(tables["spine"])))
         for name, table in (tables | {"spine": spine, "texts": texts}).items():
             connection.register(f"given_{name}", table)
@@ -92,11 +92,11 @@ def test_equals_plain_sql(both: Both, family: str) -> None:
     wrong = {}
     for feature in features:
         ours, theirs = matrix[feature.name], expected[feature.name]
+        agree = (ours.isna() & theirs.isna()).to_numpy()
         if feature.kind == "category":
-            agree = (ours.isna() & theirs.isna()) | (ours == theirs)
+            agree = agree | (ours == theirs).to_numpy()
         else:
-            ours, theirs = ours.to_numpy("float64"), theirs.to_numpy("float64", na_value=np.nan)
-            agree = np.isclose(ours, theirs, rtol=1e-9, atol=0, equal_nan=True)
+            agree = agree | np.isclose(ours.to_numpy(), theirs.to_numpy("float64", na_value=np.nan), rtol=1e-9, atol=0)
         if not agree.all():
             first = int(np.flatnonzero(~agree)[0])
             wrong[feature.name] = (int((~agree).sum()), first, ours[first], theirs[first])
