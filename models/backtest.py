@@ -208,6 +208,7 @@ def _learn(rows: pd.DataFrame, recipes: Sequence[Recipe]) -> tuple[np.ndarray, f
     equal = np.full(len(recipes), 1 / len(recipes))
     counts, exposure, variance = (rows[name].to_numpy(float) for name in ("counts", "exposure", "variance"))
     base = _blended(rows, recipes, equal) - _deviations(rows, recipes) @ equal
-    weights = fit_weights(_deviations(rows, recipes), base, counts, exposure, variance)
+    fold = rows.fold.to_numpy()
+    weights = fit_weights(_deviations(rows, recipes), base, counts, exposure, variance, fold)
     log_rate = _blended(rows, recipes, weights)
-    return weights, fit_level(log_rate, counts, exposure, variance, rows.fold.to_numpy())
+    return weights, fit_level(log_rate, counts, exposure, variance, fold)

@@ -12,28 +12,38 @@ LEAST_ROWS_TO_CHOOSE = 30
 
 
 def fit_weights(
-    deviations: np.ndarray, base: np.ndarray, counts: np.ndarray, exposure: np.ndarray, variance: np.ndarray
+    deviations: np.ndarray,
+    base: np.ndarray,
+    counts: np.ndarray,
+    exposure: np.ndarray,
+    variance: np.ndarray,
+    fold: np.ndarray,
 ) -> np.ndarray:
     """Weights of recipes that minimise the negative-binomial deviance, shrunk to equal ones.
 
     deviations: (rows, recipes), each recipe's log rate less its centre, out of fold. base: (rows,) log rate of an
-    average row. The sum of weights may differ from 1: below it the blend leans to one rate for all.
+    average row. Every fold has a level of its own here: recipes are chosen by how they tell rows apart; the level is
+    `fit_level`'s. The sum of weights may differ from 1: below it the blend leans to one rate for all.
     """
     recipes = deviations.shape[1]
     equal = np.full(recipes, 1 / recipes)
     if len(counts) < LEAST_ROWS_TO_CHOOSE or counts.sum() <= 0:
         return equal
+    folds, place = np.unique(fold, return_inverse=True)
+    count = len(folds)
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        shift, weights = parameters[0], parameters[1:]
-        expected = exposure * np.exp(np.clip(base + shift + deviations @ weights, -40, 40))
+        shift, weights = parameters[:count], parameters[count:]
+        expected = exposure * np.exp(np.clip(base + shift[place] + deviations @ weights, -40, 40))
         slope = (expected - counts) / (1 + (DISPERSION + variance) * expected)
         away = weights - equal
-        value = count_loss(counts, expected, variance).sum() / 2 + PRIOR_ROWS / 2 * away @ away
-        return value, np.concatenate([[slope.sum()], deviations.T @ slope + PRIOR_ROWS * away])
+        value = count_loss(counts, expected, variance).sum() / 2 + PRIOR_ROWS / 2 * away @ away + 0.5 * shift @ shift
+        shifts = np.bincount(place, slope, count) + shift
+        return value, np.concatenate([shifts, deviations.T @ slope + PRIOR_ROWS * away])
 
-    found = minimize(loss, np.r_[0.0, equal], jac=True, method="L-BFGS-B", bounds=[(None, None)] + [(0, 1.5)] * recipes)
-    weights = np.where(found.x[1:] < LEAST_WEIGHT, 0.0, found.x[1:])
+    bounds = [(None, None)] * count + [(0, 1.5)] * recipes
+    found = minimize(loss, np.r_[np.zeros(count), equal], jac=True, method="L-BFGS-B", bounds=bounds)
+    weights = np.where(found.x[count:] < LEAST_WEIGHT, 0.0, found.x[count:])
     return weights * min(1.0, MOST_IN_ALL / max(weights.sum(), 1e-12))
 
 

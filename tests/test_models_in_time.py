@@ -138,10 +138,12 @@ def test_the_blend_prefers_the_recipe_that_is_right() -> None:
     truth, noise = rng.normal(0, 1, 2000), rng.normal(0, 1, 2000)
     exposure, base = np.full(2000, 1000.0), np.full(2000, np.log(0.02))
     counts = rng.poisson(exposure * np.exp(base + truth)).astype(float)
-    right = fit_weights(np.column_stack([truth, noise]), base, counts, exposure, np.zeros(2000))
+    right = fit_weights(np.column_stack([truth, noise]), base, counts, exposure, np.zeros(2000), np.arange(2000) // 500)
     assert right[0] == pytest.approx(1, abs=0.1)
     assert right[1] == 0
-    few = fit_weights(np.column_stack([truth, noise])[:10], base[:10], counts[:10], exposure[:10], np.zeros(10))
+    few = fit_weights(
+        np.column_stack([truth, noise])[:10], base[:10], counts[:10], exposure[:10], np.zeros(10), np.zeros(10)
+    )
     assert few.tolist() == [0.5, 0.5]
 
 
