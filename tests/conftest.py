@@ -1,6 +1,8 @@
-"""What all tests share: reproducible property tests, and the foreign data that some can use."""
+"""What all tests share: reproducible property tests, markets, stores, and the foreign data that some can use."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,10 @@ settings.register_profile("project", derandomize=True, deadline=None)
 settings.load_profile("project")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--overwrite-golden", action="store_true", help="write the golden scores anew, then compare")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of foreign exports: CREATOR_YIELD_SHARED_DATA, else ../shared/data; the test is skipped without it."""
@@ -19,3 +25,22 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs foreign exports, and there is no folder {folder} (CREATOR_YIELD_SHARED_DATA names another)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up market of 60 creators, 150 results and 30 candidates, as `python -m demo` writes it; leave it as is."""
+    folder = tmp_path_factory.mktemp("tiny") / "market"
+    sizes = ["--creators", "60", "--results", "150", "--candidates", "30", "--seed", "5"]
+    subprocess.run([sys.executable, "-m", "demo", str(folder), *sizes], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's store, a SQLite file with all its tables and nothing in them: copy it, for making one takes seconds."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments(max_results=1)
+    return file

@@ -1,0 +1,188 @@
+"""Train and predict killed at any moment: no half output, a champion that scores, and a next run that succeeds.
+
+Most kills hit commands that a server with everything imported has forked, so that they fall into the work proper; some
+fall into the start of a real command, and some into the first making of a registry.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+
+from features.catalogue import CATALOGUE
+from models import tracking
+from models.console import run
+
+ROOT = Path(__file__).resolve().parent.parent
+NAME = "conversions-per-dollar"
+CHAMPION = f"models:/{NAME}@champion"
+OUTPUT = "scores.csv"
+KILLS, STARTS, STORES = 8, (0.2, 1.2), (0.15, 0.5, 0.85)
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["train", "predict", "models.ranking", "models.tracking", *(
+    f"mlflow.store.{name}" for name in (
+        "tracking.sqlalchemy_store", "model_registry.sqlalchemy_store", "artifact.local_artifact_repo",
+    )
+)])  # fmt: skip
+
+
+def work(folder: Path, argv: tuple[str, ...]) -> None:
+    """A command, or the first look at the registry, in a process that has imported everything; what it says is kept."""
+    import predict
+    import train
+
+    os.chdir(folder)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    said = os.open(folder.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    calls: dict[str, Callable[[], Any]] = {
+        "train.py": lambda: train.train(train.arguments(argv[1:])),
+        "predict.py": lambda: predict.predict(predict.arguments(argv[1:])),
+        "store": lambda: tracking.start(tracking.connect(), NAME, 0),
+    }
+    os._exit(run(calls[argv[0]], debug=True))
+
+
+class Lane:
+    """A folder with a registry and an output. What is done in it is killed or finished, one after the other."""
+
+    def __init__(self, folder: Path, market: Path) -> None:
+        folder.mkdir()
+        self.folder = folder
+        data = str(market / "data")
+        self.train = ("train.py", data)
+        self.predict = ("predict.py", str(market / "candidates.parquet"), "--data", data, "--output", OUTPUT)
+
+    def finish(self, *argv: str) -> float:
+        """Let it run to its end, which must be a good one; the seconds that it took."""
+        began = time.monotonic()
+        child = SERVER.Process(target=work, args=(self.folder, argv))
+        child.start()
+        child.join()
+        assert child.exitcode == 0, (argv, self.folder.with_suffix(".log").read_text()[-3000:])
+        return time.monotonic() - began
+
+    def kill(self, seconds: float, *argv: str) -> None:
+        """Kill it after so many seconds, or sooner if it has ended by then."""
+        while True:
+            child = SERVER.Process(target=work, args=(self.folder, argv))
+            child.start()
+            child.join(seconds)
+            child.kill()
+            child.join()
+            if child.exitcode == -9:
+                return
+            assert child.exitcode == 0, (argv, self.folder.with_suffix(".log").read_text()[-3000:])
+            seconds *= 0.7
+
+    def kill_at_start(self, seconds: float, *argv: str) -> None:
+        """Kill the real command while it starts."""
+        script = [sys.executable, str(ROOT / argv[0]), *argv[1:]]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+        with subprocess.Popen(
+            script, cwd=self.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as child:
+            time.sleep(seconds)
+            child.kill()
+        assert child.returncode == -9
+
+    def visible(self) -> list[str]:
+        """Names in the folder that a user sees; what a killed run leaves aside begins with a dot."""
+        return sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
+
+    def check_registry(self) -> str:
+        """The champion and the newest version load and score a row of which nothing is known; the champion's number."""
+        client = MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
+        newest = max(int(version.version) for version in client.search_model_versions(f"name='{NAME}'"))
+        champion, last = tracking.load(client, CHAMPION), tracking.load(client, f"models:/{NAME}/{newest}")
+        for model in (champion, last):
+            missing = {"number": pd.Series([np.nan]), "category": pd.Series([None], dtype="object")}
+            row = pd.DataFrame({feature.name: missing[feature.kind] for feature in CATALOGUE})
+            told = model.scorer.score(row, pd.DataFrame({"creator_id": ["nobody"], "spend": [100.0]}))
+            assert np.isfinite(told["conversions_per_dollar"]).all()
+        return champion.version
+
+
+def moments(seconds: float, seed: int) -> list[float]:
+    """KILLS seconds, one in each equal part of a duration, in a random order."""
+    rng = np.random.default_rng(seed)
+    return [float(part) * seconds for part in rng.permutation((np.arange(KILLS) + rng.random(KILLS)) / KILLS)]
+
+
+def kill_trainings(lane: Lane) -> int:
+    seconds = lane.finish(*lane.train)
+    lane.finish(*lane.predict)
+    output, before = (lane.folder / OUTPUT).read_bytes(), lane.visible()
+    for moment in moments(seconds, 1):
+        lane.kill(moment, *lane.train)
+        lane.check_registry()
+        assert lane.visible() == before
+    for moment in STARTS:
+        lane.kill_at_start(moment, *lane.train)
+    last = int(lane.check_registry())
+    lane.finish(*lane.train)
+    assert int(lane.check_registry()) > last
+    lane.finish(*lane.predict)
+    assert (lane.folder / OUTPUT).read_bytes().count(f"{NAME}/".encode()) == output.count(f"{NAME}/1".encode())
+    return KILLS + len(STARTS)
+
+
+def kill_predictions(lane: Lane) -> int:
+    lane.finish(*lane.train)
+    lane.finish(*lane.predict)
+    path = lane.folder / OUTPUT
+    old, narrower = path.read_bytes(), (*lane.predict, "--level", "0.5")
+    seconds = lane.finish(*narrower)
+    new, before = path.read_bytes(), lane.visible()
+    assert new != old
+    path.unlink()
+    for i, moment in enumerate(moments(seconds, 2)):
+        if i == KILLS // 2:
+            path.write_bytes(old)
+        lane.kill(moment, *narrower)
+        if path.exists() or i >= KILLS // 2:
+            # A kill that comes after the last rename finds the new scores, whole.
+            assert path.read_bytes() in (old, new)
+        assert set(lane.visible()) <= set(before)
+    for moment in STARTS:
+        lane.kill_at_start(moment, *narrower)
+    assert lane.check_registry() == "1"
+    lane.finish(*narrower)
+    assert path.read_bytes() == new
+    return KILLS + len(STARTS)
+
+
+def test_a_kill_leaves_whole_outputs_and_a_champion_that_scores(
+    tmp_path: Path, tiny_market: Path, empty_store: Path
+) -> None:
+    trainings, predictions = (Lane(tmp_path / name, tiny_market) for name in ("trainings", "predictions"))
+    for lane in (trainings, predictions):
+        shutil.copy(empty_store, lane.folder / "mlflow.db")
+    with ThreadPoolExecutor(2) as pool:
+        counted = [pool.submit(kill_trainings, trainings), pool.submit(kill_predictions, predictions)]
+    assert sum(kills.result() for kills in counted) >= 20
+
+
+def test_a_kill_while_the_registry_is_made_leaves_room_for_the_next(tmp_path: Path, tiny_market: Path) -> None:
+    seconds = Lane(tmp_path / "whole", tiny_market).finish("store")
+
+    def kill(share: float) -> None:
+        lane = Lane(tmp_path / f"cut_{share}", tiny_market)
+        lane.kill(share * seconds, "store")
+        lane.finish("store")
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(kill, STORES)) == [None] * len(STORES)
