@@ -1,4 +1,4 @@
-"""What a careful person would do without us: one rate, the creator's own record, a Poisson regression."""
+"""What a careful person would do without us: one rate, price alone, the creator's own record, a Poisson regression."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from models.encoding import Encoding
 from models.observed import Observed
 
 RECORD_PRIOR = 2.0
-NAMES = ("one_rate", "own_record", "poisson_regression")
+NAMES = ("one_rate", "price_only", "own_record", "poisson_regression")
+# those that need no model of the creators: skill is what lies beyond each of them
+RULES_OF_THUMB = NAMES[:3]
 
 
 def predict_baselines(
@@ -24,9 +26,26 @@ def predict_baselines(
     rate = float(observed.counts.sum() / observed.exposure.sum())
     return {
         "one_rate": np.full(len(features), rate),
+        "price_only": price_only(observed, features[:, encoding.place("spend")]),
         "own_record": own_record(observed, creators, asked),
         "poisson_regression": poisson_regression(observed, encoding, features),
     }
+
+
+def price_only(observed: Observed, spend: np.ndarray) -> np.ndarray:
+    """A rate that falls or rises with a power of the price, and with nothing else.
+
+    Where conversions do not follow the money at all, cheap deals have the better rate: no reason to praise a model.
+    """
+    model = PoissonRegressor(alpha=1e-6, solver="newton-cholesky")
+    scale = float(np.average(observed.counts / observed.exposure, weights=observed.weight))
+    price = np.log(observed.exposure)
+    centre, spread = float(price.mean()), float(price.std())
+    if scale <= 0 or spread < 1e-9:
+        return np.full(len(spend), observed.level)
+    model.fit((price[:, None] - centre) / spread, observed.counts / observed.exposure / scale, observed.weight)
+    asked = np.clip(np.log(spend), price.min(), price.max())
+    return scale * model.predict((asked[:, None] - centre) / spread)
 
 
 def own_record(observed: Observed, creators: np.ndarray, asked: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from features.catalogue import BY_NAME
 from models.backtest import OURS, Backtest
-from models.baselines import NAMES
+from models.baselines import NAMES, RULES_OF_THUMB
 from models.observed import count_loss, level_shift
 from models.training import Trained
 
@@ -27,37 +27,51 @@ LIMITS = (
     "Results come from creators that were hired, so little is known of those unlike them. Scores beyond the training "
     "range carry a warning."
 )
-WORDS = {OURS: "this model", "one_rate": "one rate for all", "own_record": "creator's own record",
-         "poisson_regression": "Poisson regression"}  # fmt: skip
+WORDS = {
+    OURS: "this model",
+    "one_rate": "one rate for all",
+    "price_only": "the price alone",
+    "own_record": "the creator's own record",
+    "poisson_regression": "Poisson regression",
+}
 
 
-def evidence(backtest: Backtest) -> float:
-    """How surely the model ranks better than one rate for all: t of the paired differences in deviance.
+def evidence(backtest: Backtest) -> tuple[str, float]:
+    """The rule of thumb that is hardest to beat, and the t of the model's paired differences in deviance from it.
 
-    Both are set to the level known in hindsight first, so that only differences between rows count.
+    Every fold is set to the level known in hindsight first, so that only differences between rows count.
     """
     rows = backtest.rows
     if len(rows) < 2 or not rows.counts.sum():
-        return 0.0
-    counts, exposure, variance = (rows[name].to_numpy(float) for name in ("counts", "exposure", "variance"))
-    losses = []
-    for rate in (np.ones(len(rows)), rows[OURS].to_numpy(float)):
-        shift = level_shift(counts, exposure * rate, variance)
-        losses.append(count_loss(counts, exposure * rate * np.exp(shift), variance))
-    better = losses[0] - losses[1]
-    spread = float(better.std(ddof=1))
-    return float(better.mean() / (spread / np.sqrt(len(better)))) if spread else 0.0
+        return RULES_OF_THUMB[0], 0.0
+    ours = _losses(rows, OURS)
+    better = {name: _losses(rows, name) - ours for name in RULES_OF_THUMB}
+    spread = {name: float(v.std(ddof=1)) for name, v in better.items()}
+    sure = {n: float(v.mean() / (spread[n] / np.sqrt(len(v)))) if spread[n] else 0.0 for n, v in better.items()}
+    return min(sure.items(), key=lambda item: item[1])
+
+
+def _losses(rows: pd.DataFrame, name: str) -> np.ndarray:
+    out = np.zeros(len(rows))
+    for fold in rows.fold.unique():
+        mine = (rows.fold == fold).to_numpy()
+        part = rows[mine]
+        counts, variance = part.counts.to_numpy(float), part.variance.to_numpy(float)
+        expected = (part.exposure * part[name]).to_numpy(float)
+        shift = level_shift(counts, expected, variance)
+        out[mine] = count_loss(counts, expected * np.exp(shift), variance)
+    return out
 
 
 def verdict(backtest: Backtest) -> str:
-    """One sentence: is there skill over one rate?"""
+    """One sentence: does the model tell deals apart better than every rule of thumb?"""
     if not len(backtest.rows):
-        return "No skill over one rate for all can be claimed: there are too few results for a backtest."
-    surely = evidence(backtest)
+        return "No skill can be claimed: there are too few results for a backtest."
+    rule, surely = evidence(backtest)
     told = f"(t = {surely:.1f} on {len(backtest.rows):,} results that the model had not seen)"
     if surely > 2:
-        return f"The model ranks better than one rate for all {told}."
-    return f"No skill over one rate for all: on this data the ranking is not better than chance {told}."
+        return f"The model tells deals apart better than every rule of thumb; the best of them is {WORDS[rule]} {told}."
+    return f"No skill beyond {WORDS[rule]}: on this data the model is not surely better {told}."
 
 
 def importance(trained: Trained) -> pd.Series:

@@ -5,8 +5,8 @@ One run per training:
 - params: seed, results, recipes, maturity, features (number), tier_bounds, attribution_days
 - tags: data.TABLE (fingerprint of each table), comment_classifier (fingerprint), skill (a sentence), promoted (why)
 - metrics: MODEL.skill, .rank, .value, .total over all folds, the same with .by_fold at the end with step = fold, for
-  MODEL in ours, one_rate, own_record, poisson_regression; ours.coverage, ours.width; coverage.TIER; evidence (t of the
-  skill); level
+  MODEL in ours, one_rate, price_only, own_record, poisson_regression; ours.coverage, ours.width; coverage.TIER;
+  evidence (t of the skill); level
 - artefacts: model_card.md, plots/calibration.png, plots/lift.png, plots/importance.png, backtest.csv
 - model: a pyfunc from code; its files are the scorer's (LightGBM text, JSON, Parquet, checksums) and the project's code
 
@@ -171,7 +171,7 @@ def _log(client: MlflowClient, run: str, trained: Trained, judged: Verdict, fing
 
 def _metrics(trained: Trained) -> list[tuple[str, float, int]]:
     backtest = trained.backtest
-    out = [("evidence", report.evidence(backtest), 0), ("level", backtest.level, 0)]
+    out = [("evidence", report.evidence(backtest)[1], 0), ("level", backtest.level, 0)]
     for row in backtest.figures().to_dict("records"):
         step, end = (0, "") if row["fold"] == "all" else (int(row["fold"]), ".by_fold")
         names = ("skill", "rank", "value", "total", "coverage", "width")

@@ -192,6 +192,6 @@ def test_features_without_meaning_give_no_skill() -> None:
     features = matrix(frame)[["noise", "constant"]]
     made = training(frame)
     blind = fit(type(made)(features, frame, made.results), FeatureSettings(), CommentClassifier.load())
-    assert report.verdict(blind.backtest).startswith("No skill over one rate for all")
-    assert report.model_card(blind).startswith("No skill over one rate for all")
-    assert report.verdict(fitted(frame).backtest).startswith("The model ranks better")
+    assert report.verdict(blind.backtest).startswith("No skill beyond")
+    assert report.model_card(blind).startswith("No skill beyond")
+    assert report.verdict(fitted(frame).backtest).startswith("The model tells deals apart better")
