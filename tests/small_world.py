@@ -100,7 +100,7 @@ def _comments(rng: np.random.Generator, posts: pd.DataFrame, n: int) -> pd.DataF
     wrote = rng.random(n) < 0.2
     text = pd.Series(rng.choice([*TEXTS, *(f"comment number {i}" for i in range(400))], n))
     author = pd.Series(rng.choice([f"a{i}" for i in range(50)], n)).where(~wrote, under.creator_id)
-    return pd.DataFrame(
+    comments = pd.DataFrame(
         {
             "comment_id": [f"m{i}" for i in rng.permutation(n)],
             "post_id": under.post_id,
@@ -111,6 +111,12 @@ def _comments(rng: np.random.Generator, posts: pd.DataFrame, n: int) -> pd.DataF
             "by_creator": holes(rng, pd.Series(wrote)).astype("boolean"),
         }
     )
+    # one text comes up with two creators at the same moment
+    other = int((under.creator_id != under.creator_id[0]).to_numpy().argmax())
+    comments.loc[[0, other], "text"] = "at once"
+    comments.loc[[0, other], "commented_at"] = BEGIN + pd.Timedelta("300D")
+    comments.loc[[0, other], "by_creator"] = False
+    return comments
 
 
 def _deals(rng: np.random.Generator, creators: pd.DataFrame, posts: pd.DataFrame, n: int) -> pd.DataFrame:
