@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NAME = "conversions-per-dollar"
 CHAMPION = f"models:/{NAME}@champion"
 OUTPUT = "scores.csv"
-KILLS, STARTS, STORES = 8, (0.2, 1.2), (0.15, 0.5, 0.85)
+TRAIN_KILLS, PREDICT_KILLS, STARTS, STORES = 6, 10, (0.2, 1.2), (0.15, 0.5, 0.85)
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["train", "predict", "models.ranking", "models.tracking", *(
     f"mlflow.store.{name}" for name in (
@@ -62,31 +62,41 @@ class Lane:
     def __init__(self, folder: Path, market: Path) -> None:
         folder.mkdir()
         self.folder = folder
+        self.seconds: dict[str, float] = {}
         data = str(market / "data")
         self.train = ("train.py", data)
         self.predict = ("predict.py", str(market / "candidates.parquet"), "--data", data, "--output", OUTPUT)
 
-    def finish(self, *argv: str) -> float:
-        """Let it run to its end, which must be a good one; the seconds that it took."""
+    def finish(self, *argv: str) -> None:
+        """Let it run to its end, which must be a good one; how long it took is noted."""
+        assert self._run(None, *argv) == 0, (argv, self.folder.with_suffix(".log").read_text()[-3000:])
+
+    def kill(self, share: float, *argv: str) -> None:
+        """Kill it after a share of the seconds that its latest whole run took; again if it has ended by then."""
+        while (status := self._run(share * self.seconds[argv[0]], *argv)) != -9:
+            assert status == 0, (argv, self.folder.with_suffix(".log").read_text()[-3000:])
+
+    def _run(self, seconds: float | None, *argv: str) -> int | None:
         began = time.monotonic()
         child = SERVER.Process(target=work, args=(self.folder, argv))
         child.start()
-        child.join()
-        assert child.exitcode == 0, (argv, self.folder.with_suffix(".log").read_text()[-3000:])
-        return time.monotonic() - began
-
-    def kill(self, seconds: float, *argv: str) -> None:
-        """Kill it after so many seconds, or sooner if it has ended by then."""
-        while True:
-            child = SERVER.Process(target=work, args=(self.folder, argv))
-            child.start()
-            child.join(seconds)
+        child.join(seconds)
+        if seconds is not None:
             child.kill()
             child.join()
-            if child.exitcode == -9:
-                return
-            assert child.exitcode == 0, (argv, self.folder.with_suffix(".log").read_text()[-3000:])
-            seconds *= 0.7
+        if child.exitcode == 0:
+            self.seconds[argv[0]] = time.monotonic() - began
+        return child.exitcode
+
+    def kill_when(self, seen: Callable[[], bool], *argv: str) -> None:
+        """Kill it at the moment that something is seen, too short to be hit by chance."""
+        child = SERVER.Process(target=work, args=(self.folder, argv))
+        child.start()
+        while not seen() and child.is_alive():
+            time.sleep(0.0005)
+        child.kill()
+        child.join()
+        assert child.exitcode in (-9, 0), (argv, self.folder.with_suffix(".log").read_text()[-3000:])
 
     def kill_at_start(self, seconds: float, *argv: str) -> None:
         """Kill the real command while it starts."""
@@ -116,20 +126,24 @@ class Lane:
         return champion.version
 
 
-def moments(seconds: float, seed: int) -> list[float]:
-    """KILLS seconds, one in each equal part of a duration, in a random order."""
+def shares(kills: int, seed: int) -> list[float]:
+    """A moment in each of so many equal parts of a duration, as shares of it, in a random order."""
     rng = np.random.default_rng(seed)
-    return [float(part) * seconds for part in rng.permutation((np.arange(KILLS) + rng.random(KILLS)) / KILLS)]
+    return rng.permutation((np.arange(kills) + rng.random(kills)) / kills).tolist()
 
 
 def kill_trainings(lane: Lane) -> int:
-    seconds = lane.finish(*lane.train)
+    lane.finish(*lane.train)
     lane.finish(*lane.predict)
     output, before = (lane.folder / OUTPUT).read_bytes(), lane.visible()
-    for moment in moments(seconds, 1):
-        lane.kill(moment, *lane.train)
+    for share in shares(TRAIN_KILLS, 1):
+        lane.kill(share, *lane.train)
         lane.check_registry()
         assert lane.visible() == before
+    models = lane.folder / "mlartifacts" / NAME / "models"
+    stored = len(list(models.iterdir()))
+    lane.kill_when(lambda: len(list(models.iterdir())) > stored, *lane.train)
+    lane.check_registry()
     for moment in STARTS:
         lane.kill_at_start(moment, *lane.train)
     last = int(lane.check_registry())
@@ -137,7 +151,7 @@ def kill_trainings(lane: Lane) -> int:
     assert int(lane.check_registry()) > last
     lane.finish(*lane.predict)
     assert (lane.folder / OUTPUT).read_bytes().count(f"{NAME}/".encode()) == output.count(f"{NAME}/1".encode())
-    return KILLS + len(STARTS)
+    return TRAIN_KILLS + 1 + len(STARTS)
 
 
 def kill_predictions(lane: Lane) -> int:
@@ -145,24 +159,34 @@ def kill_predictions(lane: Lane) -> int:
     lane.finish(*lane.predict)
     path = lane.folder / OUTPUT
     old, narrower = path.read_bytes(), (*lane.predict, "--level", "0.5")
-    seconds = lane.finish(*narrower)
+    lane.finish(*narrower)
     new, before = path.read_bytes(), lane.visible()
     assert new != old
     path.unlink()
-    for i, moment in enumerate(moments(seconds, 2)):
-        if i == KILLS // 2:
+    for i, share in enumerate(shares(PREDICT_KILLS, 2)):
+        if i == PREDICT_KILLS // 2:
             path.write_bytes(old)
-        lane.kill(moment, *narrower)
-        if path.exists() or i >= KILLS // 2:
+        lane.kill(share, *narrower)
+        if path.exists() or i >= PREDICT_KILLS // 2:
             # A kill that comes after the last rename finds the new scores, whole.
             assert path.read_bytes() in (old, new)
         assert set(lane.visible()) <= set(before)
+    path.write_bytes(old)
+    left = set(lane.folder.glob(f".{OUTPUT}-*"))
+    lane.kill_when(lambda: writing(path, old, left), *narrower)
+    assert path.read_bytes() in (old, new)
     for moment in STARTS:
         lane.kill_at_start(moment, *narrower)
     assert lane.check_registry() == "1"
     lane.finish(*narrower)
     assert path.read_bytes() == new
-    return KILLS + len(STARTS)
+    return PREDICT_KILLS + 1 + len(STARTS)
+
+
+def writing(path: Path, old: bytes, left: set[Path]) -> bool:
+    """Whether the output, or what is to take its place, is being written; `left` is what earlier kills left aside."""
+    aside = set(path.parent.glob(f".{path.name}-*")) - left
+    return not path.exists() or path.read_bytes() != old or any(list(folder.glob("whole*")) for folder in aside)
 
 
 def test_a_kill_leaves_whole_outputs_and_a_champion_that_scores(
@@ -177,11 +201,13 @@ def test_a_kill_leaves_whole_outputs_and_a_champion_that_scores(
 
 
 def test_a_kill_while_the_registry_is_made_leaves_room_for_the_next(tmp_path: Path, tiny_market: Path) -> None:
-    seconds = Lane(tmp_path / "whole", tiny_market).finish("store")
+    whole = Lane(tmp_path / "whole", tiny_market)
+    whole.finish("store")
 
     def kill(share: float) -> None:
         lane = Lane(tmp_path / f"cut_{share}", tiny_market)
-        lane.kill(share * seconds, "store")
+        lane.seconds = dict(whole.seconds)
+        lane.kill(share, "store")
         lane.finish("store")
 
     with ThreadPoolExecutor(2) as pool:
