@@ -61,12 +61,14 @@ def train(asked: argparse.Namespace) -> None:
     from features.comment_classes import CommentClassifier
     from features.settings import FeatureSettings
     from features.source import fingerprint, open_history
+    from models import tracking
     from models.training import Training, fit
 
     settings = FeatureSettings()
     with console.Progress() as progress:
         with open_history(asked.data) as history:
             classifier = CommentClassifier.load(asked.comment_classifier)
+            tracking.connect()  # a store that cannot be reached is told before the work, not after
             prints = fingerprint(history)
             training = Training.from_history(history, settings, classifier, progress)
         trained = fit(training, settings, classifier, seed=asked.seed, facts={"data": prints}, progress=progress)

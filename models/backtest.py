@@ -76,15 +76,22 @@ def fit_recipes(observed: Observed, recipes: Sequence[Recipe], seed: int) -> lis
 
 
 def _run(
-    fold: Fold, number: int, matrix: pd.DataFrame, creators: np.ndarray, recipes: Sequence[Recipe], seed: int
+    fold: Fold,
+    number: int,
+    matrix: pd.DataFrame,
+    creators: np.ndarray,
+    results: Results,
+    recipes: Sequence[Recipe],
+    seed: int,
 ) -> pd.DataFrame:
     """Predictions for the rows that judge: a column a baseline, and each recipe's deviation (d_) and centre (c_)."""
     known = matrix.iloc[fold.train]
     encoding = Encoding.fit(known, creators[fold.train])
     observed = observe(known, creators[fold.train], encoding, fold.then, fit_maturity(fold.then))
     features = encoding.transform(matrix.iloc[fold.test], creators[fold.test])
+    spend = results.spend[fold.test]
     out: dict[str, np.ndarray | float] = dict(
-        predict_baselines(observed, creators[fold.train], encoding, features, creators[fold.test])
+        predict_baselines(observed, creators[fold.train], encoding, features, creators[fold.test], spend)
     )
     fits = fit_recipes(observed, recipes, seed)
     for i, recipe in enumerate(recipes):
@@ -99,7 +106,7 @@ class Backtest:
 
     rows: one a judged collaboration, in the order of time: row (position), fold, collaboration_id, creator_id, counts,
     exposure, variance, group, `ours` and the baselines (conversions per dollar), low and high (80 %).
-    weights: of the recipes. level: log correction. folds: cut-offs.
+    weights: of the recipes. level: log correction. cutoffs: of the folds.
     """
 
     rows: pd.DataFrame
@@ -150,7 +157,7 @@ def run_backtest(
     maturity = fit_maturity(results)
     share = maturity.share(results.ages, results.hours)
     made = make_folds(results, np.flatnonzero(share >= RIPE_SHARE), folds)
-    tasks = (delayed(_run)(fold, i, matrix, creators, recipes, seed) for i, fold in enumerate(made))
+    tasks = (delayed(_run)(fold, i, matrix, creators, results, recipes, seed) for i, fold in enumerate(made))
     parts = []
     for part in Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(tasks):
         parts.append(part)
@@ -167,7 +174,23 @@ def run_backtest(
         variance=maturity.log_variance(results.ages)[at],
         group=group.to_numpy(object)[at].astype(str),
     )
-    return _choose(rows, recipes, tuple(str(f.cutoff)[:10] for f in made))
+    return _choose(rows, recipes, made)
+
+
+def _as_known(rows: pd.DataFrame, fold: Fold) -> pd.DataFrame:
+    """Rows of earlier folds with their results as they stood at the fold's cut-off, without those unknown then."""
+    maturity = fit_maturity(fold.then)
+    share = maturity.share(fold.then.ages, fold.then.hours)
+    then = pd.DataFrame(
+        {
+            "row": fold.train,
+            "counts": fold.then.counts,
+            "exposure": fold.then.spend * share,
+            "variance": maturity.log_variance(fold.then.ages),
+            "ripe": share >= RIPE_SHARE,
+        }
+    )
+    return rows.drop(columns=["counts", "exposure", "variance"]).merge(then, on="row", how="inner")
 
 
 def _no_rows(recipes: Sequence[Recipe]) -> pd.DataFrame:
@@ -175,22 +198,23 @@ def _no_rows(recipes: Sequence[Recipe]) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=float) for name in (*NAMES, *names, "fold", "row")})
 
 
-def _choose(rows: pd.DataFrame, recipes: Sequence[Recipe], cutoffs: tuple[str, ...]) -> Backtest:
-    """Weights, level and intervals, fold after fold from the earlier ones, and at last from all."""
+def _choose(rows: pd.DataFrame, recipes: Sequence[Recipe], folds: Sequence[Fold]) -> Backtest:
+    """Weights, level and intervals, fold after fold from what was known of the earlier ones, and at last from all."""
     rows = rows.assign(ours=np.nan, low=np.nan, high=np.nan)
     for number in rows.fold.unique():
         now = (rows.fold == number).to_numpy()
-        past = rows[(rows.fold < number).to_numpy()]
+        past = _as_known(rows[(rows.fold < number).to_numpy()], folds[int(number)])
         weights, level = _learn(past, recipes)
         rate = np.exp(_blended(rows[now], recipes, weights) + level)
         rows.loc[now, OURS] = rate
+        past = past[past.ripe]
         if len(past) >= 2 * FOLD_ROWS:
             law = fit_intervals((past.ours * past.exposure).to_numpy(), past.counts.to_numpy(), past.group.to_numpy())
             exposure = rows.exposure[now].to_numpy()
             low, high = law.bounds(rate * exposure, rows.group[now].to_numpy(), 0.8)
             rows.loc[now, ["low", "high"]] = np.column_stack([low / exposure, high / exposure])
     weights, level = _learn(rows, recipes)
-    return Backtest(rows, weights, level, cutoffs)
+    return Backtest(rows, weights, level, tuple(str(fold.cutoff)[:10] for fold in folds))
 
 
 def _deviations(rows: pd.DataFrame, recipes: Sequence[Recipe]) -> np.ndarray:

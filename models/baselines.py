@@ -20,13 +20,18 @@ RULES_OF_THUMB = NAMES[:3]
 
 
 def predict_baselines(
-    observed: Observed, creators: np.ndarray, encoding: Encoding, features: np.ndarray, asked: np.ndarray
+    observed: Observed,
+    creators: np.ndarray,
+    encoding: Encoding,
+    features: np.ndarray,
+    asked: np.ndarray,
+    spend: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Rates of every baseline for rows `features` (rows, columns) of the creators `asked`, fitted to `observed`."""
+    """Rates of every baseline for rows `features` (rows, columns + 1) of the creators `asked` at `spend` dollars."""
     rate = float(observed.counts.sum() / observed.exposure.sum())
     return {
         "one_rate": np.full(len(features), rate),
-        "price_only": price_only(observed, features[:, encoding.place("spend")]),
+        "price_only": price_only(observed, spend),
         "own_record": own_record(observed, creators, asked),
         "poisson_regression": poisson_regression(observed, encoding, features),
     }

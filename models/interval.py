@@ -54,7 +54,9 @@ class Intervals:
         low = np.array([min(np.interp((1 - level) / 2, GRID, self.lower[n]), LOW_CAP) for n in at])[place]
         high = np.array([max(np.interp((1 + level) / 2, GRID, self.upper[n]), HIGH_CAP) for n in at])[place]
         size, chance = _law(expected, self.dispersion(expected))
-        return nbinom.ppf(low, size, chance), nbinom.ppf(np.minimum(high, 1 - 1e-9), size, chance)
+        lower, upper = nbinom.ppf(low, size, chance), nbinom.ppf(np.minimum(high, 1 - 1e-9), size, chance)
+        # a small expected count lies above most of the whole numbers that it stands for
+        return np.minimum(lower, expected), np.maximum(upper, expected)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; `from_dict` is its inverse."""

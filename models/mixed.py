@@ -7,7 +7,7 @@ effects of categories, of niche pairs and of creators are drawn to 0 by penaltie
 credibility estimate of what the columns leave unexplained about them: the more results, the less it is drawn in.
 Fitted by penalised quasi-likelihood (Breslow & Clayton 1993, JASA 88, 9-25) with the negative-binomial variance of
 `models.rate`. The creators' block of the normal equations is diagonal and is eliminated (Schur complement), so the
-cost grows with creators × columns², not with creators³.
+cost grows with (creators + columns) × columns², not with creators³.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scipy import linalg, sparse
 from models.encoding import FIRST_LEVEL
 from models.observed import DISPERSION, Observed
 
-# in results of large count: how many it takes until a term is drawn half of the way to 0
+# against the weight of results, 2 each for a large count: where they are equal, a term is drawn half of the way to 0
 PENALTY_SLOPE, PENALTY_PAIR, PENALTY_CREATOR = 30.0, 3.0, 2.0
 ITERATIONS, LARGEST_STEP = 6, 3.0
 FEW_VALUES, RARE_MISSING, TAIL = 12, 0.01, 0.005
@@ -78,8 +78,8 @@ class MixedModel:
 
     Columns are positions in the encoded features, whose last one holds the creator's code. lines, slopes: numbers and
     their slopes, one or two each. categories: effects by code. pair: columns of the creator's and the product's niche;
-    pair_effects by both codes. creators: effect by code; code 0 is the unknown. told_with: columns with which
-    the effects of creator and pair are told as reasons.
+    pair_effects by both codes, 0 for a pair that was never met. creators: effect by code; code 0 is the unknown.
+    told_with: columns with which the effects of creator and pair are told as reasons.
     """
 
     lines: tuple[Line, ...]
@@ -162,11 +162,15 @@ def fit_mixed(observed: Observed) -> MixedModel:
     groups = [(_codes(x, i), size, PENALTY_SLOPE) for i, size in sizes.items()]
     if pair is not None:
         both = _codes(x, pair[0]) * sizes[pair[1]] + _codes(x, pair[1])
-        groups.append((both, sizes[pair[0]] * sizes[pair[1]], PENALTY_PAIR))
+        met, place = np.unique(both, return_inverse=True)
+        groups.append((place, len(met), PENALTY_PAIR))
     penalties = np.concatenate([[1e-6], np.full(terms.shape[1] - 1, PENALTY_SLOPE)])
     slopes, effects, creators = _fit(observed, terms, penalties, groups, _codes(x, -1), len(encoding.creators) + 1)
     categories = dict(zip(sizes, effects, strict=False))
-    pair_effects = effects[len(sizes)].reshape(sizes[pair[0]], sizes[pair[1]]) if pair is not None else np.zeros((0, 0))
+    pair_effects = np.zeros((0, 0))
+    if pair is not None:
+        pair_effects = np.zeros((sizes[pair[0]], sizes[pair[1]]))
+        pair_effects.flat[met] = effects[len(sizes)]
     told_with = tuple(encoding.place(name) for name in ("creator_record", "niche_pair_record"))
     model = MixedModel(
         lines, slopes[1:], categories, pair, pair_effects, creators, (told_with[0], told_with[1]), 0.0, 0.0

@@ -84,15 +84,17 @@ class Results:
     def as_of(self, moment: np.datetime64) -> tuple[np.ndarray, Results]:
         """What was known at a moment: positions of the rows, and their results as they stood.
 
-        Where `daily` tells a row, it counts so far; a count of nought to this day was nought then; any other row's
-        whole count is known from `known` on and left out before.
+        Where `daily` tells a row, it counts so far; any other row's whole count is known from `known` on and left out
+        before. A row without a conversion to tell by day counts as told where every row that has one is.
         """
         moment = moment.astype("datetime64[D]").astype("datetime64[us]")
-        started, by_day = self.starts < moment, self.counts == 0
+        started, by_day = self.starts < moment, np.zeros(len(self), bool)
         so_far: np.ndarray = np.zeros(len(self))
         daily = self.daily
         if daily is not None:
             by_day[daily.row.to_numpy()] = True
+            if by_day[self.counts > 0].all():
+                by_day[:] = True
             daily = daily[pd.Series(daily.date.to_numpy() + DAY <= moment, index=daily.index)]
             so_far = np.bincount(daily.row, daily.conversions, len(self))
         whole = np.where(by_day, self.until, self.known) <= moment

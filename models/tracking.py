@@ -39,7 +39,7 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from features.faults import Fault, InputError
 from models import report
 from models.gate import Verdict
-from models.scorer import SCORES, Scorer
+from models.scorer import SCORES, ModelError, Scorer
 from models.training import Trained
 
 DEFAULT_STORE = "sqlite:///mlflow.db"
@@ -61,7 +61,18 @@ def connect(create: bool = True) -> MlflowClient:
     file = _file(uri)
     if file and not create and not file.is_file():
         raise InputError([_untrained("--model", f"there is no {file}, so nothing was trained here")])
+    if file and not file.exists():
+        _make(file)
     return MlflowClient(uri, os.environ.get("MLFLOW_REGISTRY_URI") or uri)
+
+
+def _make(file: Path) -> None:
+    """Make an empty store aside and move it into place: a half-made one could not be used by the next command."""
+    with tempfile.TemporaryDirectory(prefix=f".{file.name}-", dir=file.resolve().parent) as folder:
+        aside = Path(folder) / file.name
+        MlflowClient(f"sqlite:///{aside}").search_experiments(max_results=1)
+        if not file.exists():
+            aside.replace(file)
 
 
 def _file(uri: str) -> Path | None:
@@ -107,7 +118,12 @@ def load(client: MlflowClient, uri: str) -> Model:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         raise InputError([_untrained("--model", f"there is no such model in {client.tracking_uri}", uri)]) from None
-    return Model(name, str(registered.version), Scorer.load(_fetch(client, registered.source) / "artifacts" / SCORER))
+    try:
+        folder = _fetch(client, registered.source)
+    except (MlflowException, OSError) as error:
+        told = " ".join(str(error).split())
+        raise ModelError(f"{name} {registered.version}: its files cannot be fetched ({told}). Train anew") from None
+    return Model(name, str(registered.version), Scorer.load(folder / "artifacts" / SCORER))
 
 
 def _fetch(client: MlflowClient, source: str | None) -> Path:

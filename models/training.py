@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
 from features.comment_classes import CommentClassifier
 from features.matrix import FeatureBuilder
@@ -85,6 +86,21 @@ def fit(
 
     facts: plain JSON values that the model carries along beside its own.
     """
+    # several threads add in another order, and so in other last digits; folds run side by side anyway
+    with threadpool_limits(1, "blas"):
+        return _fit(training, settings, classifier, seed, recipes, facts or {}, jobs, progress)
+
+
+def _fit(
+    training: Training,
+    settings: FeatureSettings,
+    classifier: CommentClassifier,
+    seed: int,
+    recipes: Sequence[Recipe],
+    facts: dict[str, Any],
+    jobs: int,
+    progress: Progress | None,
+) -> Trained:
     results, matrix, creators = training.results, training.matrix, training.creators
     backtest = run_backtest(matrix, creators, results, seed=seed, recipes=recipes, jobs=jobs, progress=progress)
     maturity = fit_maturity(results)
@@ -99,7 +115,7 @@ def fit(
     )
     past = pd.DataFrame({"collaboration_id": results.identifiers.astype(str)})
     past["rate"] = past.collaboration_id.map(rows.set_index("collaboration_id")[OURS])
-    told = _told(training, backtest, rate, maturity, seed) | (facts or {})
+    told = _told(training, backtest, rate, maturity, seed) | facts
     scorer = Scorer(
         rate,
         encoding,
