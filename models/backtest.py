@@ -64,10 +64,9 @@ def observe(
     matrix: pd.DataFrame, creators: np.ndarray, encoding: Encoding, results: Results, maturity: Maturity
 ) -> Observed:
     """What an estimator is fitted to, from a matrix and the creators and results of its rows."""
-    ages = results.ages
-    exposure = results.spend * maturity.share(ages, results.hours)
+    share, variance = maturity.arrived(results)
     features = encoding.transform(matrix, creators)
-    return Observed(features, encoding, results.counts, exposure, maturity.log_variance(ages))
+    return Observed(features, encoding, results.counts, results.spend * share, variance)
 
 
 def fit_recipes(observed: Observed, recipes: Sequence[Recipe], seed: int) -> list[Component]:
@@ -154,8 +153,7 @@ def run_backtest(
     progress: Progress | None = None,
 ) -> Backtest:
     """Backtest on a matrix (rows in the order of their start) with the creators and results of its rows."""
-    maturity = fit_maturity(results)
-    share = maturity.share(results.ages, results.hours)
+    share, variance = fit_maturity(results).arrived(results)
     made = make_folds(results, np.flatnonzero(share >= RIPE_SHARE), folds)
     tasks = (delayed(_run)(fold, i, matrix, creators, results, recipes, seed) for i, fold in enumerate(made))
     parts = []
@@ -171,7 +169,7 @@ def run_backtest(
         creator_id=creators[at],
         counts=results.counts[at],
         exposure=results.spend[at] * share[at],
-        variance=maturity.log_variance(results.ages)[at],
+        variance=variance[at],
         group=group.to_numpy(object)[at].astype(str),
     )
     return _choose(rows, recipes, made)
@@ -179,14 +177,13 @@ def run_backtest(
 
 def _as_known(rows: pd.DataFrame, fold: Fold) -> pd.DataFrame:
     """Rows of earlier folds with their results as they stood at the fold's cut-off, without those unknown then."""
-    maturity = fit_maturity(fold.then)
-    share = maturity.share(fold.then.ages, fold.then.hours)
+    share, variance = fit_maturity(fold.then).arrived(fold.then)
     then = pd.DataFrame(
         {
             "row": fold.train,
             "counts": fold.then.counts,
             "exposure": fold.then.spend * share,
-            "variance": maturity.log_variance(fold.then.ages),
+            "variance": variance,
             "ripe": share >= RIPE_SHARE,
         }
     )

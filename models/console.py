@@ -14,6 +14,8 @@ from features.faults import Fault, InputError
 
 DONE, FAILED, AT_FAULT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
+_told_to_leave = threading.Event()
+
 
 def run(command: Callable[[], None], debug: bool = False) -> int:
     """Run a command and return its exit status; what is wrong is told on standard error, one line a fault.
@@ -30,6 +32,8 @@ def run(command: Callable[[], None], debug: bool = False) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
+        if _told_to_leave.is_set():  # a library between may have made an error of its own of it
+            return TERMINATED
         if debug:
             traceback.print_exc()
         told = " ".join(str(error).split()) or type(error).__name__
@@ -40,6 +44,7 @@ def run(command: Callable[[], None], debug: bool = False) -> int:
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     """Leave as from an exception, so that what lies aside is cleared away."""
+    _told_to_leave.set()
     raise SystemExit(TERMINATED)
 
 

@@ -52,6 +52,15 @@ class Maturity:
         """Variance of the logarithm of one collaboration's share at these ages (days)."""
         return np.interp(ages, self.days, self.variance)
 
+    def arrived(self, results: Results) -> tuple[np.ndarray, np.ndarray]:
+        """Share that had come when each result was counted, and the variance of its logarithm (rows,) each.
+
+        A result whose attribution window had passed is whole, whatever other results of its age still wait for.
+        """
+        settled = results.until >= results.final
+        share = np.where(settled, 1.0, self.share(results.ages, results.hours))
+        return share, np.where(settled, 0.0, self.log_variance(results.ages))
+
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; `from_dict` is its inverse."""
         return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()}

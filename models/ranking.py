@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -137,8 +137,9 @@ def _best(engine: duckdb.DuckDBPyConnection, scored: Path, rows: int = 10) -> li
 @contextmanager
 def _aside(output: Path) -> Iterator[Path]:
     """A folder beside the output, so that the last step is a rename; gone at the end, whatever happens."""
-    folder = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    folder = output.parent / f".{output.name}-{secrets.token_hex(4)}"
     try:
+        folder.mkdir(mode=0o700)  # inside, so that a signal at this very moment leaves nothing behind either
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
