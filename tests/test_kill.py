@@ -6,6 +6,7 @@ fall into the start of a real command, and some into the first making of a regis
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import shutil
@@ -48,6 +49,7 @@ def work(folder: Path, argv: tuple[str, ...]) -> None:
     said = os.open(folder.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(said, 1)
     os.dup2(said, 2)
+    faulthandler.enable()
     calls: dict[str, Callable[[], Any]] = {
         "train.py": lambda: train.train(train.arguments(argv[1:])),
         "predict.py": lambda: predict.predict(predict.arguments(argv[1:])),
