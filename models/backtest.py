@@ -149,7 +149,7 @@ def run_backtest(
     seed: int = 0,
     recipes: Sequence[Recipe] = RECIPES,
     folds: int = FOLDS,
-    jobs: int = 1,
+    jobs: int = 2,
     progress: Progress | None = None,
 ) -> Backtest:
     """Backtest on a matrix (rows in the order of their start) with the creators and results of its rows."""

@@ -48,7 +48,9 @@ class Trees:
 
     def log_rate(self, features: np.ndarray) -> np.ndarray:
         """Log conversions per dollar, (rows,)."""
-        return self.booster.predict(self._own(features), raw_score=True) + self.offset  # type: ignore[operator]
+        # a number of threads other than training's crashes a training that runs beside it
+        raw = self.booster.predict(self._own(features), raw_score=True, num_threads=1)
+        return np.asarray(raw) + self.offset
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """Exact SHAP values of the log rate (rows, columns); they add up to the log rate less a constant."""

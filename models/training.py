@@ -79,7 +79,7 @@ def fit(
     seed: int = 0,
     recipes: Sequence[Recipe] = RECIPES,
     facts: dict[str, Any] | None = None,
-    jobs: int = 1,
+    jobs: int = 2,
     progress: Progress | None = None,
 ) -> Trained:
     """Backtest, then fit on all results with the choices that the backtest made. Same training and seed, same bytes.

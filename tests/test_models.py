@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import pytest
@@ -195,3 +197,18 @@ def test_features_without_meaning_give_no_skill() -> None:
     assert report.verdict(blind.backtest).startswith("No skill beyond")
     assert report.model_card(blind).startswith("No skill beyond")
     assert report.verdict(fitted(frame).backtest).startswith("The model tells deals apart better")
+
+
+def test_trees_predict_with_the_threads_they_train_with(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LightGBM crashes where one thread predicts with another number of threads than a second one trains with."""
+    asked, told = lgb.Booster.predict, []
+
+    def spy(self: lgb.Booster, *rows: Any, **options: Any) -> Any:
+        told.append(options.get("num_threads"))
+        return asked(self, *rows, **options)
+
+    monkeypatch.setattr(lgb.Booster, "predict", spy)
+    frame = spine(20)
+    trained.scorer.score(matrix(frame), frame)
+    assert told
+    assert set(told) == {1}
