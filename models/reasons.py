@@ -1,7 +1,7 @@
 """What moved a score most, as factors that multiply: the exponentials of the SHAP values of the log rate.
 
-Exact values (Lundberg et al. 2020, Nature Machine Intelligence 2, 56-67): for trees from tables (`models.tree_shap`), for
-the mixed model its own terms. A factor tells how the model came to its score, never what causes conversions.
+Exact values (Lundberg et al. 2020, Nature Machine Intelligence 2, 56-67): for trees from tables (`models.tree_shap`),
+for the mixed model its own terms. A factor tells how the model came to its score, never what causes conversions.
 """
 
 from __future__ import annotations
