@@ -8,7 +8,7 @@ import secrets
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,24 +66,29 @@ def score_file(
     """Score all candidates into `output`, which is replaced at the very end. The chunk's size changes no bit of it."""
     counted: Counter[str] = Counter()
     with _aside(output) as folder, FeatureBuilder(history, scorer.settings, scorer.classifier) as builder:
-        scored = folder / "scored.parquet"
-        writer, done = None, 0
-        try:
+        scored, ranked = folder / "scored.parquet", folder / "ranked.parquet"
+        done = 0
+        with ExitStack() as files:
+            writers: list[pq.ParquetWriter] = []
             for batch in candidates.batches(chunk):
                 part, told = _score(batch, builder, scorer, label, level)
                 counted.update(told)
-                writer = writer or pq.ParquetWriter(scored, part.schema)
-                writer.write_table(part)
+                # the engine does not tell capitals apart, so it ranks without the candidates' own extra columns
+                tables = [part.select([*candidates.columns, *SCORES, "model_version"]), part.select(list(TOP))]
+                if not writers:
+                    writers = [
+                        files.enter_context(pq.ParquetWriter(path, table.schema))
+                        for path, table in zip((scored, ranked), tables, strict=True)
+                    ]
+                for writer, table in zip(writers, tables, strict=True):
+                    writer.write_table(table)
                 done += batch.num_rows
                 if progress:
                     progress("scores", done, candidates.rows)
-        finally:
-            if writer:
-                writer.close()
         with duckdb.connect() as engine:
             engine.execute(f"SET memory_limit = '{RANK_MEMORY}'; SET temp_directory = '{_quoted(folder)}'")
-            _write_ranked(engine, scored, folder / f"whole{output.suffix}", chunk)
-            best = _best(engine, scored)
+            _write_ranked(engine, scored, ranked, folder / f"whole{output.suffix}", chunk)
+            best = _best(engine, ranked)
         _replace(folder / f"whole{output.suffix}", output)
     return Summary(done, best, dict(counted.most_common()))
 
@@ -105,11 +110,11 @@ def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
-def _write_ranked(engine: duckdb.DuckDBPyConnection, scored: Path, target: Path, chunk: int) -> None:
+def _write_ranked(engine: duckdb.DuckDBPyConnection, scored: Path, ranked: Path, target: Path, chunk: int) -> None:
     """Append the rank, which the engine sorts out on disk where need be, row by row to what was scored."""
     ranks = engine.execute(
         "SELECT rank FROM (SELECT file_row_number, rank() OVER (ORDER BY conversions_per_dollar DESC) AS rank "
-        f"FROM read_parquet('{_quoted(scored)}', file_row_number = true)) ORDER BY file_row_number"
+        f"FROM read_parquet('{_quoted(ranked)}', file_row_number = true)) ORDER BY file_row_number"
     )
     parts = pq.ParquetFile(scored)
     own = [name for name in parts.schema_arrow.names if name not in ORDER]
@@ -126,9 +131,9 @@ def _write_ranked(engine: duckdb.DuckDBPyConnection, scored: Path, target: Path,
         os.fsync(file.fileno())
 
 
-def _best(engine: duckdb.DuckDBPyConnection, scored: Path, rows: int = 10) -> list[dict[str, Any]]:
+def _best(engine: duckdb.DuckDBPyConnection, ranked: Path, rows: int = 10) -> list[dict[str, Any]]:
     found = engine.execute(
-        f"SELECT {', '.join(TOP)} FROM read_parquet('{_quoted(scored)}', file_row_number = true) "
+        f"SELECT {', '.join(TOP)} FROM read_parquet('{_quoted(ranked)}', file_row_number = true) "
         f"ORDER BY conversions_per_dollar DESC, file_row_number LIMIT {rows}"
     )
     return [dict(zip(TOP, row, strict=True)) for row in found.fetchall()]

@@ -279,3 +279,16 @@ def test_a_terminated_prediction_clears_up(world: Path) -> None:
     assert child.returncode in (143, 0)
     assert not list(world.glob(".cut.csv-*"))
     assert child.returncode == 0 or not (world / "cut.csv").exists()
+
+
+def test_own_columns_neither_rank_nor_move(world: Path) -> None:
+    asked = pd.read_parquet("candidates.parquet").drop(columns=["objective"])
+    asked.insert(0, "Conversions_Per_Dollar", np.arange(len(asked), dtype=float)[::-1])
+    asked["file_row_number"] = 7
+    asked.to_parquet("odd.parquet", index=False)
+    assert _predict("odd.parquet", "--data", "data", "--output", "odd_scores.parquet") == 0
+    scores = pd.read_parquet("odd_scores.parquet")
+    assert scores.columns[: len(asked.columns)].tolist() == asked.columns.tolist()
+    assert "objective" not in scores
+    expected = scores.conversions_per_dollar.rank(ascending=False, method="min").astype(int)
+    assert scores["rank"].tolist() == expected.tolist()
