@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 
 
 def make_candidates(folder: Path) -> Path:
@@ -16,7 +17,9 @@ def make_candidates(folder: Path) -> Path:
     os.chdir(folder)
     try:
         with duckdb.connect() as connection:
-            connection.sql(query).write_parquet(str(aside))
+            # read, then written by pyarrow: a COPY whose query fails midway never returns in DuckDB 2.0.0
+            rows = connection.execute(query).to_arrow_table()
+        pq.write_table(rows, aside)
         os.replace(aside, target)
     finally:
         os.chdir(back)
