@@ -16,6 +16,7 @@ from joblib import Parallel, delayed
 
 from models.baselines import NAMES, predict_baselines
 from models.blend import fit_level, fit_weights
+from models.drift import at_newest_level
 from models.encoding import Encoding
 from models.interval import EVERY, fit_intervals
 from models.maturity import Maturity, fit_maturity
@@ -92,7 +93,7 @@ def _run(
     out: dict[str, np.ndarray | float] = dict(
         predict_baselines(observed, creators[fold.train], encoding, features, creators[fold.test], spend)
     )
-    fits = fit_recipes(observed, recipes, seed)
+    fits = fit_recipes(at_newest_level(observed, fold.then.starts), recipes, seed)
     for i, recipe in enumerate(recipes):
         out[f"c_{recipe.name}"] = fits[i].centre if fits else float(np.log(observed.level))
         out[f"d_{recipe.name}"] = fits[i].log_rate(features) - fits[i].centre if fits else np.zeros(len(features))

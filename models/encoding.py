@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 
 MISSING, OTHER, FIRST_LEVEL = 0, 1, 2
+# The same for all deals of a day: what it seems to explain is the level, which `models.drift` follows, and candidates
+# lie beyond all values that it had in training.
+SAME_FOR_ALL = ("market_rate",)
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,12 @@ class Encoding:
 
     @classmethod
     def fit(cls, matrix: pd.DataFrame, creators: np.ndarray, rare: int = 3) -> Encoding:
-        """Learn columns and levels; a column without a value is left out, a level of fewer than `rare` rows is rare."""
+        """Learn columns and levels: without the columns of SAME_FOR_ALL or with no value; a level of fewer than `rare`
+        rows is rare."""
         columns, levels = [], {}
         for name in matrix.columns:
             column = matrix[name]
-            if column.isna().all():
+            if name in SAME_FOR_ALL or column.isna().all():
                 continue
             columns.append(str(name))
             if not pd.api.types.is_numeric_dtype(column.dtype):
