@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ class Results:
     starts, until, final: datetime64[us] (rows,): when they went live, up to when they were counted, and when the
     attribution window after the promotion's end has passed. hours, spend, counts: float (rows,).
     daily: columns row (position), date (datetime64[us], midnight), conversions; None where nothing is told by day.
+    tier, platform: str (rows,), "" where they are not known; delays depend on them.
     """
 
     identifiers: np.ndarray
@@ -27,6 +28,8 @@ class Results:
     hours: np.ndarray
     spend: np.ndarray
     counts: np.ndarray
+    tier: np.ndarray
+    platform: np.ndarray
     daily: pd.DataFrame | None = None
 
     @classmethod
@@ -54,8 +57,18 @@ class Results:
             hours,
             collaborations.spend.to_numpy(float),
             collaborations.conversions.to_numpy(float),
+            np.full(len(starts), ""),
+            np.full(len(starts), ""),
             told,
         )
+
+    def with_kinds(self, matrix: pd.DataFrame) -> Results:
+        """The same results with the tier and platform that a matrix of the same rows tells."""
+        tier, platform = (
+            matrix[name].fillna("").to_numpy(object).astype(str) if name in matrix else now
+            for name, now in (("tier", self.tier), ("platform", self.platform))
+        )
+        return replace(self, tier=tier, platform=platform)
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -78,7 +91,7 @@ class Results:
             place[rows] = np.arange(len(rows))
             daily = daily.assign(row=place[daily.row.to_numpy()]).query("row >= 0")
             daily = daily.sort_values(["row", "date"], ignore_index=True)
-        names = ("identifiers", "starts", "until", "final", "hours", "spend", "counts")
+        names = ("identifiers", "starts", "until", "final", "hours", "spend", "counts", "tier", "platform")
         return Results(**{name: getattr(self, name)[rows] for name in names}, daily=daily)
 
     def as_of(self, moment: np.datetime64) -> tuple[np.ndarray, Results]:
@@ -100,14 +113,6 @@ class Results:
         whole = np.where(by_day, self.until, self.known) <= moment
         counts = np.where(whole, self.counts, so_far)
         rows = np.flatnonzero(started & (whole | by_day))
-        then = Results(
-            self.identifiers,
-            self.starts,
-            np.where(whole, self.until, np.minimum(self.until, moment)),
-            self.final,
-            self.hours,
-            self.spend,
-            counts,
-            daily,
-        )
+        until = np.where(whole, self.until, np.minimum(self.until, moment))
+        then = replace(self, until=until, counts=counts, daily=daily)
         return rows, then.take(rows)

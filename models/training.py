@@ -60,7 +60,7 @@ class Training:
             matrix = builder.build(spine)
         if progress:
             progress("features", 1, 1)
-        return cls(matrix, spine, Results.from_tables(spine, daily, settings.attribution_days))
+        return cls(matrix, spine, Results.from_tables(spine, daily, settings.attribution_days).with_kinds(matrix))
 
 
 @dataclass(frozen=True)
