@@ -9,7 +9,8 @@ sums,
     told    Σ w       w = m / (m + 2), m = market rate × exposure: the conversions that such a deal usually had by then
     record  Σ w · s   s = ln((conversions + ½) / exposure) − ln(market rate)
 
-with exposure = spend × share of conversions that usually has arrived at that age. A record is exp(Σ w·s / (Σ w + k)):
+with exposure = spend × share of conversions that usually has arrived at that age, and the market rate that of the 180
+days up to the step. A record is exp(Σ w·s / (Σ w + k)):
 the factor on the market's rate, drawn to 1 by k usual results (Bühlmann credibility on the log scale; w is
 1 / (1 + 2/m), the weight for a count noise of variance 1/m and a spread between deals of ½). The log scale and w let a
 celebrity's thousands of conversions count as one result, not as thousands.
@@ -49,7 +50,7 @@ FEATURES = (
         "all",
         "conversions per dollar of the whole market lately",
         "conversions per dollar",
-        "exp of the mean of ln((conversions + ½) / exposure) over results of the last 180 days",
+        "exp of the mean of ln((conversions + ½) / exposure) over results known from 180 days before reach on",
         0,
         None,
         RESULTS,
@@ -231,8 +232,10 @@ def level_events(s: ir.Table) -> ir.Table:
 
 
 def levels(s_events: ir.Table, moments: ir.Table) -> ir.Table:
-    """Mean log rate of conversions and of clicks of the last 180 days, strictly before each `as_of` of `moments`."""
-    keys = moments.select(AS_OF, everything=ibis.literal(1, "int64")).distinct()
+    """Mean log rate of conversions and of clicks, from 180 days before its `reach` until strictly before each `as_of`
+    of `moments`.
+    """
+    keys = moments.select(AS_OF, "reach", everything=ibis.literal(1, "int64")).distinct()
     sums = running_sums(s_events, keys, ["everything"], LEVEL_SUMS, days=LEVEL_DAYS)
     return sums.select(
         AS_OF,
@@ -242,9 +245,9 @@ def levels(s_events: ir.Table, moments: ir.Table) -> ir.Table:
 
 
 def _with_level(s: ir.Table, market: ir.Table) -> ir.Table:
-    """Adds the market's level as it was known when each checkpoint was, that checkpoint included."""
+    """Adds the market's level of the 180 days up to each checkpoint, that checkpoint included."""
     s = s.mutate(_after=s.at + ibis.interval(microseconds=1))
-    found = levels(market, s.select(**{AS_OF: s._after})).rename(_at=AS_OF)
+    found = levels(market, s.select(**{AS_OF: s._after}, reach=s._after)).rename(_at=AS_OF)
     return s.left_join(found, [s._after == found._at]).drop("_at", "_after")
 
 
