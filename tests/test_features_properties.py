@@ -258,7 +258,6 @@ def _numbered(tables: Tables) -> Tables:
             table["creator_id"] = table.creator_id.map(number)
             if table.creator_id.notna().all():
                 table["creator_id"] = table.creator_id.astype("int64")
-    found["spine"]["creator_id"] = found["spine"].creator_id.astype("str")
     return found
 
 
