@@ -39,7 +39,7 @@ def read_spine(rows: pd.DataFrame) -> pa.Table:
     """
     frame = rows.reset_index(drop=True).reindex(columns=SCHEMA.names)
     frame["row_id"] = range(len(frame))
-    faults = []
+    faults: list[Fault] = []
     for column in TEXTS:
         try:
             frame[column] = as_text(frame[column].to_numpy(object), column)
@@ -59,7 +59,9 @@ def as_text(values: np.ndarray, column: str) -> np.ndarray:
     """
     known = pd.api.types.infer_dtype(values, skipna=True)
     if known in ("string", "empty"):
-        return np.where(np.where(pd.isna(values), "", values) == "", None, values)
+        texts = values.copy()
+        texts[np.where(pd.isna(values), "", values) == ""] = None
+        return texts
     texts = np.array([_text(value) for value in values.tolist()], object)
     wrong = np.flatnonzero(texts == UNREADABLE)
     if len(wrong):
@@ -81,9 +83,8 @@ def _text(value: Any) -> Any:
         return UNREADABLE
     if pd.isna(value):
         return None
-    if isinstance(value, float | np.floating) and abs(value) < 2**63 and value == int(value):
-        return str(int(value))
-    return UNREADABLE
+    whole = isinstance(value, float | np.floating) and abs(float(value)) < 2**63 and value == int(value)
+    return str(int(value)) if whole else UNREADABLE
 
 
 def _missing(column: str, missing: pd.Series) -> Fault:

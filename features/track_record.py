@@ -32,6 +32,7 @@ CHECKPOINT_DAYS = (2, 5, 10, 20, 40)
 # days until 1 − 1/e of all conversions usually arrived; fixed: a curve learnt from all data would see the future
 ARRIVAL_DAYS = 7.0
 NOISE = 2.0
+LONGEST_DAYS = 1e5  # beyond all times of the contract; a longer window could overflow
 
 # name: (columns of the key, k, words)
 RECORDS: dict[str, tuple[tuple[str, ...], float, str]] = {
@@ -102,7 +103,8 @@ def checkpoints(collaborations: ir.Table, conversions: ir.Table | None, settings
     when it is `settled` on), `age` (days).
     """
     c = collaborations
-    window_us = ((c.promotion_hours / 24.0 + settings.attribution_days) * DAY_US).round().cast("int64")
+    window_days = (c.promotion_hours / 24.0 + settings.attribution_days).clip(upper=LONGEST_DAYS)
+    window_us = (window_days * DAY_US).round().cast("int64")
     settled_at = ibis.least(c.observed_until, c.starts_at + window_us.as_interval("us"))
     base = c.select(*_DEAL, "observed_until", "conversions", "clicks", settled_at=settled_at)
     if conversions is None:

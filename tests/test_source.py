@@ -172,6 +172,18 @@ def test_candidates_stream_in_the_files_order_with_their_own_columns(form: str, 
         assert table["deliverables"].null_count == 9000
 
 
+def test_two_files_of_candidates_may_be_open_at_once(tmp_path: Path) -> None:
+    write(tmp_path / "data", frames())
+    with open_history(tmp_path / "data", threads=1) as history:
+        opened = []
+        for name in ("one", "two"):
+            these = candidates()
+            write(tmp_path / name, {"candidates": these.assign(candidate_id=name + these.candidate_id)})
+            opened.append((name, open_candidates(history, tmp_path / name / "candidates.parquet")))
+        for name, asked in opened:
+            assert all(key.startswith(name) for key in next(asked.batches(10))["candidate_id"].to_pylist())
+
+
 def test_extra_columns_of_candidates_keep_their_types(tmp_path: Path) -> None:
     table = pa.Table.from_pandas(candidates(), preserve_index=False)
     fine = pa.array([1, 2, None], pa.timestamp("ns"))
