@@ -79,7 +79,7 @@ class MixedModel:
     Columns are positions in the encoded features, whose last one holds the creator's code. lines, slopes: numbers and
     their slopes, one or two each. categories: effects by code. pair: columns of the creator's and the product's niche;
     pair_effects by both codes, 0 for a pair that was never met. creators: effect by code; code 0 is the unknown.
-    told_with: columns with which the effects of creator and pair are told as reasons.
+    told_with: columns with which the effects of creator and pair are told as reasons, the last (-1) for want of those.
     """
 
     lines: tuple[Line, ...]
@@ -161,7 +161,7 @@ def fit_mixed(observed: Observed) -> MixedModel:
     if pair is not None:
         pair_effects = np.zeros((sizes[pair[0]], sizes[pair[1]]))
         pair_effects.flat[_met(x, pair, sizes)[0]] = effects[len(sizes)]
-    told_with = tuple(encoding.place(name) for name in ("creator_record", "niche_pair_record"))
+    told_with = tuple(encoding.place(name, otherwise=-1) for name in ("creator_record", "niche_pair_record"))
     model = MixedModel(
         lines, slopes[1:], categories, pair, pair_effects, creators, (told_with[0], told_with[1]), 0.0, 0.0
     )

@@ -9,6 +9,7 @@ import pandas as pd
 
 DAY = np.timedelta64(1, "D")
 DAY_US = 86_400_000_000
+LONGEST_DAYS = 1e5  # beyond all times of the contract; a longer window could overflow
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Results:
         """From the contract's tables; collaborations must lie in the order in which they are wanted."""
         starts = collaborations.starts_at.to_numpy("datetime64[us]")
         hours = collaborations.promotion_hours.to_numpy(float)
-        window = ((hours / 24 + attribution_days) * DAY_US).astype("timedelta64[us]")
+        window = (np.minimum(hours / 24 + attribution_days, LONGEST_DAYS) * DAY_US).astype("timedelta64[us]")
         told = None
         if daily is not None and len(daily):
             row = pd.Series(np.arange(len(starts)), index=collaborations.collaboration_id.to_numpy())

@@ -2,12 +2,15 @@
 
 import itertools
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.settings import FeatureSettings
+from features.track_record import checkpoints
 from models.backtest import make_folds
 from models.blend import fit_level, fit_weights
 from models.gate import judge
@@ -107,6 +110,16 @@ def test_what_was_known_at_a_moment() -> None:
     rows, then = untold.as_of(moment)
     assert ((untold.known[rows] <= moment) | (then.counts == 0)).all()
     np.testing.assert_array_equal(then.counts, untold.counts[rows])
+
+
+def test_a_promotion_without_end_is_counted_when_it_was_last_watched() -> None:
+    frame = spine(3).assign(promotion_hours=[24.0, 1e12, 1e300], clicks=1.0)
+    found = checkpoints(ibis.memtable(frame), None, FeatureSettings()).order_by("collaboration_id").to_pandas()
+    window = (frame.starts_at + pd.Timedelta("31D")).tolist()
+    assert found["at"].tolist() == [window[0], COUNTED, COUNTED]
+    results = Results.from_tables(frame, None, 30.0)
+    assert results.known.tolist() == found["at"].to_numpy("datetime64[us]").tolist()
+    assert (results.final[1:] > np.datetime64("2200-01-01")).all()
 
 
 @given(rows=st.integers(2, 200), folds=st.integers(1, 6), window=st.sampled_from([0.0, 30.0]))
