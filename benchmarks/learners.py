@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 HELD_OUT, ROUNDS, PATIENCE, FEWEST = 0.15, 1500, 50, 10
-THREADS = 2
+THREADS, LEAST_ROWS = 2, 40
 BOOSTING: dict[str, Any] = {
     "learning_rate": 0.05, "num_leaves": 15, "min_child_samples": 20, "subsample": 0.8, "subsample_freq": 1,
     "colsample_bytree": 0.7, "random_state": 0, "deterministic": True, "force_row_wise": True, "verbose": -1,
@@ -45,8 +45,10 @@ class Task:
         return float(self.counts.sum() / self.spend.sum())
 
     def only_ripe(self) -> Task:
-        """Without the results that are still being counted."""
+        """Without the results that are still being counted. Raises ValueError where hardly any are left."""
         kept = self.ripe
+        if kept.sum() < LEAST_ROWS:
+            raise ValueError(f"the counting is over for {kept.sum()} of {len(kept)} results only")
         return replace(
             self, known=self.known[kept], counts=self.counts[kept], spend=self.spend[kept], ripe=self.ripe[kept]
         )

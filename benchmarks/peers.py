@@ -6,7 +6,7 @@
 Ours is trained and asked as `train.py` and `predict.py` do it, by their defaults. The peers get features of their own,
 made of the same tables in an afternoon (`benchmarks.afternoon`), and once more ours. docs/benchmarks.md tells what the
 columns mean; `seconds` is from the tables to the rates. The truth is read for the figures alone. Needs the extra
-`bench`; a peer that is not installed is named and left out.
+`bench`; a peer that is not installed, or fails, is named with the reason and left out.
 """
 
 from __future__ import annotations
@@ -83,8 +83,9 @@ def measure_peers(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 rates = (lightgbm_log if name == OUR_FEATURES else LEARNERS[name])(task)
-        except ImportError as error:
-            print(f"{name} is left out: {error} (the extra `bench` holds it)", file=sys.stderr)
+        except Exception as error:  # of somebody else's library: the other lines are worth having all the same
+            hint = " (the extra `bench` holds it)" if isinstance(error, ImportError) else ""
+            print(f"{name} is left out: {type(error).__name__}: {error}{hint}", file=sys.stderr)
             continue
         seconds = before + perf_counter() - began
         lines.append({"model": name} | judge(rates, asked.truth, asked.seen) | {"seconds": seconds})
@@ -104,7 +105,7 @@ def compare(market: Market, seconds: float, progress: console.Progress | None) -
     }
     lines = [ours, *measure_peers(tasks, asked, [*LEARNERS, OUR_FEATURES], progress)]
     told = [
-        f"{len(task.counts):,} results, of which {int((~task.ripe).sum()):,} still being counted; "
+        f"{len(task.counts):,} results, of which {int((~task.ripe).sum()):,} young (still being counted); "
         f"{len(asked.spine):,} candidates, {int((~asked.seen).sum()):,} of them of creators without results; "
         f"{prepared.matrix.shape[1]} features of ours, {task.known.shape[1]} of the afternoon's"
     ]

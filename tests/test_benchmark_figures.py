@@ -11,7 +11,8 @@ from benchmarks import ablation, efficiency
 from benchmarks.afternoon import afternoon
 from benchmarks.figures import cells, judge, markdown, write_tables
 from benchmarks.learners import Task, by_price, one_rate, past_rate
-from benchmarks.market import Market, opened, thinned
+from benchmarks.market import Asked, Market, opened, thinned
+from benchmarks.peers import measure_peers
 from features.faults import InputError
 
 
@@ -165,6 +166,21 @@ def test_rules_of_thumb() -> None:
     assert past_rate(task).tolist() == pytest.approx([0.1, 0.2])
     cheap, dear = by_price(task)
     assert [cheap, dear] == pytest.approx([0.5, 0.02])
+
+
+def test_a_peer_that_fails_is_named_and_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    table = truth(30)
+    features = pd.DataFrame({"record_creator": np.zeros(30)})
+    spend = table.spend.to_numpy()
+    task = Task(features, features, table.conversions.to_numpy(), spend, np.zeros(30, bool), spend, 1.0)
+    asked = Asked(table, table, table.seen.to_numpy())
+    names = ["one rate for all", "LightGBM log, no young"]
+    lines = measure_peers(dict.fromkeys(names, (task, 2.0)), asked, names, None)
+    assert [line["model"] for line in lines] == ["one rate for all"]
+    assert lines[0]["total"] == pytest.approx(1.0)
+    assert lines[0]["seconds"] >= 2.0
+    told = "LightGBM log, no young is left out: ValueError: the counting is over for 0 of 30 results only"
+    assert capsys.readouterr().err.strip() == told
 
 
 def test_the_curve_and_the_ablation_are_told_by_means() -> None:
