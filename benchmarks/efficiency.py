@@ -110,11 +110,10 @@ def main(asked: argparse.Namespace) -> None:
     with console.Progress() as progress:
         for done, (size, draw) in enumerate(runs, 1):
             lines += measure(market, size, draw, asked.output)
+            table = means(pd.DataFrame(lines))
+            write_tables(pd.DataFrame(lines), asked.output / "efficiency-runs")
+            write_tables(table, asked.output / "efficiency")
             progress("runs", done, len(runs))
-    every = pd.DataFrame(lines)
-    table = means(every)
-    write_tables(every, asked.output / "efficiency-runs")
-    write_tables(table, asked.output / "efficiency")
     write(asked.output / "efficiency.png", picture(table))
     console.show_table(cells(table))
 

@@ -78,7 +78,7 @@ def _cell(name: str, value: object) -> str:
     if isinstance(value, float):
         if np.isnan(value):
             return NOT_DEFINED
-        return f"{value:,.0f}" if name == "seconds" else f"{value:.3f}"
+        return f"{value:,.0f}" if name == "seconds" else f"{round(value, 3) + 0.0:.3f}"  # no -0.000
     return f"{value:,}" if isinstance(value, int | np.integer) else str(value)
 
 

@@ -105,7 +105,7 @@ def compare(market: Market, seconds: float, progress: console.Progress | None) -
     }
     lines = [ours, *measure_peers(tasks, asked, [*LEARNERS, OUR_FEATURES], progress)]
     told = [
-        f"{len(task.counts):,} results, of which {int((~task.ripe).sum()):,} young (still being counted); "
+        f"{len(task.counts):,} results, {int((~task.ripe).sum()):,} of them counted before their window was over; "
         f"{len(asked.spine):,} candidates, {int((~asked.seen).sum()):,} of them of creators without results; "
         f"{prepared.matrix.shape[1]} features of ours, {task.known.shape[1]} of the afternoon's"
     ]

@@ -88,8 +88,13 @@ def test_a_rate_that_is_none_is_refused(bad: float) -> None:
 
 
 def test_tables_on_screen_and_on_disk(tmp_path: Path) -> None:
-    table = pd.DataFrame({"model": ["a"], "results": [1000], "rank": [0.12345], "log_r2": [np.nan], "seconds": [61.4]})
-    assert cells(table) == [["model", "results", "rank", "log_r2", "seconds"], ["a", "1,000", "0.123", "–", "61"]]
+    table = pd.DataFrame(
+        {"model": ["a"], "results": [1000], "rank": [0.12345], "skill": [-1e-4], "log_r2": [np.nan], "seconds": [61.4]}
+    )
+    assert cells(table) == [
+        ["model", "results", "rank", "skill", "log_r2", "seconds"],
+        ["a", "1,000", "0.123", "0.000", "–", "61"],
+    ]
     assert markdown(cells(table)).splitlines()[1:] == [
         "| --- | --- | --- | --- | --- |",
         "| a | 1,000 | 0.123 | – | 61 |",
