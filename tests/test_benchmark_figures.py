@@ -96,8 +96,8 @@ def test_tables_on_screen_and_on_disk(tmp_path: Path) -> None:
         ["a", "1,000", "0.123", "0.000", "–", "61"],
     ]
     assert markdown(cells(table)).splitlines()[1:] == [
-        "| --- | --- | --- | --- | --- |",
-        "| a | 1,000 | 0.123 | – | 61 |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| a | 1,000 | 0.123 | 0.000 | – | 61 |",
     ]
     write_tables(table, tmp_path / "new" / "table")
     assert sorted(file.name for file in (tmp_path / "new").iterdir()) == ["table.csv", "table.md"]
