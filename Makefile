@@ -5,10 +5,10 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench lock clean
+.PHONY: help install demo test lint format bench bench-peers bench-efficiency bench-ablation lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## set up .venv from the locked versions
 
@@ -42,6 +42,21 @@ format: install ## put the code into the project's format
 bench: install ## measure features and comment classes
 	$(BIN)/python -m benchmarks.features
 	$(BIN)/python -m benchmarks.comment_classes
+
+# What only the peers need is in no lock; what is installed already stays as it is.
+PEERS := $(VENV)/.peers
+$(PEERS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --only-binary :all: --no-build-isolation -e ".[bench]"
+	touch $@
+
+bench-peers: $(PEERS) ## ours beside what a user would pick instead, on the demo market
+	$(BIN)/python -m benchmarks.peers
+
+bench-efficiency: $(PEERS) ## how many results a ranking needs: ours and the peers'
+	$(BIN)/python -m benchmarks.efficiency
+
+bench-ablation: install ## which part of our model brings what
+	$(BIN)/python -m benchmarks.ablation
 
 COMPILE := build/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 lock: ## resolve the locks anew, keeping pins that still fit (delete the locks first to raise them)
