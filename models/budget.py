@@ -1,0 +1,134 @@
+"""How many more conversions the same money would have bought by the model's choice than by another.
+
+In each fold deals are taken from the best on until a share of the fold's money is spent, the last one in part and equals
+in equal parts; what they brought is added up over folds. Every choice is among the deals that were made: what a creator
+who was never hired would have brought nobody knows. Intervals are percentiles over creators drawn anew, each with all of
+their deals, in BOOTSTRAPS samples (cluster bootstrap: Davison & Hinkley 1997, Bootstrap Methods and their Application,
+section 3.8), since the deals of one creator succeed or fail together and a choice is one of creators.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from models.backtest import OURS
+from models.results import Results
+from models.training import Trained
+
+SHARES = (0.1, 0.25)
+BOOTSTRAPS, LEVEL, LEAST_CREATORS = 500, 0.95, 20
+AVERAGE = "average"
+CHOICES = {
+    AVERAGE: "the deals as they were made",
+    "followers": "the largest accounts",
+    "engagement": "the highest engagement",
+    "own_record": "the creator's own record",
+    "price_only": "the price alone",
+}
+
+
+@dataclass(frozen=True)
+class Bought:
+    """What `share` of the money would have bought by our choice and by another.
+
+    choice: key of CHOICES. ours, theirs: conversions. factor: of the two, half a conversion added to both; low, high:
+    its LEVEL interval, NaN for fewer than LEAST_CREATORS creators. deals, creators: judged.
+    """
+
+    choice: str
+    share: float
+    ours: float
+    theirs: float
+    factor: float
+    low: float
+    high: float
+    deals: int
+    creators: int
+
+
+def judged(trained: Trained) -> pd.DataFrame:
+    """The backtest's rows, with what else is asked of them.
+
+    spend (US dollars), came (conversions with those still on their way), platform, followers, engagement, and seen:
+    whether a result of the creator was known at the fold's cut-off.
+    """
+    rows, training = trained.backtest.rows, trained.training
+    at = rows.row.to_numpy(int)
+    columns = training.matrix.reindex(columns=["platform", "followers", "engagement_rate_year"]).iloc[at]
+    spend = training.results.spend[at]
+    seen: np.ndarray = np.zeros(len(rows), bool)
+    for number in rows.fold.unique():
+        now = (rows.fold == number).to_numpy()
+        known = _known(training.results, training.creators, trained.backtest.cutoffs[int(number)])
+        seen[now] = rows.creator_id[now].isin(known).to_numpy()
+    return rows.assign(
+        spend=spend,
+        came=rows.counts.to_numpy(float) * spend / rows.exposure.to_numpy(float),
+        platform=columns.platform.fillna("unknown").astype(str).to_numpy(),
+        followers=columns.followers.to_numpy(float),
+        engagement=columns.engagement_rate_year.to_numpy(float),
+        seen=seen,
+    )
+
+
+def _known(results: Results, creators: np.ndarray, cutoff: str) -> np.ndarray:
+    rows, _ = results.as_of(np.datetime64(cutoff, "us"))
+    return np.asarray(creators[rows])
+
+
+def compare(rows: pd.DataFrame, seed: int) -> list[Bought]:
+    """Every choice at every one of SHARES, as far as the data tell who it would have taken.
+
+    rows: `judged`. Deals of which a choice knows nothing are its last.
+    """
+    if not len(rows) or not rows.came.sum() > 0:
+        return []
+    places, keys = pd.factorize(rows.creator_id)
+    drawn = np.random.default_rng(seed).multinomial(len(keys), np.full(len(keys), 1 / len(keys)), BOOTSTRAPS)
+    weights = np.vstack([np.ones(len(keys)), drawn])
+    told = [name for name in CHOICES if name == AVERAGE or rows[name].notna().any()]
+    out = []
+    for share in SHARES:
+        ours = _over_folds(rows, rows[OURS].to_numpy(float), weights, places, share)
+        for name in told:
+            rank_by = np.zeros(len(rows)) if name == AVERAGE else rows[name].to_numpy(float)
+            theirs = _over_folds(rows, rank_by, weights, places, share)
+            factor = (ours + 0.5) / (theirs + 0.5)
+            ends = np.quantile(factor[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+            low, high = ends if len(keys) >= LEAST_CREATORS else (np.nan, np.nan)
+            out.append(
+                Bought(name, share, float(ours[0]), float(theirs[0]), float(factor[0]), float(low), float(high),
+                       len(rows), len(keys))
+            )  # fmt: skip
+    return out
+
+
+def _over_folds(
+    rows: pd.DataFrame, rank_by: np.ndarray, weights: np.ndarray, places: np.ndarray, share: float
+) -> np.ndarray:
+    total: np.ndarray = np.zeros(len(weights))
+    fold, spend, came = rows.fold.to_numpy(), rows.spend.to_numpy(float), rows.came.to_numpy(float)
+    for number in np.unique(fold):
+        now = fold == number
+        total += bought(rank_by[now], spend[now], came[now], weights[:, places[now]], share)
+    return total
+
+
+def bought(rank_by: np.ndarray, spend: np.ndarray, came: np.ndarray, weights: np.ndarray, share: float) -> np.ndarray:
+    """Conversions (samples,) that a share of the money buys from the highest `rank_by` (rows,) on, NaN last.
+
+    weights: how often each deal is there, (samples, rows).
+    """
+    order = np.argsort(-rank_by, kind="stable")
+    ranked = rank_by[order]
+    same = (ranked[1:] == ranked[:-1]) | (np.isnan(ranked[1:]) & np.isnan(ranked[:-1]))
+    starts = np.flatnonzero(np.concatenate([[True], ~same]))
+    money = np.add.reduceat(weights[:, order] * spend[order], starts, axis=1)
+    gain = np.add.reduceat(weights[:, order] * came[order], starts, axis=1)
+    before = np.cumsum(money, axis=1) - money
+    left = share * money.sum(axis=1, keepdims=True) - before
+    part = np.clip(np.divide(left, money, out=np.zeros_like(money), where=money > 0), 0, 1)
+    return np.asarray((gain * part).sum(axis=1))
