@@ -1,10 +1,10 @@
 """How many more conversions the same money would have bought by the model's choice than by another.
 
-In each fold deals are taken from the best on until a share of the fold's money is spent, the last one in part and equals
-in equal parts; what they brought is added up over folds. Every choice is among the deals that were made: what a creator
-who was never hired would have brought nobody knows. Intervals are percentiles over creators drawn anew, each with all of
-their deals, in BOOTSTRAPS samples (cluster bootstrap: Davison & Hinkley 1997, Bootstrap Methods and their Application,
-section 3.8), since the deals of one creator succeed or fail together and a choice is one of creators.
+In each fold deals are taken from the best on until a share of the fold's money is spent, the last one in part and
+equals in equal parts; what they brought is added up over folds. Every choice is among the deals that were made: what a
+creator who was never hired would have brought nobody knows. Intervals are percentiles over creators drawn anew, each
+with all of their deals, in BOOTSTRAPS samples (cluster bootstrap: Davison & Hinkley 1997, Bootstrap Methods and their
+Application, section 3.8), since the deals of one creator succeed or fail together and a choice is one of creators.
 """
 
 from __future__ import annotations
@@ -88,14 +88,14 @@ def compare(rows: pd.DataFrame, seed: int) -> list[Bought]:
         return []
     places, keys = pd.factorize(rows.creator_id)
     drawn = np.random.default_rng(seed).multinomial(len(keys), np.full(len(keys), 1 / len(keys)), BOOTSTRAPS)
-    weights = np.vstack([np.ones(len(keys)), drawn])
+    weights = np.vstack([np.ones(len(keys), int), drawn]).astype(np.uint16)[:, places]
     told = [name for name in CHOICES if name == AVERAGE or rows[name].notna().any()]
     out = []
     for share in SHARES:
-        ours = _over_folds(rows, rows[OURS].to_numpy(float), weights, places, share)
+        ours = over_folds(rows, rows[OURS].to_numpy(float), weights, share)
         for name in told:
             rank_by = np.zeros(len(rows)) if name == AVERAGE else rows[name].to_numpy(float)
-            theirs = _over_folds(rows, rank_by, weights, places, share)
+            theirs = over_folds(rows, rank_by, weights, share)
             factor = (ours + 0.5) / (theirs + 0.5)
             ends = np.quantile(factor[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
             low, high = ends if len(keys) >= LEAST_CREATORS else (np.nan, np.nan)
@@ -106,21 +106,20 @@ def compare(rows: pd.DataFrame, seed: int) -> list[Bought]:
     return out
 
 
-def _over_folds(
-    rows: pd.DataFrame, rank_by: np.ndarray, weights: np.ndarray, places: np.ndarray, share: float
-) -> np.ndarray:
-    total: np.ndarray = np.zeros(len(weights))
+def over_folds(rows: pd.DataFrame, rank_by: np.ndarray, weights: np.ndarray, share: float | np.ndarray) -> np.ndarray:
+    """`bought` in every fold of `judged` rows, added up."""
     fold, spend, came = rows.fold.to_numpy(), rows.spend.to_numpy(float), rows.came.to_numpy(float)
-    for number in np.unique(fold):
-        now = fold == number
-        total += bought(rank_by[now], spend[now], came[now], weights[:, places[now]], share)
-    return total
+    parts = [fold == number for number in np.unique(fold)]
+    return np.asarray(sum(bought(rank_by[now], spend[now], came[now], weights[:, now], share) for now in parts))
 
 
-def bought(rank_by: np.ndarray, spend: np.ndarray, came: np.ndarray, weights: np.ndarray, share: float) -> np.ndarray:
+def bought(
+    rank_by: np.ndarray, spend: np.ndarray, came: np.ndarray, weights: np.ndarray, share: float | np.ndarray
+) -> np.ndarray:
     """Conversions (samples,) that a share of the money buys from the highest `rank_by` (rows,) on, NaN last.
 
-    weights: how often each deal is there, (samples, rows).
+    weights: how often each deal is there, (samples, rows). share: of the money, one or (samples, 1); a single sample
+    goes with all of several shares.
     """
     order = np.argsort(-rank_by, kind="stable")
     ranked = rank_by[order]
@@ -130,5 +129,5 @@ def bought(rank_by: np.ndarray, spend: np.ndarray, came: np.ndarray, weights: np
     gain = np.add.reduceat(weights[:, order] * came[order], starts, axis=1)
     before = np.cumsum(money, axis=1) - money
     left = share * money.sum(axis=1, keepdims=True) - before
-    part = np.clip(np.divide(left, money, out=np.zeros_like(money), where=money > 0), 0, 1)
+    part = np.clip(left / np.where(money > 0, money, 1), 0, 1)
     return np.asarray((gain * part).sum(axis=1))

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from features.settings import TIERS
 from models.backtest import RIPE_SHARE
-from models.effects import LEVEL, Effect, design, estimate, holm, share
+from models.effects import LEVEL, Effect, design, estimate, holm, ratio
 from models.maturity import Maturity
 from models.observed import DISPERSION
 from models.results import DAY, Results
@@ -251,11 +251,15 @@ def _examine(claim: Claim, frame: pd.DataFrame) -> Finding:
     dispersion = 0.0 if claim.by_dollar else DISPERSION
     raw = estimate(x, counts, exposure, clusters, None, dispersion)
     equal = design(
-        np.log1p(frame[[c for c in claim.equal if c in PRICE + RECORD]].astype(float)),
+        frame[[c for c in claim.equal if c in PRICE + RECORD]].astype(float).transform(np.log1p),
         frame[[c for c in claim.equal if c in SETTING]],
     )
     like = estimate(x, counts, exposure, clusters, equal, dispersion) if raw else None
-    why = "" if like or not raw else "it goes along with price, platform, brand or the like, so nothing is left to compare"
+    why = (
+        ""
+        if like or not raw
+        else "it goes along with price, platform, brand or the like, so nothing is left to compare"
+    )
     return replace(finding, raw=raw, like=like, why=why)
 
 
@@ -292,7 +296,7 @@ def _speed(frame: pd.DataFrame) -> pd.DataFrame:
         whole, clusters = part.conversions.to_numpy(float), part.creator_id.to_numpy(object)
         line: dict[str, object] = {"tier": tier, "results": len(part), "creators": part.creator_id.nunique()}
         for k in WITHIN_DAYS:
-            found = share(part[f"within_{k}"].to_numpy(float), whole, clusters)
+            found = ratio(part[f"within_{k}"].to_numpy(float), whole, clusters)
             line |= {
                 f"{name}_{k}": getattr(found, kind) if found else np.nan
                 for name, kind in (("share", "factor"), ("low", "low"), ("high", "high"))

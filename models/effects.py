@@ -100,18 +100,18 @@ def _fit(
     return None
 
 
-def share(part: np.ndarray, whole: np.ndarray, clusters: np.ndarray) -> Effect | None:
+def ratio(part: np.ndarray, whole: np.ndarray, clusters: np.ndarray) -> Effect | None:
     """Sum of `part` over sum of `whole`, clusters drawn at random (ratio estimator: Cochran 1977, Sampling Techniques,
-    ch. 6), as an Effect whose p says nothing; None for too few clusters.
+    ch. 6), with its LEVEL interval; p says nothing. None for fewer than LEAST_CLUSTERS.
     """
     places, keys = pd.factorize(clusters)
     if len(keys) < LEAST_CLUSTERS or not whole.sum() > 0:
         return None
-    ratio = float(part.sum() / whole.sum())
-    apart = np.bincount(places, part - ratio * whole)
+    found = float(part.sum() / whole.sum())
+    apart = np.bincount(places, part - found * whole)
     error = float(np.sqrt(len(keys) / (len(keys) - 1) * (apart**2).sum()) / whole.sum())
     reach = float(student.ppf((1 + LEVEL) / 2, len(keys) - 1)) * error
-    return Effect(ratio, max(ratio - reach, 0.0), min(ratio + reach, 1.0), float("nan"))
+    return Effect(found, max(found - reach, 0.0), found + reach, float("nan"))
 
 
 def holm(p: np.ndarray) -> np.ndarray:

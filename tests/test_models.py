@@ -195,7 +195,7 @@ def test_features_without_meaning_give_no_skill() -> None:
     made = training(frame)
     blind = fit(type(made)(features, frame, made.results), FeatureSettings(), CommentClassifier.load())
     assert report.verdict(blind.backtest).startswith("No skill beyond")
-    assert report.model_card(blind).startswith("No skill beyond")
+    assert report.model_card(report.study(blind)).startswith("No skill beyond")
     assert report.verdict(fitted(frame).backtest).startswith("The model tells deals apart better")
 
 
