@@ -9,6 +9,7 @@ Application, section 3.8), since the deals of one creator succeed or fail togeth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,19 +35,19 @@ CHOICES = {
 class Bought:
     """What `share` of the money would have bought by our choice and by another.
 
-    choice: key of CHOICES. ours, theirs: conversions. factor: of the two, half a conversion added to both; low, high:
-    its LEVEL interval, NaN for fewer than LEAST_CREATORS creators. deals, creators: judged.
+    choice: key of CHOICES. deals, creators: judged. ours, theirs: conversions. factor: of the two, half a conversion
+    added to both; low, high: its LEVEL interval, NaN for fewer than LEAST_CREATORS creators.
     """
 
     choice: str
     share: float
+    deals: int
+    creators: int
     ours: float
     theirs: float
     factor: float
     low: float
     high: float
-    deals: int
-    creators: int
 
 
 def judged(trained: Trained) -> pd.DataFrame:
@@ -89,37 +90,36 @@ def compare(rows: pd.DataFrame, seed: int) -> list[Bought]:
     places, keys = pd.factorize(rows.creator_id)
     drawn = np.random.default_rng(seed).multinomial(len(keys), np.full(len(keys), 1 / len(keys)), BOOTSTRAPS)
     weights = np.vstack([np.ones(len(keys), int), drawn]).astype(np.uint16)[:, places]
-    told = [name for name in CHOICES if name == AVERAGE or rows[name].notna().any()]
-    out = []
-    for share in SHARES:
-        ours = over_folds(rows, rows[OURS].to_numpy(float), weights, share)
-        for name in told:
-            rank_by = np.zeros(len(rows)) if name == AVERAGE else rows[name].to_numpy(float)
-            theirs = over_folds(rows, rank_by, weights, share)
-            factor = (ours + 0.5) / (theirs + 0.5)
-            ends = np.quantile(factor[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-            low, high = ends if len(keys) >= LEAST_CREATORS else (np.nan, np.nan)
-            out.append(
-                Bought(name, share, float(ours[0]), float(theirs[0]), float(factor[0]), float(low), float(high),
-                       len(rows), len(keys))
-            )  # fmt: skip
-    return out
+    ours = over_folds(rows, rows[OURS].to_numpy(float), weights, SHARES)
+    found = []
+    for name in CHOICES:
+        if name != AVERAGE and not rows[name].notna().any():
+            continue
+        rank_by = np.zeros(len(rows)) if name == AVERAGE else rows[name].to_numpy(float)
+        theirs = over_folds(rows, rank_by, weights, SHARES)
+        factor = (ours + 0.5) / (theirs + 0.5)
+        ends = np.quantile(factor[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        if len(keys) < LEAST_CREATORS:
+            ends = np.full_like(ends, np.nan)
+        for k, share in enumerate(SHARES):
+            of = (float(v) for v in (ours[0, k], theirs[0, k], factor[0, k], ends[0, k], ends[1, k]))
+            found.append(Bought(name, share, len(rows), len(keys), *of))
+    return sorted(found, key=lambda bought: bought.share)
 
 
-def over_folds(rows: pd.DataFrame, rank_by: np.ndarray, weights: np.ndarray, share: float | np.ndarray) -> np.ndarray:
+def over_folds(rows: pd.DataFrame, rank_by: np.ndarray, weights: np.ndarray, shares: Sequence[float]) -> np.ndarray:
     """`bought` in every fold of `judged` rows, added up."""
     fold, spend, came = rows.fold.to_numpy(), rows.spend.to_numpy(float), rows.came.to_numpy(float)
     parts = [fold == number for number in np.unique(fold)]
-    return np.asarray(sum(bought(rank_by[now], spend[now], came[now], weights[:, now], share) for now in parts))
+    return np.asarray(sum(bought(rank_by[now], spend[now], came[now], weights[:, now], shares) for now in parts))
 
 
 def bought(
-    rank_by: np.ndarray, spend: np.ndarray, came: np.ndarray, weights: np.ndarray, share: float | np.ndarray
+    rank_by: np.ndarray, spend: np.ndarray, came: np.ndarray, weights: np.ndarray, shares: Sequence[float]
 ) -> np.ndarray:
-    """Conversions (samples,) that a share of the money buys from the highest `rank_by` (rows,) on, NaN last.
+    """Conversions (samples, shares) that shares of the money buy from the highest `rank_by` (rows,) on, NaN last.
 
-    weights: how often each deal is there, (samples, rows). share: of the money, one or (samples, 1); a single sample
-    goes with all of several shares.
+    weights: how often each deal is there, (samples, rows).
     """
     order = np.argsort(-rank_by, kind="stable")
     ranked = rank_by[order]
@@ -127,7 +127,9 @@ def bought(
     starts = np.flatnonzero(np.concatenate([[True], ~same]))
     money = np.add.reduceat(weights[:, order] * spend[order], starts, axis=1)
     gain = np.add.reduceat(weights[:, order] * came[order], starts, axis=1)
-    before = np.cumsum(money, axis=1) - money
-    left = share * money.sum(axis=1, keepdims=True) - before
-    part = np.clip(left / np.where(money > 0, money, 1), 0, 1)
-    return np.asarray((gain * part).sum(axis=1))
+    after = np.cumsum(money, axis=1)
+    out = []
+    for share in shares:
+        left = share * after[:, -1:] - after + money
+        out.append((gain * np.clip(left / np.where(money > 0, money, 1), 0, 1)).sum(axis=1))
+    return np.column_stack(out)

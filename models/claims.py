@@ -29,6 +29,7 @@ MATERIAL = 1.1  # a claim whose whole interval lies below this factor is taken t
 LEAST_RESULTS, LEAST_CREATORS, LEAST_COUNTS = 20, 10, 10.0
 SMALL, LARGE = TIERS[:2], TIERS[3:]
 WITHIN_DAYS = (1, 7, 30)
+COUNTED = ("creator_id", "conversions", "exposure", "engagement_rate_year", "first_day")
 
 SETTING = ("platform", "creator_niche", "product_niche", "product_country", "objective", "brand", "quarter")
 PRICE = ("spend", "followers", "promotion_hours", "deliverables")
@@ -199,9 +200,10 @@ def _frame(training: Training, arrived: np.ndarray) -> pd.DataFrame:
     frame = training.matrix.reset_index(drop=True).reindex(columns=sorted(columns - {"quarter"}))
     results = training.results
     days = {f"within_{k}": came for k, came in _came_within(results).items()}
+    quarter = pd.Series(results.starts).dt.to_period("Q").astype(str)
+    frame = frame.assign(quarter=quarter).astype(dict.fromkeys(SETTING, "category"))
     return frame.assign(
-        creator_id=training.creators,
-        quarter=pd.Series(results.starts).dt.to_period("Q").astype(str).to_numpy(),
+        creator_id=pd.factorize(training.creators)[0],
         conversions=results.counts,
         exposure=results.spend * arrived,
         first_day=days["within_1"],
@@ -228,7 +230,7 @@ def _came_within(results: Results) -> dict[int, np.ndarray]:
 
 
 def _examine(claim: Claim, frame: pd.DataFrame) -> Finding:
-    frame = frame[frame[list(claim.columns)].notna().all(axis=1)]
+    frame = frame.loc[frame[list(claim.columns)].notna().all(axis=1), sorted({*claim.columns, *claim.equal, *COUNTED})]
     if not len(frame):
         return Finding(claim, UNTESTED, f"it needs {claim.needs}")
     x = claim.sides(frame)
@@ -238,6 +240,9 @@ def _examine(claim: Claim, frame: pd.DataFrame) -> Finding:
     praised = x > (0.5 if set(x) == {0.0, 1.0} else np.median(x))
     both = (frame[praised], frame[~praised])
     counts, exposure = _counted(claim, frame)
+    if claim.by_dollar:
+        price = exposure[~praised].mean() / exposure[praised].mean()
+        claim = replace(claim, compared=f"{claim.compared}, one of which costs {price:.1f} of the former")
     finding = Finding(
         claim,
         UNSURE,
@@ -247,7 +252,7 @@ def _examine(claim: Claim, frame: pd.DataFrame) -> Finding:
     little = claim.counted != "engagement" and min(counts[praised].sum(), counts[~praised].sum()) < LEAST_COUNTS
     if min(finding.results) < LEAST_RESULTS or min(finding.creators) < LEAST_CREATORS or little:
         return finding
-    clusters = frame.creator_id.to_numpy(object)
+    clusters = frame.creator_id.to_numpy()
     dispersion = 0.0 if claim.by_dollar else DISPERSION
     raw = estimate(x, counts, exposure, clusters, None, dispersion)
     equal = design(
@@ -293,7 +298,7 @@ def _speed(frame: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for tier in TIERS:
         part = told[told.tier == tier]
-        whole, clusters = part.conversions.to_numpy(float), part.creator_id.to_numpy(object)
+        whole, clusters = part.conversions.to_numpy(float), part.creator_id.to_numpy()
         line: dict[str, object] = {"tier": tier, "results": len(part), "creators": part.creator_id.nunique()}
         for k in WITHIN_DAYS:
             found = ratio(part[f"within_{k}"].to_numpy(float), whole, clusters)

@@ -4,7 +4,7 @@ The factor is exp(b) of a log-linear quasi-likelihood, E[count] = exposure × ex
 working variance m + a m² (McCullagh & Nelder 1989, Generalized Linear Models, ch. 9); a = 0 lets every dollar speak
 alike, a = DISPERSION keeps large deals from ruling. Only the mean has to be right: the error of b is the delete-one-
 cluster jackknife in its one-step form, each cluster's score over the information that the others leave (CV3 of
-MacKinnon, Nielsen & Webb 2023, J. Applied Econometrics 38, 671-694, with x partialled out of the covariates), and t has
+MacKinnon, Nielsen & Webb 2023, J. Applied Econometrics 38, 671-694, the covariates partialled out first), and t has
 the degrees of freedom of the effective number of clusters (Carter, Schnepel & Steigerwald 2017, Review of Economics and
 Statistics 99, 698-709), less one.
 """
@@ -48,23 +48,28 @@ def estimate(
     (rows, columns) held equal. None where fewer than LEAST_CLUSTERS effective clusters tell, or where the covariates
     leave less than LEAST_LEFT of the differences in x.
     """
-    others = np.column_stack([np.ones(len(x)), *([] if covariates is None else [covariates])])
-    mean = _fit(np.column_stack([others, x]), counts, exposure, dispersion)
-    if mean is None:
+    held = np.empty((len(x), 0)) if covariates is None else covariates
+    pair = np.column_stack([np.ones(len(x)), x])
+    fitted = _fit(np.column_stack([pair, held]), counts, exposure, dispersion)
+    if fitted is None:
         return None
-    b, expected = mean
+    b, expected = fitted
     weight = expected / (1 + dispersion * expected)
-    left = x - others @ _solve(others, weight, x)
+    one, rest = (pair - held @ _solve(held, weight, pair, free=0)).T
+    left = rest - one * (weight * one * rest).sum() / (weight * one**2).sum()
     told = weight * left**2
     if told.sum() < LEAST_LEFT * (weight * (x - np.average(x, weights=weight)) ** 2).sum():
         return None
     places, keys = pd.factorize(clusters)
     parts = np.bincount(places, told)
-    score = np.bincount(places, weight * left * (counts - expected) / expected)
     number = parts.sum() ** 2 / (parts**2).sum()
     if number < LEAST_CLUSTERS:
         return None
-    shift = score / (parts.sum() - parts)
+    slack = weight * (counts - expected) / expected
+    moments = (np.bincount(places, weight * v) for v in (one * one, one * rest, rest * rest))
+    aa, ab, bb = (of.sum() - of for of in moments)
+    scores = np.bincount(places, slack * one), np.bincount(places, slack * rest)
+    shift = (aa * scores[1] - ab * scores[0]) / (aa * bb - ab**2)
     error = float(np.sqrt((len(keys) - 1) / len(keys) * (shift**2).sum()))
     if not error > 0:
         return None
@@ -73,30 +78,31 @@ def estimate(
     return Effect(float(np.exp(b)), float(np.exp(b - reach)), float(np.exp(b + reach)), p)
 
 
-def _solve(columns: np.ndarray, weight: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Weighted least squares; a trace of ridge keeps columns that say the same apart, the constant is free of it."""
+def _solve(columns: np.ndarray, weight: np.ndarray, target: np.ndarray, free: int) -> np.ndarray:
+    """Weighted least squares; a trace of ridge keeps columns that say the same apart, the first `free` go without."""
     weighed = columns * weight[:, None]
     normal = weighed.T @ columns
-    normal[np.diag_indices_from(normal)] += RIDGE * weight.mean() * np.r_[0.0, np.ones(columns.shape[1] - 1)]
-    return np.asarray(np.linalg.solve(normal, weighed.T @ target))
+    ridge = RIDGE * weight.mean() * (np.arange(len(normal)) >= free)
+    return np.asarray(np.linalg.solve(normal + np.diag(ridge), weighed.T @ target))
 
 
 def _fit(
     columns: np.ndarray, counts: np.ndarray, exposure: np.ndarray, dispersion: float
 ) -> tuple[float, np.ndarray] | None:
-    """Coefficient of the last column and expected counts, by Fisher scoring; None where it does not settle."""
+    """Coefficient of the second column and expected counts, by Newton's method; None where it does not settle."""
     offset = np.log(exposure)
     usual = counts.sum() / exposure.sum()
     eta = np.log((counts + usual * exposure) / 2)
     found = np.zeros(columns.shape[1])
     for _ in range(STEPS):
         expected = np.exp(np.clip(eta, -30, 30))
-        weight = expected / (1 + dispersion * expected)
-        new = _solve(columns, weight, eta - offset + (counts - expected) / expected)
-        settled = np.abs(new - found).max() < 1e-7
+        larger = 1 + dispersion * expected
+        bend = expected * (1 + dispersion * counts) / larger**2
+        new = _solve(columns, bend, eta - offset + (counts - expected) / larger / bend, free=2)
+        settled = np.abs(new - found).max() < 1e-6
         found, eta = new, columns @ new + offset
         if settled:
-            return float(found[-1]), np.exp(np.clip(eta, -30, 30))
+            return float(found[1]), np.exp(np.clip(eta, -30, 30))
     return None
 
 

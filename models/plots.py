@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from features.catalogue import BY_NAME
+from features.settings import TIERS
 from models.backtest import OURS
 from models.budget import AVERAGE, CHOICES, SHARES, Bought, over_folds
 from models.claims import FAILS, HOLDS, WITHIN_DAYS, Claims, Finding
@@ -17,6 +19,7 @@ from models.effects import ratio
 
 INK, GREY, BLUE, RED, AMBER = "#222222", "#8a8f98", "#1f5fa8", "#b5372f", "#c98a1b"
 OTHERS = ("#6a9fd4", "#4f9d69", "#8e6bb0", "#c98a1b", "#b5372f")
+TIER_INK = dict(zip(TIERS, ("#9ecae1", "#6baed6", "#3f8fc5", "#1f5fa8", "#08306b"), strict=True))
 GRID = np.linspace(0, 1, 51)
 REACH = (1 / 16, 16.0)
 
@@ -24,7 +27,7 @@ REACH = (1 / 16, 16.0)
 def _figure(title: str, across: str, up: str, size: tuple[float, float] = (7.5, 4.8)) -> tuple[Figure, Axes]:
     figure = Figure(figsize=size, layout="constrained", dpi=120)
     axes = figure.add_subplot()
-    axes.set_title(title, loc="left", fontweight="bold", color=INK)
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", color=INK)
     axes.set(xlabel=across, ylabel=up)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#e6e8eb", linewidth=0.8)
@@ -52,6 +55,9 @@ def calibration(rows: pd.DataFrame) -> Figure:
     both = (min(predicted.min(), realised.min()), max(predicted.max(), realised.max()))
     axes.plot(both, both, "--", color=GREY, label="as predicted")
     axes.set(xscale="log", yscale="log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     axes.legend(frameon=False)
     return figure
 
@@ -68,7 +74,7 @@ def lift(rows: pd.DataFrame) -> Figure:
         if name == AVERAGE:
             axes.plot(GRID, GRID, ":", color=INK, label=label)
         elif rank_by is not None and rank_by.notna().any():
-            curve = over_folds(rows, rank_by.to_numpy(float), once, GRID[:, None]) / total
+            curve = over_folds(rows, rank_by.to_numpy(float), once, GRID.tolist())[0] / total
             style = {"hindsight": ("--", GREY, 1.2), OURS: ("-", BLUE, 2.8)}.get(name) or ("-", next(colours), 1.2)
             axes.plot(GRID, curve, style[0], color=style[1], linewidth=style[2], label=label)
     axes.set(xlim=(0, 1), ylim=(0, 1.01))
@@ -146,7 +152,7 @@ def speed(found: Claims) -> Figure:
         )
         at = np.array(WITHIN_DAYS) * 1.06 ** (k - 2)
         axes.errorbar(at, shares, yerr=[shares - low, np.minimum(high, 1) - shares], fmt="o-", capsize=3,
-                      color=OTHERS[k % len(OTHERS)], label=f"{line.tier} ({line.results:,} deals)")  # fmt: skip
+                      color=TIER_INK[str(line.tier)], label=f"{line.tier} ({line.results:,} deals)")  # fmt: skip
     axes.set_xscale("log")
     axes.set_xticks(WITHIN_DAYS, [str(day) for day in WITHIN_DAYS])
     axes.set_xticks([], minor=True)

@@ -218,8 +218,8 @@ def _claims(found: Claims) -> list[str]:
         lines += ["", *_markdown(cells)]
     untested = [f for f in found.findings if f.verdict == UNTESTED]
     if untested:
-        lines += ["", "Cannot be tested here:", ""]
-        lines += [f"- {f.claim.words} ({f.claim.compared}): {f.why}." for f in untested]
+        why = {f.why: "; ".join(g.claim.words for g in untested if g.why == f.why) for f in untested}
+        lines += ["", "Cannot be tested here:", "", *(f"- {words}: {reason}." for reason, words in why.items())]
     if len(found.speed):
         header = ["tier", "results", "creators", *(f"within {k} day{'s' * (k > 1)}" for k in WITHIN_DAYS)]
         rows = [
