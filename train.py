@@ -100,7 +100,7 @@ def record(name: str, found: Report, prints: dict[str, str], began_ms: int) -> t
 
 def tell(found: Report, name: str, version: str, judged: Verdict, seconds: float) -> None:
     """The summary on standard output."""
-    from models import report
+    from models import card, report
 
     backtest, told = found.trained.backtest, found.trained.scorer.told
     print(report.verdict(backtest))
@@ -115,7 +115,7 @@ def tell(found: Report, name: str, version: str, judged: Verdict, seconds: float
     print(f"coverage of the 80 % interval by tier: {tiers or 'not measured'}")
     print(report.budget_line(found.bought))
     print(f"models:/{name}/{version} {'is now the champion' if judged.promoted else 'is not promoted'}: {judged.why}")
-    print(f"the full report, with {found.claims.tested} claims tested, is the run's artefact {report.FILE}")
+    print(f"the full report, with {found.claims.tested} claims tested, is the run's artefact {card.FILE}")
 
 
 if __name__ == "__main__":

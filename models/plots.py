@@ -14,8 +14,8 @@ from features.catalogue import BY_NAME
 from features.settings import TIERS
 from models.backtest import OURS
 from models.budget import AVERAGE, CHOICES, SHARES, Bought, over_folds
-from models.claims import FAILS, HOLDS, WITHIN_DAYS, Claims, Finding
 from models.effects import ratio
+from models.findings import FAILS, HOLDS, WITHIN_DAYS, Examined, Finding
 
 INK, GREY, BLUE, RED, AMBER = "#222222", "#8a8f98", "#1f5fa8", "#b5372f", "#c98a1b"
 OTHERS = ("#6a9fd4", "#4f9d69", "#8e6bb0", "#c98a1b", "#b5372f")
@@ -93,7 +93,7 @@ def budget(bought: Sequence[Bought]) -> Figure:
         factor = np.array([b.factor for b in mine])
         ends = np.array([(b.low, b.high) if np.isfinite(b.low) else (b.factor, b.factor) for b in mine])
         axes.errorbar(factor, at, xerr=np.abs(ends.T - factor), fmt="o", color=colour, capsize=3,
-                      label=f"{share:.0%} of the money, 95 % interval")  # fmt: skip
+                      label=f"{share * 100:g} % of the money, 95 % interval")  # fmt: skip
     _factors(axes)
     axes.set_yticks(range(len(names)), [CHOICES[name] for name in names])
     axes.invert_yaxis()
@@ -102,7 +102,7 @@ def budget(bought: Sequence[Bought]) -> Figure:
     return figure
 
 
-def claims(found: Claims) -> Figure:
+def claims(found: Examined) -> Figure:
     """Factors on conversions per dollar, raw and like for like, of the claims that could be compared."""
     shown = [finding for finding in found.findings if finding.like]
     figure, axes = _figure("What the articles claim, and what these results say", "factor, and its 95 % interval", "",
@@ -142,7 +142,7 @@ def _factors(axes: Axes) -> None:
     axes.set_xticks([], minor=True)
 
 
-def speed(found: Claims) -> Figure:
+def speed(found: Examined) -> Figure:
     """How soon conversions came, by tier."""
     figure, axes = _figure("How soon conversions come", "days since the start", "share of all conversions (95 %)",
                            (7.5, 4.2))  # fmt: skip

@@ -39,7 +39,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
 from features.faults import Fault, InputError
-from models import report
+from models import card, report
 from models.budget import Bought
 from models.effects import Effect
 from models.gate import Verdict
@@ -183,7 +183,7 @@ def _log(client: MlflowClient, run: str, found: report.Report, judged: Verdict, 
         [mlflow.entities.Param(k, str(v)) for k, v in params.items()],
         [mlflow.entities.RunTag(k, v) for k, v in tags.items()],
     )
-    client.log_text(run, report.model_card(found), report.FILE)
+    client.log_text(run, card.model_card(found), card.FILE)
     client.log_text(run, backtest.rows.to_csv(index=False), "backtest.csv")
     for file, figure in report.plots(found).items():
         client.log_figure(run, figure, f"plots/{file}")

@@ -7,16 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import minimize
 from scipy.special import gammaln
 
-from models.claims import CLAIMS, FAILS, HOLDS, UNSURE, UNTESTED, Claims, Finding, examine
+from models.claims import CLAIMS
 from models.effects import LEAST_LEVEL_ROWS, design, estimate, holm, ratio
+from models.findings import FAILS, FEW, HOLDS, UNSURE, UNTESTED, Examined, Finding, examine
 from models.maturity import Maturity, taken_as_final
 from models.results import DAY, Results
 from models.training import Training
 from tests.made_up_claims import LEVEL, market
 
-SEEDS = 40
+SEEDS = 24
 KNOWN = {"micro": 2.0, "engagement": 1.0, "long_promotion": 1.5, "relevance": 0.6, "repeated": 1.0}
 
 
@@ -37,8 +39,7 @@ def known() -> list[dict[str, Finding]]:
 def test_intervals_cover_the_truth(name: str, known: list[dict[str, Finding]]) -> None:
     effects = [findings[name].like for findings in known]
     inside = [effect is not None and effect.low <= KNOWN[name] <= effect.high for effect in effects]
-    # of 40 intervals of 95 %, fewer than 34 cover with a chance of 1 in 1,000 at most
-    assert sum(inside) >= 34
+    assert sum(inside) >= 19  # of 24 intervals of 95 %, fewer cover once in 1,000 times
     middle = np.median([effect.factor for effect in effects if effect])
     assert middle == pytest.approx(KNOWN[name], rel=0.1)
 
@@ -57,8 +58,8 @@ def test_verdicts_follow_the_truth(known: list[dict[str, Finding]]) -> None:
 def test_where_nothing_is_true_nothing_holds_and_enough_data_say_so() -> None:
     none = [found(market(seed)) for seed in range(SEEDS)]
     wrong = sum(any(finding.verdict == HOLDS for finding in findings.values()) for findings in none)
-    assert wrong <= 5, "all claims of a market together may err in one market of twenty"
-    large = found(market(1, rows=8_000, creators=2_500))
+    assert wrong <= 3, "all claims of a market together may err in one market of twenty"
+    large = found(market(1, rows=6_000, creators=2_000))
     assert large["long_promotion"].verdict == FAILS
     assert large["long_promotion"].why == "a factor of 1.1 or more is ruled out"
     assert large["repeated"].verdict == FAILS
@@ -77,6 +78,7 @@ def test_a_confounded_comparison_does_not_pass_as_an_effect() -> None:
 def test_few_results_tell_little(rows: int) -> None:
     findings = found(market(3, rows=rows, creators=rows, micro=3.0, long=3.0)).values()
     assert {finding.verdict for finding in findings} <= {UNSURE, UNTESTED}
+    assert {finding.why for finding in findings if finding.verdict == UNSURE} <= {FEW}
 
 
 def test_one_creator_tells_nothing() -> None:
@@ -90,7 +92,7 @@ def test_what_is_absent_cannot_be_tested_and_the_reason_is_told() -> None:
     findings = found(training)
     assert findings["comments"].verdict == UNTESTED
     assert findings["comments"].why == "it needs the comments' texts"
-    assert findings["nano"].why == "all results that tell are on one side"
+    assert findings["nano"].why == "one of the two sides has no results"
     bare = found(replace(training, matrix=training.matrix[["spend"]]))
     assert {finding.verdict for finding in bare.values()} == {UNTESTED}
     assert all(finding.why.startswith("it needs ") for finding in bare.values())
@@ -141,7 +143,7 @@ def told_by_day(training: Training) -> Training:
 
 
 def test_how_soon_conversions_come_is_told_by_tier() -> None:
-    claims: Claims = examine(told_by_day(market(8)), taken_as_final())
+    claims: Examined = examine(told_by_day(market(8)), taken_as_final())
     speed = claims.speed.set_index("tier")
     assert speed.loc["mega", "share_1"] == pytest.approx(0.5, abs=0.02)
     assert speed.loc["micro", "share_1"] == pytest.approx(0.1, abs=0.02)
@@ -184,7 +186,6 @@ def test_the_factor_is_that_of_maximum_likelihood() -> None:
     x, z, exposure = (rng.random(400) < 0.4).astype(float), rng.normal(0, 1, 400), np.exp(rng.normal(5, 1, 400))
     counts = rng.poisson(LEVEL * exposure * np.exp(0.5 * x - 0.6 * z) * rng.gamma(2, 0.5, 400)).astype(float)
     clusters = rng.integers(0, 80, 400)
-    from scipy.optimize import minimize
 
     def loss(b: np.ndarray) -> float:
         m = exposure * np.exp(b[0] + b[1] * z + b[2] * x)
