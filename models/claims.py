@@ -17,7 +17,7 @@ from features.settings import TIERS
 SMALL, LARGE = TIERS[:2], TIERS[3:]
 SETTING = ("platform", "creator_niche", "product_niche", "product_country", "objective", "brand", "quarter")
 PRICE = ("spend", "followers", "promotion_hours", "deliverables")
-RECORD = ("creator_record", "creator_told")
+RECORD = ("creator_record", "creator_told")  # who did well is hired again, by the same brand and by others
 
 Sides = Callable[[pd.DataFrame], np.ndarray]
 
@@ -120,7 +120,8 @@ CLAIMS = (
           "niches in the same words for creators and products, and " + FOLLOWERS, ("same_niche", "followers"),
           _relevant_not_large, tuple(name for name in SETTING if name != "creator_niche")),
     Claim("fatigue", "Fewer sponsored posts, less fatigue", "lower against upper half of the sponsored share",
-          "posts that say whether they are sponsored", ("sponsored_share",), _less("sponsored_share")),
+          "posts that say whether they are sponsored", ("sponsored_share",), _less("sponsored_share"),
+          SETTING + PRICE + RECORD),
     Claim("regular", "Regular posting brings more", "lower against upper half of irregularity",
           "posts", ("posting_irregularity",), _less("posting_irregularity")),
     Claim("local", "Local creators sell more locally", "the country of sale against another",

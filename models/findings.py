@@ -7,6 +7,7 @@ is a comparison of what was hired, not an experiment.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,13 +69,13 @@ class Examined:
         return sum(finding.like is not None for finding in self.findings)
 
 
-def examine(training: Training, maturity: Maturity) -> Examined:
-    """Test every claim on the results of a training; maturity: how much of each has arrived."""
+def examine(training: Training, maturity: Maturity, claims: Sequence[Claim] = CLAIMS) -> Examined:
+    """Test claims on the results of a training; maturity: how much of each has arrived."""
     arrived, _ = maturity.arrived(training.results)
     frame = _frame(training, arrived)
     frame = frame[arrived >= RIPE_SHARE]
     with threadpool_limits(1, "blas"):  # several threads add in another order, and so in other last digits
-        findings = [_examine(claim, frame) for claim in CLAIMS]
+        findings = [_examine(claim, frame) for claim in claims]
     asked = [i for i, finding in enumerate(findings) if finding.like is not None]
     raised = holm(np.array([findings[i].like.p for i in asked]))  # type: ignore[union-attr]
     for i, p in zip(asked, raised, strict=True):
@@ -167,7 +168,7 @@ def _judged(finding: Finding, tested: int) -> Finding:
     if surely and like.factor > 1:
         return replace(finding, verdict=HOLDS, why="raw, it looks the other way" if raw.high < 1 else "")
     if surely:
-        return replace(finding, verdict=FAILS, why="the opposite does")
+        return replace(finding, verdict=FAILS, why="the comparison goes the other way")
     if like.high < MATERIAL:
         return replace(finding, verdict=FAILS, why=f"a factor of {MATERIAL:g} or more is ruled out")
     if like.low > 1 or like.high < 1:

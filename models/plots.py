@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from features.catalogue import BY_NAME
 from features.settings import TIERS
@@ -56,6 +56,7 @@ def calibration(rows: pd.DataFrame) -> Figure:
     axes.plot(both, both, "--", color=GREY, label="as predicted")
     axes.set(xscale="log", yscale="log")
     for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
     axes.legend(frameon=False)
@@ -136,7 +137,9 @@ def _factors(axes: Axes) -> None:
     axes.axvline(1, color=INK, linewidth=1)
     low, high = axes.get_xlim()
     low, high = min(low, 0.8), max(high, 1.25)
-    ticks = [t for t in (0.05, 0.1, 0.2, 0.33, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50, 100) if low <= t <= high]
+    fine, coarse = (0.33, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), (0.01, 0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.7)
+    above = (1.1, 1.25, 1.5, 2, 2.5, 3) if high / low < 4 else (1.5, 2, 3, 5, 10, 20, 50, 100)
+    ticks = [t for t in (*(fine if high / low < 4 else coarse), 1, *above) if low <= t <= high]
     axes.set_xlim(low, high)
     axes.set_xticks(ticks, [f"×{t:g}" for t in ticks])
     axes.set_xticks([], minor=True)
