@@ -68,7 +68,7 @@ def judged(trained: Trained) -> pd.DataFrame:
     return rows.assign(
         spend=spend,
         came=rows.counts.to_numpy(float) * spend / rows.exposure.to_numpy(float),
-        platform=columns.platform.fillna("unknown").astype(str).to_numpy(),
+        platform=columns.platform.astype(object).fillna("unknown").astype(str).to_numpy(),
         followers=columns.followers.to_numpy(float),
         engagement=columns.engagement_rate_year.to_numpy(float),
         seen=seen,
