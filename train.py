@@ -115,7 +115,7 @@ def tell(found: Report, name: str, version: str, judged: Verdict, seconds: float
     print(f"coverage of the 80 % interval by tier: {tiers or 'not measured'}")
     print(report.budget_line(found.bought))
     print(f"models:/{name}/{version} {'is now the champion' if judged.promoted else 'is not promoted'}: {judged.why}")
-    print(f"the full report, with {found.claims.tested} claims tested, is the run's artefact {card.FILE}")
+    print(f"the full report is the run's artefact {card.FILE}; claims of the articles tested: {found.claims.tested}")
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ def test_the_summary_is_short_and_begins_with_the_verdict(found: Report, capsys:
     assert lines[2].split() == ["model", "results", "skill", "rank", "value", "total", "coverage", "width"]
     assert lines[-3].startswith("Conversions for 10 % of the money, against the deals as they were made ×")
     assert lines[-2] == "models:/summer/3 is now the champion: it is the first"
-    assert lines[-1].endswith("is the run's artefact model_card.md")
+    assert lines[-1] == "the full report is the run's artefact model_card.md; claims of the articles tested: 1"
     assert len(lines) == 12
 
 
