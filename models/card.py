@@ -10,7 +10,7 @@ import pandas as pd
 from features.catalogue import BY_NAME
 from features.settings import TIERS
 from models.budget import CHOICES
-from models.findings import MATERIAL, UNTESTED, WITHIN_DAYS, Examined, Finding
+from models.findings import MATERIAL, UNTESTED, WITHIN_DAYS, Finding
 from models.report import Report, budget_line, factor, figures_table, importance, verdict
 
 FILE = "model_card.md"
@@ -70,7 +70,7 @@ def model_card(report: Report) -> str:
         "What the same money would have bought": _budget(report),
         "Backtest in time": [proof, "", *_markdown(figures_table(backtest.figures()))],
         "By tier, platform, and known creators": _parts(report),
-        "What the articles claim": _claims(report.claims),
+        "What the articles claim": _claims(report),
         "Features": [MOVES, "", *_markdown(used)],
         "Limits": [LIMITS],
     }
@@ -88,7 +88,7 @@ def _markdown(cells: list[list[str]]) -> list[str]:
 def _budget(report: Report) -> list[str]:
     if not report.bought:
         return [budget_line(report.bought)]
-    cells = [["share of the money", "against", "its conversions", "ours", "times as many (95 %)", ""]]
+    cells = [["share of the money", "against", "its conversions", "ours", "times as many (95 %)", "verdict"]]
     for b in report.bought:
         sure = "more" if b.low > 1 else "fewer" if b.high < 1 else "no sure difference"
         sure = sure if np.isfinite(b.low) else "too few to tell"
@@ -115,10 +115,13 @@ def _parts(report: Report) -> list[str]:
     return lines
 
 
-def _claims(found: Examined) -> list[str]:
+def _claims(report: Report) -> list[str]:
+    found = report.claims
+    bounds = zip(TIERS[1:], report.trained.scorer.settings.tier_bounds, strict=True)
     cells = [["claim", "compared", "raw", "like for like", "results", "creators", "verdict"]]
     cells += [_finding(finding) for finding in found.findings if finding.verdict != UNTESTED]
     lines = [f"{found.tested} of {len(found.findings)} claims could be compared. {CLAIMS}"]
+    lines += ["", f"Tiers begin at so many followers: {', '.join(f'{tier} {bound:,}' for tier, bound in bounds)}."]
     if len(cells) > 1:
         lines += ["", *_markdown(cells)]
     untested = [f for f in found.findings if f.verdict == UNTESTED]

@@ -124,6 +124,7 @@ def test_the_card_tells_all_parts_and_plots_have_their_axes(found: Report) -> No
     ]  # fmt: skip
     assert "Not compared, for no deal tells of it: the largest accounts, the highest engagement." in card
     assert "- Comments of substance bring more; Talk of buying brings more: it needs the comments' texts." in card
+    assert "micro 10,000, mid 100,000, macro 500,000, mega 1,000,000." in card
     assert len(found.claims.findings) == card.count("**") / 2 + sum(
         finding.verdict == "cannot be tested" for finding in found.claims.findings
     )
