@@ -36,7 +36,7 @@ def _figure(title: str, across: str, up: str, size: tuple[float, float] = (7.5, 
 
 
 def calibration(rows: pd.DataFrame) -> Figure:
-    """Predicted and realised rates by tenths of the prediction, with intervals clustered by creator."""
+    """Predicted and realised rates by tenths of the prediction (larger parts of few), with intervals by creator."""
     figure, axes = _figure("Did it come as predicted?", "predicted conversions per dollar",
                            "realised conversions per dollar")  # fmt: skip
     parts = np.array_split(np.argsort(rows[OURS].to_numpy(), kind="stable"), min(10, max(len(rows) // 10, 1)))
@@ -51,7 +51,7 @@ def calibration(rows: pd.DataFrame) -> Figure:
         points.append((predicted, realised, *ends))
     predicted, realised, low, high = np.array(points).T
     axes.errorbar(predicted, realised, yerr=[realised - low, high - realised], fmt="o", color=BLUE, capsize=3,
-                  label="a tenth of the deals, 95 % interval")  # fmt: skip
+                  label=f"one of {len(points)} equal parts of the deals, 95 % interval")  # fmt: skip
     both = (min(predicted.min(), realised.min()), max(predicted.max(), realised.max()))
     axes.plot(both, both, "--", color=GREY, label="as predicted")
     axes.set(xscale="log", yscale="log")
