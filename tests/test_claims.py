@@ -131,7 +131,7 @@ def test_ten_for_one_adds_up_lists_of_equal_spend() -> None:
 
 
 def told_by_day(training: Training) -> Training:
-    """Micro-creators' conversions come a tenth a day; of mega-creators' half come on the first day, then likewise."""
+    """From noon on, micro-creators' conversions come a tenth a day; of mega-creators' half at once, then evenly."""
     results, tier = training.results, training.matrix.tier.to_numpy()
     midnight = results.starts.astype("datetime64[D]").astype("datetime64[us]")
     parts = []
@@ -141,22 +141,22 @@ def told_by_day(training: Training) -> Training:
         came = np.diff(np.round(count * np.append(0, np.cumsum(shares))))
         dates = midnight[row] + np.arange(10) * DAY
         parts.append(pd.DataFrame({"row": row, "date": dates, "conversions": came}))
-    at_midnight = replace(results, starts=midnight, daily=pd.concat(parts, ignore_index=True))
-    return replace(training, results=at_midnight)
+    noon = midnight + np.timedelta64(12, "h")
+    return replace(training, results=replace(results, starts=noon, daily=pd.concat(parts, ignore_index=True)))
 
 
 def test_how_soon_conversions_come_is_told_by_tier() -> None:
     claims: Examined = examine(told_by_day(market(8)), taken_as_final())
     speed = claims.speed.set_index("tier")
-    assert speed.loc["mega", "share_1"] == pytest.approx(0.5, abs=0.02)
-    assert speed.loc["micro", "share_1"] == pytest.approx(0.1, abs=0.02)
-    assert speed.loc["micro", "share_7"] == pytest.approx(0.7, abs=0.02)
+    assert speed.loc["mega", "share_1"] == pytest.approx(0.5 + 0.5 / 18, abs=0.01)
+    assert speed.loc["micro", "share_1"] == pytest.approx(0.15, abs=0.01)
+    assert speed.loc["micro", "share_7"] == pytest.approx(0.75, abs=0.01)
     assert (speed.share_30 == 1).all()
     assert (speed.low_1 <= speed.share_1).all()
     sprint = next(finding for finding in claims.findings if finding.claim.name == "sprint")
     assert sprint.verdict == HOLDS
     assert sprint.raw
-    assert sprint.raw.factor == pytest.approx(5, rel=0.1)
+    assert sprint.raw.factor == pytest.approx(3.5, rel=0.05)
     assert not len(examine(market(8), taken_as_final()).speed)
 
 

@@ -40,7 +40,7 @@ def test_a_budget_buys_the_best_first_and_equals_in_equal_parts() -> None:
     assert twice == pytest.approx(2 * once(rank_by, spend, came, 0.1))
 
 
-def deals(seed: int, rows: int = 240, creators: int = 90) -> pd.DataFrame:
+def deals(seed: int, rows: int = 240, creators: int = 40) -> pd.DataFrame:
     """Judged rows: the model knows half of what makes creators differ, engagement a little, the others nothing."""
     rng = np.random.default_rng(seed)
     of = rng.integers(0, creators, rows)
@@ -63,13 +63,15 @@ def deals(seed: int, rows: int = 240, creators: int = 90) -> pd.DataFrame:
 
 def test_intervals_of_a_budget_cover_what_it_buys_on_average() -> None:
     worlds = [compare(deals(seed), seed) for seed in range(30)]
+    covered = []
     for place, first in enumerate(worlds[0]):
         same = [world[place] for world in worlds]
         assert {(b.choice, b.share) for b in same} == {(first.choice, first.share)}
         truth = sum(b.ours for b in same) / sum(b.theirs for b in same)
         assert truth > 1.2
-        inside = sum(b.low <= truth <= b.high for b in same)
-        assert inside >= 24, (first.choice, first.share, inside)
+        covered.append(np.mean([b.low <= truth <= b.high for b in same]))
+    assert min(covered) > 0.75
+    assert np.mean(covered) > 0.9, "deals drawn anew instead of creators would cover 0.85"
 
 
 def test_a_model_that_knows_nothing_buys_no_more() -> None:
