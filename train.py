@@ -18,7 +18,7 @@ from models import console
 if TYPE_CHECKING:
     from features.source import History
     from models.gate import Verdict
-    from models.training import Trained
+    from models.report import Report
 
 EXAMPLES = """examples:
   python train.py export/                                  a folder of tables (Parquet, CSV, .sql mappings)
@@ -62,7 +62,7 @@ def train(asked: argparse.Namespace) -> None:
     from features.comment_classes import CommentClassifier
     from features.settings import FeatureSettings
     from features.source import fingerprint, open_history
-    from models import tracking
+    from models import report, tracking
     from models.training import Training, fit
 
     settings = FeatureSettings()
@@ -73,15 +73,18 @@ def train(asked: argparse.Namespace) -> None:
             prints = fingerprint(history)
             training = Training.from_history(history, settings, classifier, progress)
             trained = fit(training, settings, classifier, seed=asked.seed, facts={"data": prints}, progress=progress)
-        version, judged = record(asked.experiment, trained, history, prints, int(began * 1000))
-    tell(trained, asked.experiment, version, judged, time.time() - began)
+            found = report.study(trained)
+            progress("report", 1, 1)
+        version, judged = record(asked.experiment, found, history, prints, int(began * 1000))
+    tell(found, asked.experiment, version, judged, time.time() - began)
 
 
-def record(name: str, trained: Trained, history: History, prints: dict[str, str], began_ms: int) -> tuple[str, Verdict]:
+def record(name: str, found: Report, history: History, prints: dict[str, str], began_ms: int) -> tuple[str, Verdict]:
     """Log the training, register its model and promote it if the gate says so."""
     from models import gate, tracking
     from models.scorer import ModelError
 
+    trained = found.trained
     client = tracking.connect()
     run = tracking.start(client, name, began_ms)
     try:
@@ -90,27 +93,30 @@ def record(name: str, trained: Trained, history: History, prints: dict[str, str]
             judged = gate.decide(trained, champion.scorer if champion else None, history)
         except ModelError as error:
             judged = gate.Verdict(True, f"the champion cannot be used ({error})")
-        return tracking.finish(client, run, name, trained, judged, prints), judged
+        return tracking.finish(client, run, name, found, judged, prints), judged
     except BaseException:
         tracking.fail(client, run)
         raise
 
 
-def tell(trained: Trained, name: str, version: str, judged: Verdict, seconds: float) -> None:
+def tell(found: Report, name: str, version: str, judged: Verdict, seconds: float) -> None:
     """The summary on standard output."""
-    from models import report
+    from models import card, report
 
-    told = trained.scorer.told
-    print(report.verdict(trained.backtest))
+    backtest, told = found.trained.backtest, found.trained.scorer.told
+    print(report.verdict(backtest))
     print(
         f"{told['results']:,} results, {told['conversions']:,.0f} conversions for {told['spend']:,.0f} $, "
-        f"{told['first_start'][:10]} to {told['last_start'][:10]}; {len(trained.backtest.cutoffs)} folds; "
+        f"{told['first_start'][:10]} to {told['last_start'][:10]}; {len(backtest.cutoffs)} folds; "
         f"late conversions: {told['maturity']}; {seconds:.0f} s"
     )
-    console.show_table([row[1:] for row in report.figures_table(trained.backtest)])
-    tiers = ", ".join(f"{k} {c:.2f} ({n:,})" for k, (c, n) in trained.backtest.coverage_by_group().items())
+    figures = backtest.figures()
+    console.show_table([row[1:] for row in report.figures_table(figures[figures.fold == "all"])])
+    tiers = ", ".join(f"{k} {c:.2f} ({n:,})" for k, (c, n) in backtest.coverage_by_group().items())
     print(f"coverage of the 80 % interval by tier: {tiers or 'not measured'}")
+    print(report.budget_line(found.bought))
     print(f"models:/{name}/{version} {'is now the champion' if judged.promoted else 'is not promoted'}: {judged.why}")
+    print(f"the full report is the run's artefact {card.FILE}; claims of the articles tested: {found.claims.tested}")
 
 
 if __name__ == "__main__":

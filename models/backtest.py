@@ -118,10 +118,13 @@ class Backtest:
     level: float
     cutoffs: tuple[str, ...]
 
-    def figures(self) -> pd.DataFrame:
-        """Metrics by model and fold ("all" for all of them), `measure`'s, and for ours those of `covered`."""
+    def figures(self, by: str | pd.Series = "fold") -> pd.DataFrame:
+        """Metrics by model and fold ("all" for all of them), `measure`'s, and for ours those of `covered`.
+
+        by: a column of `rows`, or values beside them, that parts the rows in another way than by fold.
+        """
         table = []
-        parts = [("all", self.rows), *((str(j), part) for j, part in self.rows.groupby("fold"))]
+        parts = [("all", self.rows), *((str(j), part) for j, part in self.rows.groupby(by))]
         for name, part in parts:
             counts, exposure = part.counts.to_numpy(), part.exposure.to_numpy()
             for model in (OURS, *NAMES):
