@@ -109,6 +109,7 @@ def tell(trained: Trained, name: str, version: str, judged: Verdict, seconds: fl
     console.show_table([row[1:] for row in report.figures_table(trained.backtest)])
     tiers = ", ".join(f"{k} {c:.2f} ({n:,})" for k, (c, n) in trained.backtest.coverage_by_group().items())
     print(f"coverage of the 80 % interval by tier: {tiers or 'not measured'}")
+    print(report.unlike(trained.backtest))
     print(f"models:/{name}/{version} {'is now the champion' if judged.promoted else 'is not promoted'}: {judged.why}")
 
 

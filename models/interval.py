@@ -66,8 +66,15 @@ class Intervals:
         names, place = self._groups(group)
         low = np.array([min(np.interp((1 - level) / 2, GRID, self.lower[n]), LOW_CAP) for n in names])[place]
         high = np.array([max(np.interp((1 + level) / 2, GRID, self.upper[n]), HIGH_CAP) for n in names])[place]
-        size, chance = _law(expected, self.dispersion(expected, excess))
-        lower, upper = nbinom.ppf(low, size, chance), nbinom.ppf(np.minimum(high, 1 - 1e-9), size, chance)
+        high = np.minimum(high, 1 - 1e-9)
+        size, chance = _law(expected, self.dispersion(expected))
+        lower, upper = nbinom.ppf(low, size, chance), nbinom.ppf(high, size, chance)
+        excess = np.broadcast_to(excess, lower.shape)
+        if len(wide := np.flatnonzero(excess > 0)):
+            # more variance for the same mean may draw a high quantile in: an interval is never narrowed
+            size, chance = _law(expected[wide], self.dispersion(expected[wide], excess[wide]))
+            lower[wide] = np.minimum(lower[wide], nbinom.ppf(low[wide], size, chance))
+            upper[wide] = np.maximum(upper[wide], nbinom.ppf(high[wide], size, chance))
         # a small expected count lies above most of the whole numbers that it stands for
         return np.minimum(lower, expected), np.maximum(upper, expected)
 

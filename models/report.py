@@ -25,7 +25,7 @@ MOVES = (
 )
 LIMITS = (
     "Results come from creators that were hired, so little is known of those unlike them. Scores beyond the training "
-    "range carry a warning."
+    "range carry a warning, and so do those unlike all results, whose intervals are wider."
 )
 WORDS = {
     OURS: "this model",
@@ -72,6 +72,16 @@ def verdict(backtest: Backtest) -> str:
     if surely > 2:
         return f"The model tells deals apart better than every rule of thumb; the best of them is {WORDS[rule]} {told}."
     return f"No skill beyond {WORDS[rule]}: on this data the model is not surely better {told}."
+
+
+def unlike(backtest: Backtest) -> str:
+    """One sentence: how many judged results were unlike those known before, and how intervals covered there."""
+    rows = len(backtest.rows)
+    if not rows:
+        return "Whether candidates are unlike the results was not measured: there are too few for a backtest."
+    found, told, coverage = backtest.coverage_unlike()
+    covered = f"; the 80 % interval, widened there, covered {coverage:.2f} of the {told:,} that had one" if told else ""
+    return f"{found:,} of {rows:,} judged results ({found / rows:.1%}) were unlike those known before{covered}."
 
 
 def importance(trained: Trained) -> pd.Series:
@@ -180,7 +190,7 @@ def model_card(trained: Trained) -> str:
         "Backtest in time": [proof, "", *_markdown(figures_table(backtest, folds=True))],
         "Coverage by tier": _markdown(tiers),
         "Features": [MOVES, "", *_markdown(used)],
-        "Limits": [LIMITS],
+        "Limits": [LIMITS, "", unlike(backtest)],
     }
     lines = [verdict(backtest), "", "# Model card", "", made, "", *choices, ""]
     for title, content in sections.items():

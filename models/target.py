@@ -8,13 +8,15 @@ more for the same deal would not bring more conversions. A model asked again wit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.interval import Intervals
+if TYPE_CHECKING:
+    from models.interval import Intervals
 
 TARGET_SCORES = ("probability_within_target", "walk_away_price")
-MOST_DOLLARS = 1e12
+MOST_DOLLARS, SURE = 1e12, 0.5
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Target:
     """
 
     cost: float
-    confidence: float = 0.5
+    confidence: float = SURE
 
     def __post_init__(self) -> None:
         if not 0 < self.cost <= MOST_DOLLARS:
