@@ -12,7 +12,7 @@ Technometrics 12, 55-67; Rasmussen & Williams 2006, Gaussian Processes, eq. 2.9)
 
 A training row's own h is taken without all results of its creator: it is what a creator never hired before would have
 had. The threshold is a high quantile of these, so few ordinary newcomers lie above it. What is unknown of a deal (no
-posts, a creator that is not in the table) adds nothing; other warnings tell of it.
+posts, a creator that is not in the table) counts as usual and adds nothing; other warnings tell of it.
 """
 
 from __future__ import annotations
@@ -63,14 +63,16 @@ class Ladder:
 
 @dataclass(frozen=True)
 class Terms:
-    """How a deal is described: 1, then a block of columns a number, a category, and PAIR.
+    """How a deal is described: a block of columns a number, a category, and PAIR, each less what is usual.
 
     levels: of the categories, as training met them. pairs: those of PAIR that it met, by both places among the levels.
+    usual: means of the columns (terms,), in whole multiples of 1 / WEIGHT_GRID.
     """
 
     ladders: Mapping[str, Ladder]
     levels: Mapping[str, tuple[str, ...]]
     pairs: tuple[tuple[int, int], ...]
+    usual: np.ndarray
 
     @classmethod
     def fit(cls, matrix: pd.DataFrame) -> Terms:
@@ -78,16 +80,28 @@ class Terms:
         fitted = {name: Ladder.fit(_numbers(matrix[name])) for name in NUMBERS if name in matrix}
         levels = {name: tuple(sorted(set(_texts(matrix[name]).dropna()))) for name in CATEGORIES if name in matrix}
         levels = {name: known for name, known in levels.items() if known}
-        terms = cls({name: ladder for name, ladder in fitted.items() if ladder is not None}, levels, ())
-        if not all(name in levels for name in PAIR):
-            return terms
-        first, second = (terms.codes(matrix, name).tolist() for name in PAIR)
-        return replace(terms, pairs=tuple(sorted({p for p in zip(first, second, strict=True) if min(p) >= 0})))
+        terms = cls({name: ladder for name, ladder in fitted.items() if ladder is not None}, levels, (), np.empty(0))
+        if all(name in levels for name in PAIR):
+            first, second = (terms.codes(matrix, name).tolist() for name in PAIR)
+            terms = replace(terms, pairs=tuple(sorted({p for p in zip(first, second, strict=True) if min(p) >= 0})))
+        terms = replace(terms, usual=np.zeros(sum(terms.sizes)))
+        total = sum((x.sum(axis=0) for x in terms.describe(matrix)), start=terms.usual)
+        known = [np.full(size, part.sum()) for part, size in zip(terms.split(total), terms.sizes, strict=True)]
+        return replace(terms, usual=np.round(total / np.concatenate([*known, []]) * WEIGHT_GRID) / WEIGHT_GRID)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Columns of each block; the last one of a category is of levels that training never met."""
+        sizes = [KNOTS] * len(self.ladders) + [len(known) + 1 for known in self.levels.values()]
+        return [*sizes, len(self.pairs) + 1] if self.pairs else sizes
+
+    def split(self, row: np.ndarray) -> list[np.ndarray]:
+        """A row's blocks."""
+        return np.split(row, np.cumsum(self.sizes)[:-1]) if len(row) else []
 
     def describe(self, matrix: pd.DataFrame) -> Iterator[np.ndarray]:
-        """Blocks (rows, terms) in the order of the rows. What is missing has no indicator and no weight."""
+        """Arrays (some rows, terms) in the order of the rows. What is missing counts as usual, which is 0."""
         places = [ladder.place(_numbers(matrix[name])) for name, ladder in self.ladders.items()]
-        sizes = [len(known) + 1 for known in self.levels.values()]
         codes = {name: self.codes(matrix, name) for name in self.levels}
         columns = list(codes.values())
         if self.pairs:
@@ -95,20 +109,15 @@ class Terms:
             met[tuple(zip(*self.pairs, strict=True))] = np.arange(len(self.pairs))
             first, second = (codes[name] for name in PAIR)
             columns.append(np.where((first >= 0) & (second >= 0), met[first, second], -1))
-            sizes.append(len(self.pairs) + 1)
-        width = 1 + KNOTS * len(places) + sum(sizes)
+        starts = [0, *np.cumsum(self.sizes).tolist()]
         for begin in range(0, len(matrix), BLOCK):
             part = slice(begin, begin + BLOCK)
-            out = np.zeros((len(matrix.index[part]), width))
-            out[:, 0] = 1.0
-            start = 1
-            for place in places:
-                _share(out[:, start : start + KNOTS], place[part])
-                start += KNOTS
-            for column, size in zip(columns, sizes, strict=True):
+            out = np.zeros((len(matrix.index[part]), len(self.usual)))
+            for place, column in enumerate([*places, *columns]):
+                block = slice(starts[place], starts[place + 1])
                 known = np.flatnonzero(column[part] >= 0)
-                out[known, start + column[part][known]] = 1.0
-                start += size
+                out[known, block] = -self.usual[block]
+                _share(out[:, block], known, column[part][known])
             yield out
 
     def codes(self, matrix: pd.DataFrame, name: str) -> np.ndarray:
@@ -126,13 +135,12 @@ def _texts(column: pd.Series) -> pd.Series:
     return column.astype(object).where(column.notna(), None)
 
 
-def _share(out: np.ndarray, place: np.ndarray) -> None:
-    """Write into out (rows, KNOTS): the two knots beside a place share the weight 1."""
-    rows = np.flatnonzero(~np.isnan(place))
-    lower = np.minimum(place[rows].astype(int), KNOTS - 2)
-    upper_weight = np.round((place[rows] - lower) * WEIGHT_GRID) / WEIGHT_GRID
-    out[rows, lower] = 1 - upper_weight
-    out[rows, lower + 1] = upper_weight
+def _share(out: np.ndarray, rows: np.ndarray, place: np.ndarray) -> None:
+    """Add the weight 1 to out at the rows, shared by the two columns beside a place; a category's is a whole number."""
+    lower = np.minimum(place.astype(int), out.shape[1] - 2)
+    upper_weight = np.round((place - lower) * WEIGHT_GRID) / WEIGHT_GRID
+    out[rows, lower] += 1 - upper_weight
+    out[rows, lower + 1] += upper_weight
 
 
 @dataclass(frozen=True)
@@ -163,6 +171,7 @@ class Support:
             "ladders": [[name, v.shift, v.middle, v.scale] for name, v in self.terms.ladders.items()],
             "levels": [[name, *known] for name, known in self.terms.levels.items()],
             "pairs": [list(pair) for pair in self.terms.pairs],
+            "usual": (self.terms.usual * WEIGHT_GRID).astype(int).tolist(),
             "left_open": [" ".join(str(int(v)) for v in row[: i + 1]) for i, row in enumerate(self.left_open)],
             "threshold": self.threshold,
         }
@@ -174,6 +183,7 @@ class Support:
             {name: Ladder(*told) for name, *told in values["ladders"]},
             {name: tuple(known) for name, *known in values["levels"]},
             tuple((first, second) for first, second in values["pairs"]),
+            np.array(values["usual"], float) / WEIGHT_GRID,
         )
         left_open = np.zeros((len(values["left_open"]),) * 2)
         for i, row in enumerate(values["left_open"]):
