@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -77,16 +75,17 @@ def _left(folder: Path) -> list[str]:
 
 def test_a_killed_run_s_folder_goes_and_a_living_one_s_stays(tmp_path: Path) -> None:
     output = tmp_path / "scores.csv"
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(output)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as run:
+    run = subprocess.Popen([sys.executable, "-c", HOLD, str(output)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
         assert run.stdout
         theirs = Path(run.stdout.readline().strip())
         with aside(output) as ours:
             assert ours != theirs
             assert (theirs / "half").exists()
             assert _left(tmp_path) == sorted([ours.name, theirs.name])
-        os.kill(run.pid, signal.SIGKILL)
+    finally:
+        run.kill()
+        run.communicate()
     assert _left(tmp_path) == [theirs.name]
     with aside(tmp_path / "other.csv"):
         assert theirs.is_dir()
