@@ -11,7 +11,7 @@ from features.catalogue import BY_NAME
 from features.settings import TIERS
 from models.budget import CHOICES
 from models.findings import MATERIAL, UNTESTED, WITHIN_DAYS, Finding
-from models.report import Report, budget_line, factor, figures_table, importance, verdict
+from models.report import Report, budget_line, factor, figures_table, importance, unlike, verdict
 
 FILE = "model_card.md"
 FIGURES = (
@@ -25,7 +25,7 @@ MOVES = (
 )
 LIMITS = (
     "Results come from creators that were hired, so little is known of those unlike them. Scores beyond the training "
-    "range carry a warning."
+    "range carry a warning, and so do those unlike all results, whose intervals are wider."
 )
 BUDGET = (
     "In each fold deals are taken from the best on until a share of the fold's money is spent. All choices are among "
@@ -72,7 +72,7 @@ def model_card(report: Report) -> str:
         "By tier, platform, and known creators": _parts(report),
         "What the articles claim": _claims(report),
         "Features": [MOVES, "", *_markdown(used)],
-        "Limits": [LIMITS],
+        "Limits": [LIMITS, "", unlike(backtest)],
     }
     lines = [verdict(backtest), "", "# Model card", "", made, "", *choices, ""]
     for title, content in sections.items():

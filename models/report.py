@@ -84,6 +84,16 @@ def verdict(backtest: Backtest) -> str:
     return f"No skill beyond {WORDS[rule]}: on this data the model is not surely better {told}"
 
 
+def unlike(backtest: Backtest) -> str:
+    """One sentence: how many judged results were unlike those known before, and how intervals covered there."""
+    rows = len(backtest.rows)
+    if not rows:
+        return "Whether candidates are unlike the results was not measured: there are too few for a backtest."
+    found, told, coverage = backtest.coverage_unlike()
+    covered = f"; the 80 % interval, widened there, covered {coverage:.2f} of the {told:,} that had one" if told else ""
+    return f"{found:,} of {rows:,} judged results ({found / rows:.1%}) were unlike those known before{covered}."
+
+
 def importance(trained: Trained) -> pd.Series:
     """Mean factor by which a feature moves a score, up or down, over the newest SAMPLE rows; largest first."""
     scorer = trained.scorer
