@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -188,8 +188,8 @@ def score_columns(target: Target | None) -> tuple[str, ...]:
 
 
 def _component(folder: Path, number: int, told: Mapping[str, Any]) -> Component:
-    if told["recipe"] == MixedModel.recipe:
-        return MixedModel.from_dict(json.loads((folder / f"rate_{number}.json").read_text(encoding="utf-8")))
+    if (file := folder / f"rate_{number}.json").is_file():
+        return replace(MixedModel.from_dict(json.loads(file.read_text(encoding="utf-8"))), recipe=told["recipe"])
     text = (folder / f"rate_{number}.txt").read_text(encoding="utf-8")
     return Trees(told["recipe"], text, told["offset"], told["centre"])
 
