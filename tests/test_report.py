@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import train
+from features.comment_classes import CommentClassifier
+from features.settings import FeatureSettings
+from features.source import open_history
 from models import metrics, report
 from models.budget import AVERAGE, CHOICES, SHARES, Bought, bought, compare, judged
 from models.card import model_card
+from models.findings import HOLDS
 from models.gate import Verdict
 from models.report import Report
+from models.training import Training, fit
 from tests.past_market import fitted, spine
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +179,24 @@ def test_a_sure_and_an_unsure_difference_are_told_apart(found: Report) -> None:
     card = model_card(replace(found, bought=told))
     lines = [line for line in card.splitlines() if line.startswith("| 10 % |")]
     assert [line.split(" | ")[-1] for line in lines] == ["more |", "no sure difference |", "fewer |"]
+
+
+def test_where_orders_do_not_depend_on_who_promotes_no_skill_is_claimed(shared_data: Path, tmp_path: Path) -> None:
+    if not (shared_data / "healthkart").is_dir():
+        pytest.skip("needs the export healthkart")
+    data = tmp_path / "data"
+    shutil.copytree(EXAMPLES / "healthkart" / "data", data, ignore=shutil.ignore_patterns("export"))
+    (data / "export").symlink_to((shared_data / "healthkart").resolve())
+    settings, classifier = FeatureSettings(), CommentClassifier.load()
+    with open_history(str(data)) as history:
+        training = Training.from_history(history, settings, classifier)
+    null = report.study(fit(training, settings, classifier))
+    assert model_card(null).startswith("No skill beyond")
+    simple = [b for b in null.bought if b.choice in ("price_only", "own_record")]
+    assert len(simple) == 2 * len(SHARES)
+    assert all(b.low < 1 for b in simple)
+    assert null.claims.tested >= 3
+    assert HOLDS not in {finding.verdict for finding in null.claims.findings}
 
 
 def test_judged_rows_without_a_backtest_are_none() -> None:
