@@ -125,8 +125,8 @@ def tell(found: Report, name: str, version: str, judged: Verdict, seconds: float
     console.show_table([row[1:] for row in report.figures_table(figures[figures.fold == "all"])])
     tiers = ", ".join(f"{k} {c:.2f} ({n:,})" for k, (c, n) in backtest.coverage_by_group().items())
     print(f"coverage of the 80 % interval by tier: {tiers or 'not measured'}")
-    print(report.budget_line(found.bought))
     print(report.unlike(backtest))
+    print(report.budget_line(found.bought))
     print(f"models:/{name}/{version} {'is now the champion' if judged.promoted else 'is not promoted'}: {judged.why}")
     print(f"the full report is the run's artefact {card.FILE}; claims of the articles tested: {found.claims.tested}")
 
