@@ -78,10 +78,11 @@ def train(asked: argparse.Namespace) -> None:
             tracking.connect()  # a store that cannot be reached is told before the work, not after
             prints = fingerprint(history)
             training = Training.from_history(history, settings, classifier, progress)
+            recipes = with_settings(TRIES if asked.search is None else asked.search, asked.seed)
+            facts = {"data": prints}
             trained = fit(
-                training, settings, classifier, seed=asked.seed, recipes=with_settings(TRIES if asked.search is None else asked.search, asked.seed),
-                facts={"data": prints}, progress=progress,
-            )  # fmt: skip
+                training, settings, classifier, seed=asked.seed, recipes=recipes, facts=facts, progress=progress
+            )
             found = report.study(trained)
             progress("report", 1, 1)
         version, judged = record(asked.experiment, found, history, prints, int(began * 1000))
