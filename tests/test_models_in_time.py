@@ -89,6 +89,15 @@ def test_tiers_and_platforms_have_curves_of_their_own() -> None:
     np.testing.assert_array_equal(again.share(ages, hours, tier, platform), curve.share(ages, hours, tier, platform))
 
 
+def test_days_that_were_not_counted_whole_leave_completion_to_the_ages() -> None:
+    frame = spine(60)
+    day = frame.starts_at[:30].dt.floor("D")
+    frame["observed_until"] = frame.starts_at + pd.Timedelta(days=20)
+    frame.loc[:29, "observed_until"] = day + pd.Timedelta(hours=23, minutes=59)
+    told = {"collaboration_id": frame.collaboration_id[:30], "date": day, "conversions": frame.conversions[:30]}
+    assert fit_maturity(Results.from_tables(frame, pd.DataFrame(told), 30.0)).source == BY_AGE
+
+
 def test_counts_of_one_age_are_final() -> None:
     frame = spine(100)
     frame["observed_until"] = frame.starts_at + pd.Timedelta("24h")
