@@ -135,6 +135,25 @@ def test_a_promotion_without_end_is_counted_when_it_was_last_watched() -> None:
     assert (results.final[1:] > np.datetime64("2200-01-01")).all()
 
 
+def test_what_comes_later_never_changes_what_was_known() -> None:
+    frame, daily = _arriving(200, tau=20.0)
+    frame.loc[::7, "conversions"] = 0  # some never bring any
+    daily = daily[~daily.collaboration_id.isin(frame.collaboration_id[::7])]
+    moment = np.datetime64(COUNTED - pd.Timedelta("60D"), "us")
+    ended = daily[daily.date + pd.Timedelta("1D") <= pd.Timestamp(moment)]
+    rows, then = Results.from_tables(frame, daily, 30.0).as_of(moment)
+    assert then.daily is not None
+    late = frame.collaboration_id[frame.starts_at > pd.Timestamp(moment)]
+    assert len(late) > 20
+    cut = daily[~daily.collaboration_id.isin(late[:5])]  # deals that are not told by day at all
+    for later in (ended, cut):
+        told = Results.from_tables(frame, later, 30.0)
+        again, so_far = told.as_of(moment)
+        np.testing.assert_array_equal(again, rows)
+        np.testing.assert_array_equal(so_far.counts, then.counts)
+        np.testing.assert_array_equal(so_far.until, then.until)
+
+
 @given(rows=st.integers(2, 200), folds=st.integers(1, 6), window=st.sampled_from([0.0, 30.0]))
 def test_folds_have_a_gap_and_never_overlap(rows: int, folds: int, window: float) -> None:
     frame = spine(rows)
