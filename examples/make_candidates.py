@@ -18,7 +18,7 @@ def make_candidates(folder: Path) -> Path:
     try:
         with duckdb.connect() as connection:
             # read, then written by pyarrow: a COPY whose query fails midway never returns in DuckDB 2.0.0
-            rows = connection.execute(query).to_arrow_table()
+            rows = connection.sql(query).to_arrow_table()
         pq.write_table(rows, aside)
         os.replace(aside, target)
     finally:
