@@ -32,6 +32,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
@@ -86,11 +87,16 @@ def _untrained(where: str, problem: str, received: str | None = None) -> Fault:
 
 @dataclass(frozen=True)
 class Model:
-    """A registered version and its scorer; `label` is what a score is stamped with."""
+    """A registered version and its scorer; `label` is what a score is stamped with.
+
+    run: the training that made it. folder: the packed model on this machine.
+    """
 
     name: str
     version: str
     scorer: Scorer
+    run: str | None = None
+    folder: Path | None = None
 
     @property
     def label(self) -> str:
@@ -98,11 +104,16 @@ class Model:
         return f"{self.name}/{self.version}"
 
 
-def load(client: MlflowClient, uri: str) -> Model:
-    """The model of models:/NAME@ALIAS or models:/NAME/VERSION; an alias is resolved once.
+def resolve(client: MlflowClient, uri: str) -> tuple[str, str]:
+    """Name and version that models:/NAME@ALIAS or models:/NAME/VERSION stands for now.
 
-    Raises InputError for a URI of another form or a model that is not there, ModelError for one that is damaged.
+    Raises InputError for a URI of another form or a model that is not there.
     """
+    registered = _registered(client, uri)
+    return registered.name, str(registered.version)
+
+
+def _registered(client: MlflowClient, uri: str) -> ModelVersion:
     found = _URI.fullmatch(uri)
     if not found:
         raise InputError([
@@ -111,19 +122,37 @@ def load(client: MlflowClient, uri: str) -> Model:
     name = found["name"]
     try:
         if found["alias"]:
-            registered = client.get_model_version_by_alias(name, found["alias"])
-        else:
-            registered = client.get_model_version(name, found["version"])
+            return client.get_model_version_by_alias(name, found["alias"])
+        return client.get_model_version(name, found["version"])
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         raise InputError([_untrained("--model", f"there is no such model in {client.tracking_uri}", uri)]) from None
+
+
+def load(client: MlflowClient, uri: str) -> Model:
+    """The model of models:/NAME@ALIAS or models:/NAME/VERSION; an alias is resolved once.
+
+    Raises InputError for a URI of another form or a model that is not there, ModelError for one that is damaged.
+    """
+    registered = _registered(client, uri)
+    name = registered.name
     try:
         folder = _fetch(client, registered.source)
     except (MlflowException, OSError) as error:
         told = " ".join(str(error).split())
         raise ModelError(f"{name} {registered.version}: its files cannot be fetched ({told}). Train anew") from None
-    return Model(name, str(registered.version), Scorer.load(folder / "artifacts" / SCORER))
+    scorer = Scorer.load(folder / "artifacts" / SCORER)
+    return Model(name, str(registered.version), scorer, registered.run_id, folder)
+
+
+def card(client: MlflowClient, model: Model) -> dict[str, Any]:
+    """What a reader may know of a version: its training's facts, its figures, and the sentence on its skill."""
+    told: dict[str, Any] = {"trained_on": dict(model.scorer.told), "skill": None, "figures": {}}
+    if model.run:
+        data = client.get_run(model.run).data
+        told |= {"skill": data.tags.get("skill"), "figures": dict(sorted(data.metrics.items()))}
+    return told
 
 
 def _fetch(client: MlflowClient, source: str | None) -> Path:
