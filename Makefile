@@ -5,10 +5,10 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench lock clean
+.PHONY: help install demo test lint format bench bench-serve soak-serve lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## set up .venv from the locked versions
 
@@ -42,6 +42,12 @@ format: install ## put the code into the project's format
 bench: install ## measure features and comment classes
 	$(BIN)/python -m benchmarks.features
 	$(BIN)/python -m benchmarks.comment_classes
+
+bench-serve: install ## measure the service against mlflow models serve (needs wrk)
+	$(BIN)/python -m benchmarks.serve
+
+soak-serve: install ## ten minutes of load, swaps, killed workers and an absent registry
+	$(BIN)/python -m benchmarks.serve_soak
 
 COMPILE := build/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 lock: ## resolve the locks anew, keeping pins that still fit (delete the locks first to raise them)

@@ -181,7 +181,7 @@ def finish(
 ) -> str:
     """Log all that was found, register the version, and give it its alias; returns the version."""
     _log(client, run, trained, judged, fingerprint)
-    registered = _register(client, run, name, trained.scorer, trained.training.matrix)
+    registered = register(client, run, name, trained.scorer, signature(trained.scorer, trained.training.matrix))
     client.set_terminated(run, "FINISHED")
     client.set_registered_model_alias(name, CHAMPION if judged.promoted else CHALLENGER, registered)
     return registered
@@ -224,7 +224,11 @@ def _metrics(trained: Trained) -> list[tuple[str, float, int]]:
     return out + [(f"coverage.{tier}", share, 0) for tier, (share, _) in backtest.coverage_by_group().items()]
 
 
-def _register(client: MlflowClient, run: str, name: str, scorer: Scorer, matrix: pd.DataFrame) -> str:
+def register(client: MlflowClient, run: str, name: str, scorer: Scorer, stated: ModelSignature | None = None) -> str:
+    """A new version of a registered model, with its files complete before it is there; returns the version.
+
+    stated: the signature, that of the scorer's own columns where there is none.
+    """
     experiment = client.get_run(run).info.experiment_id
     root = Path(__file__).resolve().parents[1]
     with tempfile.TemporaryDirectory() as scratch:
@@ -237,7 +241,7 @@ def _register(client: MlflowClient, run: str, name: str, scorer: Scorer, matrix:
                 python_model=str(root / "models" / "pyfunc.py"),
                 artifacts={SCORER: str(Path(scratch) / SCORER)},
                 code_paths=[str(root / "features"), str(root / "models")],
-                signature=signature(scorer, matrix),
+                signature=stated or signature(scorer, _columns(scorer)),
                 pip_requirements=[f"{package}=={version(package)}" for package in PACKAGES],
             )
         logged = client.create_logged_model(experiment, name="model", source_run_id=run)
@@ -250,6 +254,12 @@ def _register(client: MlflowClient, run: str, name: str, scorer: Scorer, matrix:
             raise
     made = client.create_model_version(name, logged.artifact_location, run, model_id=logged.model_id)
     return str(made.version)
+
+
+def _columns(scorer: Scorer) -> pd.DataFrame:
+    """A matrix of the scorer's columns without rows."""
+    levels = scorer.encoding.levels
+    return pd.DataFrame({c: pd.Series([], dtype=object if c in levels else float) for c in scorer.encoding.columns})
 
 
 def signature(scorer: Scorer, matrix: pd.DataFrame) -> ModelSignature:

@@ -266,6 +266,9 @@ def main(arguments: list[str]) -> int:
     """Publish, then look again and again until the parent is gone."""
     folder, data, uri = Path(arguments[0]), arguments[1], arguments[2]
     logs.set_up()
+    # a registry that is away must not hold up everything else for minutes
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     parent = os.getppid()
     keeper = Keeper(folder, data, uri)
     try:

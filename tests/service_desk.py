@@ -98,10 +98,16 @@ class Server:
 
     def children(self) -> list[tuple[int, str]]:
         """Processes that it started, with their command lines."""
-        found = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)], capture_output=True, text=True
-        ).stdout
-        return [(int(line.split()[0]), line) for line in found.splitlines()]
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue  # it has ended meanwhile
+            if parent == self.process.pid and line:
+                found.append((int(folder.name), line))
+        return found
 
     def workers(self) -> list[int]:
         return [pid for pid, line in self.children() if "spawn_main" in line]

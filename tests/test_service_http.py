@@ -14,7 +14,7 @@ import pytest
 from features.source import open_history
 from service.checking import random_spine
 from service.snapshot import Snapshot
-from tests.service_desk import KEY, LIMITED, Reply, Server, command, digest, copy_desk
+from tests.service_desk import KEY, LIMITED, Reply, Server, command, copy_desk, digest
 
 ROWS, EARLY = 2000, 40
 NUMBERS = [

@@ -105,9 +105,7 @@ def load(server: Server, threads: int = 4) -> Iterator[list[Reply | OSError]]:
 def register(client: MlflowClient, change: Callable[[Scorer], Scorer]) -> str:
     """A version of its own that is the first one, changed."""
     scorer = change(tracking.load(client, f"models:/{NAME}/1").scorer)
-    matrix = pd.DataFrame({name: pd.Series([], dtype=object if name in scorer.encoding.levels else float)
-                           for name in scorer.encoding.columns})  # fmt: skip
-    return tracking._register(client, tracking.start(client, NAME, 0), NAME, scorer, matrix)
+    return tracking.register(client, tracking.start(client, NAME, 0), NAME, scorer)
 
 
 def louder(scorer: Scorer) -> Scorer:
@@ -178,14 +176,20 @@ def test_a_model_of_other_columns_is_refused(server: Server, client: MlflowClien
 
 def test_without_the_registry_it_goes_on(server: Server, desk: Path) -> None:
     before = rates(score(server))
-    (desk / "mlflow.db").rename(desk / "away.db")
-    (desk / "mlflow.db").write_text("no database\n" * 1000)
-    try:
-        everywhere(server, "alarm: registry")
-        assert rates(score(server)) == before
-    finally:
-        (desk / "away.db").replace(desk / "mlflow.db")
+    with (desk / "mlflow.db").open("r+b") as store:
+        begin = store.read(4096)
+        store.seek(0)
+        store.write(b"no database " * 300)
+        store.flush()
+        try:
+            everywhere(server, "alarm: registry")
+            assert rates(score(server)) == before
+        finally:
+            store.seek(0)
+            store.write(begin)
     server.wait(wanted=f"ready: {NAME}/1\n")
+    everywhere(server, f"ready: {NAME}/1\n")
+    assert "alarm" not in server.ask("GET", "/readyz", key=None).body.decode()
 
 
 def test_fresh_data_is_taken_up_and_broken_data_is_not(server: Server, desk: Path) -> None:
