@@ -12,7 +12,6 @@ import argparse
 import http.client
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -84,9 +83,10 @@ def prepare(folder: Path) -> tuple[Path, Path]:
     return market, desk
 
 
-def environment(**more: str) -> dict[str, str]:
+def environment() -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("CREATOR_YIELD_")}
-    return kept | {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"} | more
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return kept | {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db", "PATH": path}
 
 
 @contextmanager
@@ -103,7 +103,7 @@ def running(command: list[str], desk: Path, port: int, path: str, log: Path) -> 
             time.sleep(3)
             yield
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            process.terminate()
             process.wait(60)
 
 
