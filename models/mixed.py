@@ -125,8 +125,9 @@ class MixedModel:
         """What each column adds to the log rate (rows, columns): the SHAP values of a sum of single columns' terms."""
         out = np.zeros((len(features), features.shape[1] - 1))
         self._all_lines.add(features, out)
-        for column, effects in self.categories.items():
-            out[:, column] += effects[_codes(features, column)]
+        columns, effects, starts = self._all_effects
+        if len(columns):
+            out[:, columns] += effects.take(features[:, columns].astype(np.int64) + starts)
         creator, pair = self.told_with
         out[:, creator] += self.creators[_codes(features, -1)]
         if self.pair is not None:
@@ -137,6 +138,13 @@ class MixedModel:
     @cached_property
     def _all_lines(self) -> _Lines:
         return _Lines(self.lines, self.slopes)
+
+    @cached_property
+    def _all_effects(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Columns of the categories, their effects end to end, and where each column's begin."""
+        parts = list(self.categories.values())
+        starts = np.cumsum([0, *(len(part) for part in parts)])[:-1]
+        return np.array(list(self.categories), np.intp), np.concatenate([*parts, np.zeros(0)]), starts
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; `from_dict` is its inverse."""

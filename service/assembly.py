@@ -14,6 +14,10 @@ from service.snapshot import MISSING as NO_TEXT
 from service.snapshot import OTHER as STRANGE
 
 TEXT_TERMS = ("brand", "product_niche", "product_country", "objective")
+COMPUTED = (
+    "promotion_hours", "deliverables", "spend", "start_month", "start_weekday", "hours_per_deliverable",
+    "spend_per_deliverable", "spend_per_follower", "spend_per_view", "spend_vs_usual",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,108 +53,113 @@ class Assembled:
 
 
 class Assembler:
-    """Makes a model's matrix from a snapshot, to the bit as the batch does. Several threads may use it at a time."""
+    """Makes a model's matrix from a snapshot, to the bit as the batch does. Several threads may use it at a time.
+
+    All columns that a request comes by are laid side by side, block by block; the model's are taken from them in its
+    own order at the end.
+    """
 
     def __init__(self, snapshot: Snapshot, encoding: Encoding) -> None:
         """Raises ValueError for a column that the model wants and nothing here provides."""
         self.snapshot, self.encoding = snapshot, encoding
         self.at = {name: i for i, name in enumerate(encoding.columns)}
-        self.blocks = {name: self._block(columns) for name, columns in snapshot.columns.items()}
+        held = snapshot.columns
+        self.blocks: dict[str, slice] = {}
+        wide: list[str] = []
+        for name, columns in (
+            *((block, held[block]) for block in ("creators", "by_niche", "by_country", "by_brand", "by_step", "texts")),
+            ("text_terms", TEXT_TERMS),
+            ("terms", COMPUTED),
+        ):
+            self.blocks[name] = slice(len(wide), len(wide) + len(columns))
+            wide += columns
+        self.width = len(wide) + 1
+        if strange := sorted(set(encoding.columns) - set(wide)):
+            raise ValueError(f"the model wants columns that a request does not come by: {strange}")
+        place = {name: i for i, name in enumerate(wide)}
+        self.order = np.array([*(place[name] for name in encoding.columns), self.width - 1], np.intp)
+        # what a pair that exists has takes the place of what its creator has with strangers
+        self.of_niche, self.of_brand = (
+            slice(place[held[pair][0]], place[held[pair][-1]] + 1) for pair in ("niche_values", "brand_values")
+        )
+        self.since = [i for i, name in enumerate(held["brand_values"]) if name in DAYS_SINCE]
+        self.stepped = place[STEPPED]
+        self.followers, self.views = place["followers"], place["views_per_follower"]
+        self.own_niche = held["texts"].index("creator_niche")
         self.creator_codes = {creator: i for i, creator in enumerate(encoding.creators, 1)}
-        self.levels = {
-            name: {v: i for i, v in enumerate(found, FIRST_LEVEL)} for name, found in encoding.levels.items()
-        }
+        self.levels = {name: {v: i for i, v in enumerate(told, FIRST_LEVEL)} for name, told in encoding.levels.items()}
         self.text_codes, self.text_first = self._text_codes()
-        self.deal = self._deal()
-
-    def _block(self, columns: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Which of a block's columns the model uses, and their places in its matrix."""
-        used = [i for i, name in enumerate(columns) if name in self.at]
-        return np.array(used, np.intp), np.array([self.at[columns[i]] for i in used], np.intp)
 
     def _text_codes(self) -> tuple[np.ndarray, np.ndarray]:
         """From the places of the creators' texts to the model's codes, all columns end to end."""
         parts = []
-        used = self.blocks["texts"][0]
-        for name in np.array(self.snapshot.columns["texts"], object)[used].tolist():
-            codes = [self.levels[name].get(text, OTHER) for text in self.snapshot.vocabularies[name]]
+        for name in self.snapshot.columns["texts"]:
+            levels = self.levels.get(name, {})
+            codes = [levels.get(text, OTHER) for text in self.snapshot.vocabularies[name]]
             parts.append(np.array([MISSING, OTHER, *codes], float))
-        starts = np.cumsum([0, *map(len, parts[:-1])]) if parts else np.zeros(0)
-        return np.concatenate([*parts, np.zeros(0)]), starts.astype(np.intp)
-
-    def _deal(self) -> list[tuple[int, str]]:
-        held = {name for columns in self.snapshot.columns.values() for name in columns}
-        names = [name for name in self.encoding.columns if name not in held and name not in TEXT_TERMS]
-        if strange := sorted(set(names) - COMPUTED):
-            raise ValueError(f"the model wants columns that a request does not come by: {strange}")
-        return [(self.at[name], name) for name in names]
+        return np.concatenate(parts), np.cumsum([0, *map(len, parts[:-1])])
 
     def assemble(self, terms: Terms, rows: np.ndarray | None = None) -> Assembled:
         """The matrix of rows that start at the snapshot's horizon or later.
 
         rows: the creators' rows in the snapshot where they are known already (n,).
         """
-        held = self.snapshot
+        held, blocks = self.snapshot, self.blocks
         if rows is None:
             rows = held.rows(terms.creator_id)
-        out = np.empty((len(terms), len(self.encoding.columns) + 1))
-        creators = held.creators.take(rows, axis=0)
-        self._put(out, "creators", creators)
-        used, places = self.blocks["texts"]
-        if len(used):
-            texts = held.texts.take(rows, axis=0)[:, used]
-            out[:, places] = self.text_codes.take(texts + self.text_first)
-        self._put_pairs(out, terms, rows)
+        wide = np.empty((len(terms), self.width))
+        wide[:, blocks["creators"]] = held.creators.take(rows, axis=0)
+        texts = held.texts.take(rows, axis=0)
+        wide[:, blocks["texts"]] = self.text_codes.take(texts + self.text_first)
         step = held.by_step.take(held.steps.searchsorted(terms.starts_at, "right") - 1, axis=0)
-        self._put(out, "by_step", step)
-        if STEPPED in self.at and np.isnan(step[:, -1]).any():
-            out[np.isnan(step[:, -1]), self.at[STEPPED]] = np.nan
-        self._put_terms(out, terms, rows, creators)
-        codes = self.creator_codes
-        out[:, -1] = [codes.get(creator, 0) for creator in terms.creator_id]
-        return Assembled(out, rows, terms)
+        wide[:, blocks["by_step"]] = step[:, :-1]
+        wide[np.isnan(step[:, -1]), self.stepped] = np.nan
+        self._put_pairs(wide, terms, rows, texts[:, self.own_niche])
+        first = blocks["text_terms"].start
+        for i, name in enumerate(TEXT_TERMS):
+            codes = self.levels.get(name, {})
+            wide[:, first + i] = [MISSING if v is None else codes.get(v, OTHER) for v in getattr(terms, name)]
+        self._put_terms(wide, terms, rows)
+        known = self.creator_codes
+        wide[:, -1] = [known.get(creator, 0) for creator in terms.creator_id]
+        return Assembled(wide.take(self.order, axis=1), rows, terms)
 
-    def _put(self, out: np.ndarray, block: str, values: np.ndarray) -> None:
-        used, places = self.blocks[block]
-        out[:, places] = values[:, used]
-
-    def _put_pairs(self, out: np.ndarray, terms: Terms, rows: np.ndarray) -> None:
-        held = self.snapshot
+    def _put_pairs(self, wide: np.ndarray, terms: Terms, rows: np.ndarray, own_niche: np.ndarray) -> None:
+        held, blocks = self.snapshot, self.blocks
         niche = self._places("product_niche", terms.product_niche)
         country = self._places("product_country", terms.product_country)
         brand = self._places("brand", terms.brand)
-        own = held.texts[rows, held.columns["texts"].index("creator_niche")]
         later = (terms.starts_at >= held.later).astype(np.intp)
-        self._put(out, "by_niche", held.by_niche[own, niche, later])
-        self._put(out, "by_country", held.by_country[held.home.take(rows), country])
-        self._put(out, "by_brand", held.by_brand.take(brand, axis=0))
-        row = rows.astype(np.int64)
-        there, at = held.niches.find(row * len(held.by_niche[0]) + niche)
+        wide[:, blocks["by_niche"]] = held.by_niche[own_niche, niche, later]
+        wide[:, blocks["by_country"]] = held.by_country[held.home.take(rows), country]
+        wide[:, blocks["by_brand"]] = held.by_brand.take(brand, axis=0)
+        there, at = held.niches.find(rows * held.by_niche.shape[1] + niche)
         if len(at):
-            used, places = self.blocks["niche_values"]
-            out[np.ix_(there, places)] = held.niches.values[at][:, used]
-        there, at = held.brands.find(row * len(held.by_brand) + brand)
+            wide[there, self.of_niche] = held.niches.values.take(at, axis=0)
+        there, at = held.brands.find(rows * len(held.by_brand) + brand)
         if len(at):
-            values = held.brands.values[at]
-            for i, name in enumerate(held.columns["brand_values"]):
-                if name in DAYS_SINCE:
-                    values[:, i] = (terms.starts_at[there] - values[:, i]) / DAY_US
-            used, places = self.blocks["brand_values"]
-            out[np.ix_(there, places)] = values[:, used]
+            values = held.brands.values.take(at, axis=0)
+            for i in self.since:
+                values[:, i] = (terms.starts_at[there] - values[:, i]) / DAY_US
+            wide[there, self.of_brand] = values
 
     def _places(self, vocabulary: str, texts: Sequence[str | None]) -> np.ndarray:
         place = self.snapshot.place[vocabulary]
         return np.array([NO_TEXT if text is None else place.get(text, STRANGE) for text in texts], np.intp)
 
-    def _put_terms(self, out: np.ndarray, terms: Terms, rows: np.ndarray, creators: np.ndarray) -> None:
-        for name in TEXT_TERMS:
-            if name in self.at:
-                codes = self.levels[name]
-                told = getattr(terms, name)
-                out[:, self.at[name]] = [MISSING if v is None else codes.get(v, OTHER) for v in told]
-        known = self.snapshot.columns["creators"]
-        for place, name in self.deal:
-            out[:, place] = _term(name, terms, self.snapshot.usual_spend, rows, creators, known)
+    def _put_terms(self, wide: np.ndarray, terms: Terms, rows: np.ndarray) -> None:
+        """The columns of `features.promotion`, by the same operations on the same 64 bits, in COMPUTED's order."""
+        followers, spend = wide[:, self.followers], terms.spend
+        out = wide[:, self.blocks["terms"]]
+        out[:, 0], out[:, 1], out[:, 2] = terms.promotion_hours, terms.deliverables, spend
+        out[:, 3] = terms.starts_at.view("datetime64[us]").astype("datetime64[M]").astype(np.int64) % 12 + 1
+        out[:, 4] = (terms.starts_at // DAY_US + 3) % 7  # 1970 began on a Thursday
+        below = np.empty((len(terms), 4))
+        below[:, 0], below[:, 1] = terms.deliverables, followers
+        below[:, 2], below[:, 3] = wide[:, self.views] * followers, self.snapshot.usual_spend.take(rows)
+        below[below == 0] = np.nan
+        out[:, 5] = terms.promotion_hours / below[:, 0]
+        out[:, 6:] = spend[:, None] / below
 
     def values(self, assembled: Assembled) -> dict[str, np.ndarray]:
         """The columns of the model's matrix as `top_reasons` reads them: numbers, and texts as they are."""
@@ -165,35 +174,3 @@ class Assembler:
             else:
                 out[name] = assembled.features[:, place]
         return out
-
-
-COMPUTED = {
-    "promotion_hours", "deliverables", "spend", "start_month", "start_weekday", "hours_per_deliverable",
-    "spend_per_deliverable", "spend_per_follower", "spend_per_view", "spend_vs_usual",
-}  # fmt: skip
-
-
-def _term(
-    name: str, terms: Terms, usual_spend: np.ndarray, rows: np.ndarray, creators: np.ndarray, known: tuple[str, ...]
-) -> np.ndarray:
-    """A column of `features.promotion`, by the same operations on the same 64 bits."""
-    if name in ("promotion_hours", "deliverables", "spend"):
-        return getattr(terms, name)
-    if name == "start_month":
-        return terms.starts_at.view("datetime64[us]").astype("datetime64[M]").astype(np.int64) % 12 + 1
-    if name == "start_weekday":
-        return (terms.starts_at // DAY_US + 3) % 7  # 1970 began on a Thursday
-    if name == "hours_per_deliverable":
-        return _ratio(terms.promotion_hours, terms.deliverables)
-    if name == "spend_per_deliverable":
-        return _ratio(terms.spend, terms.deliverables)
-    if name == "spend_vs_usual":
-        return _ratio(terms.spend, usual_spend.take(rows))
-    followers = creators[:, known.index("followers")]
-    if name == "spend_per_follower":
-        return _ratio(terms.spend, followers)
-    return _ratio(terms.spend, creators[:, known.index("views_per_follower")] * followers)
-
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return above / np.where(below == 0, np.nan, below)

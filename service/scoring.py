@@ -41,13 +41,15 @@ class RequestScorer:
         self.assembler = Assembler(snapshot, scorer.encoding)
         self.scorer = scorer
         at = self.assembler.at
-        self.absent = [(code, at[column]) for code, column in ABSENT.items() if column in at]
+        absent = {code: at[column] for code, column in ABSENT.items() if column in at}
+        self.absent = np.array(list(absent.values()), np.intp)
         self.told = at.get("creator_told")
         self.categories = np.array([at[name] for name in scorer.encoding.levels], np.intp)
         ranged = [(at[name], *bounds) for name, bounds in scorer.ranges.items() if name in at]
         self.ranged, self.lowest, self.highest = (np.array(part) for part in zip(*ranged, strict=True))
-        self.codes = [code for code, _ in self.absent]
+        self.codes = [*absent]
         self.codes += ["no_results"] * (self.told is not None) + ["unknown_category", "outside_training_range"]
+        self.powers = 1 << np.arange(len(self.codes))
         self._lists: dict[int, tuple[str, ...]] = {}
         self.tiers = self._tiers(snapshot)
 
@@ -91,15 +93,16 @@ class RequestScorer:
 
     def warnings(self, features: np.ndarray) -> list[tuple[str, ...]]:
         """Codes, a row each, as `Scorer.warnings` gives them."""
-        flags = [np.isnan(v) | (v == 0) for v in (features[:, place] for _, place in self.absent)]
+        flags = np.empty((len(features), len(self.codes)), bool)
+        absent = features[:, self.absent]
+        n = absent.shape[1]
+        flags[:, :n] = np.isnan(absent) | (absent == 0)
         if self.told is not None:
-            flags.append(~(features[:, self.told] > 0))
-        flags.append((features[:, self.categories] == OTHER).any(axis=1))
+            flags[:, n] = ~(features[:, self.told] > 0)
+        flags[:, -2] = (features[:, self.categories] == OTHER).any(axis=1)
         asked = features[:, self.ranged]
-        flags.append(((asked < self.lowest) | (asked > self.highest)).any(axis=1))
-        bits = np.zeros(len(features), np.int64)
-        for i, flag in enumerate(flags):
-            bits |= flag.astype(np.int64) << i
+        flags[:, -1] = ((asked < self.lowest) | (asked > self.highest)).any(axis=1)
+        bits = flags @ self.powers
         return [self._list(key) for key in bits.tolist()]
 
     def _list(self, bits: int) -> tuple[str, ...]:

@@ -145,7 +145,8 @@ class Snapshot:
         for one in fields(self):
             value = getattr(self, one.name)
             if isinstance(value, np.ndarray):
-                np.save(folder / f"{one.name}.npy", value, allow_pickle=False)
+                # rows lie together: to take some from another layout NumPy copies the whole array first
+                np.save(folder / f"{one.name}.npy", np.ascontiguousarray(value), allow_pickle=False)
             else:
                 meta[one.name] = value
         (folder / META).write_text(json.dumps(meta), encoding="utf-8")
