@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from models import console
 
 if TYPE_CHECKING:
+    from features.source import History
     from models.gate import Verdict
     from models.training import Trained
 
@@ -65,18 +66,18 @@ def train(asked: argparse.Namespace) -> None:
     from models.training import Training, fit
 
     settings = FeatureSettings()
-    with console.Progress() as progress:
-        with open_history(asked.data) as history:
+    with open_history(asked.data) as history:
+        with console.Progress() as progress:
             classifier = CommentClassifier.load(asked.comment_classifier)
             tracking.connect()  # a store that cannot be reached is told before the work, not after
             prints = fingerprint(history)
             training = Training.from_history(history, settings, classifier, progress)
-        trained = fit(training, settings, classifier, seed=asked.seed, facts={"data": prints}, progress=progress)
-    version, judged = record(asked.experiment, trained, prints, int(began * 1000))
+            trained = fit(training, settings, classifier, seed=asked.seed, facts={"data": prints}, progress=progress)
+        version, judged = record(asked.experiment, trained, history, prints, int(began * 1000))
     tell(trained, asked.experiment, version, judged, time.time() - began)
 
 
-def record(name: str, trained: Trained, prints: dict[str, str], began_ms: int) -> tuple[str, Verdict]:
+def record(name: str, trained: Trained, history: History, prints: dict[str, str], began_ms: int) -> tuple[str, Verdict]:
     """Log the training, register its model and promote it if the gate says so."""
     from models import gate, tracking
     from models.scorer import ModelError
@@ -86,7 +87,7 @@ def record(name: str, trained: Trained, prints: dict[str, str], began_ms: int) -
     try:
         try:
             champion = tracking.champion(client, name)
-            judged = gate.judge(trained.backtest, champion.scorer if champion else None, trained.training.matrix)
+            judged = gate.decide(trained, champion.scorer if champion else None, history)
         except ModelError as error:
             judged = gate.Verdict(True, f"the champion cannot be used ({error})")
         return tracking.finish(client, run, name, trained, judged, prints), judged

@@ -183,16 +183,19 @@ WITH ripe AS (
     QUALIFY row_number() OVER (PARTITION BY collaboration_id ORDER BY at_, settled) = 1),
 e AS (
     SELECT at_, 1 AS n, x, 0 AS cn, 0 AS cx FROM ripe
-    UNION ALL SELECT at_, 0, 0, 1, fixed(log_clicks) FROM rated WHERE settled AND log_clicks IS NOT NULL
-    UNION ALL SELECT at_, 0, 0, 0, 0 FROM rated
-    UNION ALL SELECT starts_at - INTERVAL 1 MICROSECOND, 0, 0, 0, 0 FROM keys),
+    UNION ALL SELECT at_, 0, 0, 1, fixed(log_clicks) FROM rated WHERE settled AND log_clicks IS NOT NULL),
 up_to AS (
     SELECT at_, sum(n) OVER w AS n, sum(x) OVER w AS x, sum(cn) OVER w AS cn, sum(cx) OVER w AS cx
-    FROM (SELECT at_, sum(n) AS n, sum(x) AS x, sum(cn) AS cn, sum(cx) AS cx FROM e GROUP BY at_) WINDOW w AS (ORDER BY at_))
+    FROM (SELECT at_, sum(n) AS n, sum(x) AS x, sum(cn) AS cn, sum(cx) AS cx FROM e GROUP BY at_) WINDOW w AS (ORDER BY at_)),
+-- steps look back from themselves, rows of the spine from reach
+asked AS (
+    SELECT DISTINCT false AS of_row, at_, at_ - INTERVAL 180 DAY AS since FROM rated
+    UNION ALL SELECT DISTINCT true, starts_at - INTERVAL 1 MICROSECOND,
+        reach - INTERVAL 180 DAY - INTERVAL 1 MICROSECOND FROM keys)
 -- a window is what came up to its end less what came up to its begin
-SELECT e.at_, div(unfixed(e.x - coalesce(b.x, 0)), e.n - coalesce(b.n, 0)) AS level,
+SELECT of_row, a.at_, div(unfixed(e.x - coalesce(b.x, 0)), e.n - coalesce(b.n, 0)) AS level,
     div(unfixed(e.cx - coalesce(b.cx, 0)), e.cn - coalesce(b.cn, 0)) AS click_level
-FROM up_to e ASOF LEFT JOIN up_to b ON b.at_ <= e.at_ - INTERVAL 180 DAY;
+FROM asked a ASOF LEFT JOIN up_to e ON e.at_ <= a.at_ ASOF LEFT JOIN up_to b ON b.at_ <= a.since;
 
 CREATE TEMP TABLE sizes AS
 SELECT k.creator_id, k.starts_at, coalesce(f.now, c.followers) AS followers
@@ -204,7 +207,7 @@ WITH v AS (
         CASE WHEN log_clicks IS NOT NULL AND click_level IS NOT NULL THEN fixed(w) ELSE 0 END AS cw,
         CASE WHEN log_clicks IS NOT NULL AND click_level IS NOT NULL THEN fixed(w * (log_clicks - click_level)) ELSE 0 END AS cs
     FROM (SELECT rated.*, level, click_level, coalesce(exp(level) * exposure / (exp(level) * exposure + 2), 0) AS w
-          FROM rated JOIN levels USING (at_)) r)
+          FROM rated JOIN levels l ON NOT l.of_row AND l.at_ = rated.at_) r)
 SELECT v.at_, d.creator_id, d.brand, d.product_niche, d.creator_niche, d.platform, size_class(z.followers) AS tier,
     fw - coalesce(lag(fw) OVER s, 0) AS w, fs - coalesce(lag(fs) OVER s, 0) AS ws,
     cw - coalesce(lag(cw) OVER s, 0) AS cw, cs - coalesce(lag(cs) OVER s, 0) AS cs
@@ -286,5 +289,5 @@ LEFT JOIN deals d ON d.creator_id = s.creator_id AND d.starts_at = s.starts_at
 LEFT JOIN pairs ON pairs.creator_id = s.creator_id AND pairs.starts_at = s.starts_at AND pairs.brand = s.brand
 LEFT JOIN brands ON brands.creator_id = s.creator_id AND brands.starts_at = s.starts_at
 LEFT JOIN brand_deals bd ON bd.brand = s.brand AND bd.starts_at = s.starts_at
-JOIN levels l ON l.at_ = s.starts_at - INTERVAL 1 MICROSECOND
+JOIN levels l ON l.of_row AND l.at_ = s.starts_at - INTERVAL 1 MICROSECOND
 ORDER BY row_id;

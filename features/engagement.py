@@ -14,204 +14,71 @@ from features.feature import POSTS_90, POSTS_365, Feature
 FAMILY = "engagement"
 MOST = 100.0  # a post with more engagements per follower than this says no more than that it went round the world
 
+
+def _of_posts(
+    name: str, label: str, unit: str, formula: str, as_of: str = POSTS_365, high: float | None = None
+) -> Feature:
+    return Feature(name, FAMILY, "creator", label, unit, formula, 0, high, as_of)
+
+
+def _rate(name: str, label: str, how: str, below: str, as_of: str = POSTS_90) -> Feature:
+    formula = f"{how} of (likes + comments) / {below}, each at most {MOST:g}"
+    return _of_posts(name, label, "share", formula, as_of, MOST)
+
+
+def _per_like(what: str) -> tuple[Feature, Feature]:
+    """Of the last 90 days, and of the year."""
+    formula = f"sum of {what} / sum of likes, posts whose {what} are known"
+    return (
+        _of_posts(f"{what}_per_like", f"{what} per like", "ratio", formula, POSTS_90),
+        _of_posts(f"{what}_per_like_year", f"{what} per like over a year", "ratio", formula),
+    )
+
+
 FEATURES = (
-    Feature(
-        "engagement_rate_median",
-        FAMILY,
-        "creator",
-        "engagement per follower, typical post",
-        "share",
-        "median of (likes + comments) / followers, each at most 100",
-        0,
-        MOST,
-        POSTS_90,
-    ),
-    Feature(
-        "engagement_rate_mean",
-        FAMILY,
-        "creator",
-        "engagement per follower, average",
-        "share",
-        "mean of (likes + comments) / followers, each at most 100",
-        0,
-        MOST,
-        POSTS_90,
-    ),
-    Feature(
-        "engagement_rate_year",
-        FAMILY,
-        "creator",
-        "engagement per follower over a year",
-        "share",
-        "median of (likes + comments) / followers, each at most 100",
-        0,
-        MOST,
-        POSTS_365,
-    ),
-    Feature(
-        "engagement_per_view_median",
-        FAMILY,
-        "creator",
-        "engagement per view, typical post",
-        "share",
-        "median of (likes + comments) / views, each at most 100",
-        0,
-        MOST,
-        POSTS_90,
-    ),
-    Feature(
-        "engagement_per_view_mean",
-        FAMILY,
-        "creator",
-        "engagement per view, average",
-        "share",
-        "mean of (likes + comments) / views, each at most 100",
-        0,
-        MOST,
-        POSTS_90,
-    ),
-    Feature(
+    _rate("engagement_rate_median", "engagement per follower, typical post", "median", "followers"),
+    _rate("engagement_rate_mean", "engagement per follower, average", "mean", "followers"),
+    _rate("engagement_rate_year", "engagement per follower over a year", "median", "followers", POSTS_365),
+    _rate("engagement_per_view_median", "engagement per view, typical post", "median", "views"),
+    _rate("engagement_per_view_mean", "engagement per view, average", "mean", "views"),
+    _of_posts(
         "engagement_spread",
-        FAMILY,
-        "creator",
         "how much engagement differs from post to post",
         "standard deviation of ln",
         "standard deviation of ln(engagement per follower + 1e-6)",
-        0,
-        None,
-        POSTS_365,
     ),
-    Feature(
-        "comments_per_like",
-        FAMILY,
-        "creator",
-        "comments per like",
-        "ratio",
-        "sum of comments / sum of likes, posts whose comments are known",
-        0,
-        None,
-        POSTS_90,
-    ),
-    Feature(
-        "comments_per_like_year",
-        FAMILY,
-        "creator",
-        "comments per like over a year",
-        "ratio",
-        "sum of comments / sum of likes, posts whose comments are known",
-        0,
-        None,
-        POSTS_365,
-    ),
-    Feature(
-        "saves_per_like",
-        FAMILY,
-        "creator",
-        "saves per like",
-        "ratio",
-        "sum of saves / sum of likes, posts whose saves are known",
-        0,
-        None,
-        POSTS_90,
-    ),
-    Feature(
-        "saves_per_like_year",
-        FAMILY,
-        "creator",
-        "saves per like over a year",
-        "ratio",
-        "sum of saves / sum of likes, posts whose saves are known",
-        0,
-        None,
-        POSTS_365,
-    ),
-    Feature(
-        "shares_per_like",
-        FAMILY,
-        "creator",
-        "shares per like",
-        "ratio",
-        "sum of shares / sum of likes, posts whose shares are known",
-        0,
-        None,
-        POSTS_90,
-    ),
-    Feature(
-        "shares_per_like_year",
-        FAMILY,
-        "creator",
-        "shares per like over a year",
-        "ratio",
-        "sum of shares / sum of likes, posts whose shares are known",
-        0,
-        None,
-        POSTS_365,
-    ),
-    Feature(
+    *(feature for what in ("comments", "saves", "shares") for feature in _per_like(what)),
+    _of_posts(
         "engagement_sponsored_ratio",
-        FAMILY,
-        "creator",
         "engagement of sponsored posts against the others",
         "ratio",
         "sum of engagements / sum of followers over sponsored posts, over the same of the posts known to be others",
-        0,
-        None,
-        POSTS_365,
     ),
-    Feature(
+    _of_posts(
         "engagement_trend",
-        FAMILY,
-        "creator",
         "engagement lately against the year",
         "ratio",
         "sum of engagements / sum of followers, last 90 days over 365 days",
-        0,
-        None,
-        POSTS_365,
     ),
-    Feature(
-        "posts_90d",
-        FAMILY,
-        "creator",
-        "posts in 90 days",
-        "posts",
-        "number of posts; missing without one in the year",
-        0,
-        None,
-        POSTS_90,
-    ),
-    Feature(
+    _of_posts("posts_90d", "posts in 90 days", "posts", "number of posts; missing without one in the year", POSTS_90),
+    _of_posts(
         "posting_gap_days",
-        FAMILY,
-        "creator",
         "days from post to post",
         "days",
         "median days between two posts in a row, the later within the year",
-        0,
-        None,
-        POSTS_365,
     ),
-    Feature(
+    _of_posts(
         "posting_irregularity",
-        FAMILY,
-        "creator",
         "irregularity of posting",
         "ratio",
         "standard deviation of the days between two posts in a row / their mean",
-        0,
-        None,
-        POSTS_365,
     ),
-    Feature(
+    _of_posts(
         "days_since_post",
-        FAMILY,
-        "creator",
         "days since the latest post",
         "days",
         "reach minus the latest post, at least 0",
-        0,
-        365,
-        POSTS_365,
+        high=365,
     ),
 )
 

@@ -98,17 +98,19 @@ def running_sums(
     """For each key, the sums of `values` over the events of its group strictly before its `as_of`.
 
     events: `by`, `at` and whole-number `values`; keys: `by` and `as_of`, without repetition. `days` limits how far
-    back. One sort of both together instead of a join of every key with every event of its group.
+    back: from that many days before the `reach` on that keys then have too. One sort of both together instead of a join
+    of every key with every event of its group.
     """
     if days is None:
         return _sums_before(events, keys, by, values)
     # the sums of all that came before less those of what came before the window: exact, since they are whole numbers
-    begins = keys.select(*by, **{AS_OF: keys[AS_OF] - ibis.interval(days=days)})
-    both = _sums_before(events, keys.union(begins, distinct=True), by, values)
-    late, early = both, both.view()
-    same = [*(late[b] == early[b] for b in by), late[AS_OF] - ibis.interval(days=days) == early[AS_OF]]
-    found = late.inner_join(early, same, rname="_early_{name}")
-    found = found.semi_join(keys, [*by, AS_OF])
+    k = keys.mutate(_since=keys.reach - ibis.interval(days=days))
+    both = keys.select(*by, AS_OF).union(k.select(*by, **{AS_OF: k._since}), distinct=True)
+    late = _sums_before(events, both, by, values)
+    early = late.view()
+    found = k.inner_join(late, [*by, AS_OF])
+    same = [*(found[b] == early[b] for b in by), found._since == early[AS_OF]]
+    found = found.inner_join(early, same, rname="_early_{name}")
     return found.select(*by, AS_OF, **{v: found[v] - found[f"_early_{v}"] for v in values})
 
 

@@ -40,6 +40,11 @@ def quote(text: object) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
+def _literal(path: Path) -> str:
+    """A path as an SQL literal that means this file alone: DuckDB takes *, ? and [ for patterns."""
+    return quote(glob.escape(str(path)))
+
+
 def name(text: str) -> str:
     """A text as an SQL identifier."""
     return '"' + text.replace('"', '""') + '"'
@@ -111,7 +116,7 @@ def _parquet(connection: duckdb.DuckDBPyConnection, path: Path, table: str, want
                 table, f"{label} is no whole Parquet file", "Export or copy it again.", first_line(error)
             ) from error
         refuse_doubles(table, names, wanted)
-    listed = ", ".join(quote(part) for part in parts)
+    listed = ", ".join(_literal(part) for part in parts)
     sql = f"read_parquet([{listed}], union_by_name = true)" if path.is_dir() else f"read_parquet({listed})"
     return Source(path.name, sql, {n: name(n) for n in described(connection, sql)})
 
@@ -136,7 +141,7 @@ def _delimited(path: Path, table: str, wanted: Iterable[str]) -> Source:
     refuse_doubles(table, names, known)
     columns = ", ".join(f"c{position}: 'VARCHAR'" for position in range(len(names)))
     sql = (
-        f"read_csv({quote(path)}, header = true, delim = ',', quote = '\"', escape = '\"', "
+        f"read_csv({_literal(path)}, header = true, delim = ',', quote = '\"', escape = '\"', "
         f"auto_detect = false, columns = {{{columns}}})"
     )
     return Source(path.name, sql, {column: f"c{position}" for position, column in enumerate(names)}, keep=True)

@@ -21,23 +21,8 @@ from features.comment_classes import CommentClassifier
 from features.expressions import AS_OF, RECENT_DAYS, before, day, join_all, reaches, running_sums
 from features.settings import FeatureSettings
 from features.source import History
+from features.spine import read_spine
 from features.staging import Stage
-
-SPINE_SCHEMA = pa.schema(
-    [
-        ("row_id", pa.int64()),
-        ("creator_id", pa.string()),
-        ("brand", pa.string()),
-        ("product_niche", pa.string()),
-        ("product_country", pa.string()),
-        ("objective", pa.string()),
-        ("starts_at", pa.timestamp("us")),
-        ("promotion_hours", pa.float64()),
-        ("deliverables", pa.float64()),
-        ("spend", pa.float64()),
-    ]
-)
-
 
 Piece = tuple[ir.Table, tuple[str, ...]]
 
@@ -83,12 +68,13 @@ class FeatureBuilder:
         """The matrix of a spine.
 
         spine: the contract's candidate columns (`product_country`, `objective`, `deliverables` may be absent), any
-        number of rows.
+        number of rows; a key that is a whole number is read as its text.
         Returns one row per spine row in the spine's order with the catalogue's columns: float64 (NaN missing) and text
         (None missing).
+        Raises InputError where the creator or the start is missing, or a text cannot be read as one.
         """
         with Stage(self.history.backend) as stage:
-            s = stage.put(_spine(spine)).rename({AS_OF: "starts_at"})
+            s = stage.put(read_spine(spine)).rename({AS_OF: "starts_at"})
             s = stage.keep(self._with_reach(s))
             creators = stage.keep(_keys(s, "creator_id", "reach"))
             s = join_all(s, [self._creators(), (stage.keep(self._from_posts(creators)), ("creator_id", AS_OF))])
@@ -197,13 +183,6 @@ def _month(at: ir.TimestampValue) -> ir.TimestampValue:
 
 def _keys(s: ir.Table, *columns: str) -> ir.Table:
     return s.select(*columns, AS_OF).distinct()
-
-
-def _spine(rows: pd.DataFrame) -> pa.Table:
-    frame = rows.reset_index(drop=True).reindex(columns=SPINE_SCHEMA.names)
-    frame["row_id"] = range(len(frame))
-    frame["starts_at"] = pd.to_datetime(frame["starts_at"], utc=True).dt.tz_localize(None).astype("datetime64[us]")
-    return pa.Table.from_pandas(frame, schema=SPINE_SCHEMA, preserve_index=False)
 
 
 def _frame(found: pa.Table) -> pd.DataFrame:

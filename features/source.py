@@ -1,6 +1,7 @@
 """Opens DATA, in all its forms, as the contract's tables in one in-process DuckDB."""
 
 import hashlib
+import itertools
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from features.checks import casts, check_table
 from features.contract import CANDIDATES, OUTCOMES, SCORES, TABLES
 from features.faults import Fault, InputError
 from features.files import Source, fail, name, quote
+
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -214,9 +217,9 @@ def _query(backend: Backend, source: Source, extra: tuple[str, ...]) -> str:
     types = files.described(backend.con, source.sql)
     carried = {column: source.columns[column] for column in extra}
     known = {column: _plain(source.columns[column], types) for column in source.columns if column not in carried}
-    view = "all candidates"
+    view = f"candidates {next(_numbers)}"
     columns = ", ".join(f"{expression} AS {name(column)}" for column, expression in {**known, **carried}.items())
-    backend.raw_sql(f"CREATE OR REPLACE VIEW {name(view)} AS SELECT {columns} FROM {source.sql}")
+    backend.raw_sql(f"CREATE VIEW {name(view)} AS SELECT {columns} FROM {source.sql}")
     # Extra columns may be of types that Ibis does not know: declared as text they pass through unchanged.
     raw = backend.table(f"raw {CANDIDATES.name}")
     table = ibis.table({**dict(raw.schema().items()), **dict.fromkeys(extra, "string")}, name=view)

@@ -9,7 +9,8 @@ sums,
     told    Σ w       w = m / (m + 2), m = market rate × exposure: the conversions that such a deal usually had by then
     record  Σ w · s   s = ln((conversions + ½) / exposure) − ln(market rate)
 
-with exposure = spend × share of conversions that usually has arrived at that age. A record is exp(Σ w·s / (Σ w + k)):
+with exposure = spend × share of conversions that usually has arrived at that age, and the market rate that of the 180
+days up to the step. A record is exp(Σ w·s / (Σ w + k)):
 the factor on the market's rate, drawn to 1 by k usual results (Bühlmann credibility on the log scale; w is
 1 / (1 + 2/m), the weight for a count noise of variance 1/m and a spread between deals of ½). The log scale and w let a
 celebrity's thousands of conversions count as one result, not as thousands.
@@ -31,6 +32,7 @@ CHECKPOINT_DAYS = (2, 5, 10, 20, 40)
 # days until 1 − 1/e of all conversions usually arrived; fixed: a curve learnt from all data would see the future
 ARRIVAL_DAYS = 7.0
 NOISE = 2.0
+LONGEST_DAYS = 1e5  # beyond all times of the contract; a longer window could overflow
 
 # name: (columns of the key, k, words)
 RECORDS: dict[str, tuple[tuple[str, ...], float, str]] = {
@@ -49,7 +51,7 @@ FEATURES = (
         "all",
         "conversions per dollar of the whole market lately",
         "conversions per dollar",
-        "exp of the mean of ln((conversions + ½) / exposure) over results of the last 180 days",
+        "exp of the mean of ln((conversions + ½) / exposure) over results known from 180 days before reach on",
         0,
         None,
         RESULTS,
@@ -101,7 +103,8 @@ def checkpoints(collaborations: ir.Table, conversions: ir.Table | None, settings
     when it is `settled` on), `age` (days).
     """
     c = collaborations
-    window_us = ((c.promotion_hours / 24.0 + settings.attribution_days) * DAY_US).round().cast("int64")
+    window_days = (c.promotion_hours / 24.0 + settings.attribution_days).clip(upper=LONGEST_DAYS)
+    window_us = (window_days * DAY_US).round().cast("int64")
     settled_at = ibis.least(c.observed_until, c.starts_at + window_us.as_interval("us"))
     base = c.select(*_DEAL, "observed_until", "conversions", "clicks", settled_at=settled_at)
     if conversions is None:
@@ -231,8 +234,10 @@ def level_events(s: ir.Table) -> ir.Table:
 
 
 def levels(s_events: ir.Table, moments: ir.Table) -> ir.Table:
-    """Mean log rate of conversions and of clicks of the last 180 days, strictly before each `as_of` of `moments`."""
-    keys = moments.select(AS_OF, everything=ibis.literal(1, "int64")).distinct()
+    """Mean log rate of conversions and of clicks, from 180 days before its `reach` until strictly before each `as_of`
+    of `moments`.
+    """
+    keys = moments.select(AS_OF, "reach", everything=ibis.literal(1, "int64")).distinct()
     sums = running_sums(s_events, keys, ["everything"], LEVEL_SUMS, days=LEVEL_DAYS)
     return sums.select(
         AS_OF,
@@ -242,9 +247,9 @@ def levels(s_events: ir.Table, moments: ir.Table) -> ir.Table:
 
 
 def _with_level(s: ir.Table, market: ir.Table) -> ir.Table:
-    """Adds the market's level as it was known when each checkpoint was, that checkpoint included."""
+    """Adds the market's level of the 180 days up to each checkpoint, that checkpoint included."""
     s = s.mutate(_after=s.at + ibis.interval(microseconds=1))
-    found = levels(market, s.select(**{AS_OF: s._after})).rename(_at=AS_OF)
+    found = levels(market, s.select(**{AS_OF: s._after}, reach=s._after)).rename(_at=AS_OF)
     return s.left_join(found, [s._after == found._at]).drop("_at", "_after")
 
 

@@ -16,6 +16,7 @@ from joblib import Parallel, delayed
 
 from models.baselines import NAMES, predict_baselines
 from models.blend import fit_level, fit_weights
+from models.drift import at_newest_level
 from models.encoding import Encoding
 from models.interval import EVERY, fit_intervals
 from models.maturity import Maturity, fit_maturity
@@ -83,7 +84,8 @@ def _run(
     recipes: Sequence[Recipe],
     seed: int,
 ) -> pd.DataFrame:
-    """Predictions for the rows that judge: a column a baseline, and each recipe's deviation (d_) and centre (c_)."""
+    """Predictions for the rows that judge: a column a baseline, each recipe's deviation (d_) and centre (c_), and the
+    log rate for all (`constant`)."""
     known = matrix.iloc[fold.train]
     encoding = Encoding.fit(known, creators[fold.train])
     observed = observe(known, creators[fold.train], encoding, fold.then, fit_maturity(fold.then))
@@ -92,9 +94,11 @@ def _run(
     out: dict[str, np.ndarray | float] = dict(
         predict_baselines(observed, creators[fold.train], encoding, features, creators[fold.test], spend)
     )
+    observed = at_newest_level(observed, fold.then.starts)
     fits = fit_recipes(observed, recipes, seed)
+    out["constant"] = float(np.log(observed.level))
     for i, recipe in enumerate(recipes):
-        out[f"c_{recipe.name}"] = fits[i].centre if fits else float(np.log(observed.level))
+        out[f"c_{recipe.name}"] = fits[i].centre if fits else out["constant"]
         out[f"d_{recipe.name}"] = fits[i].log_rate(features) - fits[i].centre if fits else np.zeros(len(features))
     return pd.DataFrame(out, index=range(len(fold.test))).assign(fold=number, row=fold.test)
 
@@ -192,7 +196,7 @@ def _as_known(rows: pd.DataFrame, fold: Fold) -> pd.DataFrame:
 
 def _no_rows(recipes: Sequence[Recipe]) -> pd.DataFrame:
     names = [f"{kind}_{recipe.name}" for recipe in recipes for kind in "cd"]
-    return pd.DataFrame({name: pd.Series(dtype=float) for name in (*NAMES, *names, "fold", "row")})
+    return pd.DataFrame({name: pd.Series(dtype=float) for name in (*NAMES, *names, "constant", "fold", "row")})
 
 
 def _choose(rows: pd.DataFrame, recipes: Sequence[Recipe], folds: Sequence[Fold]) -> Backtest:
@@ -221,7 +225,7 @@ def _deviations(rows: pd.DataFrame, recipes: Sequence[Recipe]) -> np.ndarray:
 def _blended(rows: pd.DataFrame, recipes: Sequence[Recipe], weights: np.ndarray) -> np.ndarray:
     centres = rows[[f"c_{recipe.name}" for recipe in recipes]].to_numpy(float)
     total = weights.sum()
-    base = centres @ (weights / total) if total else centres.mean(axis=1)
+    base = centres @ (weights / total) if total else rows["constant"].to_numpy(float)
     return base + _deviations(rows, recipes) @ weights
 
 

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from models.observed import DISPERSION, count_loss, level_shift
 
 PRIOR_ROWS, LEAST_WEIGHT, MOST_IN_ALL = 20.0, 0.05, 1.5
-LEAST_ROWS_TO_CHOOSE = 30
+LEAST_ROWS_TO_CHOOSE, LOUDER = 30, 0.8
 
 
 def fit_weights(
@@ -50,16 +50,17 @@ def fit_weights(
 def fit_level(
     log_rate: np.ndarray, counts: np.ndarray, exposure: np.ndarray, variance: np.ndarray, fold: np.ndarray
 ) -> float:
-    """Log correction of the level from the folds' misses, the newest loudest: each speaks half as loud as the next.
+    """Log correction of the level from the folds' misses, newer ones louder.
 
-    Levels drift, so old misses say little of today's. Shrunk by how much the folds disagree (James & Stein 1961).
+    `models.drift` follows the level up to a cut-off; this is what its forecasts missed after it. Shrunk by how much the
+    folds disagree (James & Stein 1961).
     """
     folds = np.unique(fold)
     if len(folds) < 2:
         return 0.0
     parts = [fold == j for j in folds]
     misses = np.array([level_shift(counts[p], exposure[p] * np.exp(log_rate[p]), variance[p]) for p in parts])
-    loud = 0.5 ** np.arange(len(folds))[::-1]
+    loud = LOUDER ** np.arange(len(folds))[::-1]
     loud = loud / loud.sum()
     mean = float(loud @ misses)
     noise = float(np.var(misses, ddof=1) * (loud @ loud))

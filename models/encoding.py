@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.spine import as_text
+
 MISSING, OTHER, FIRST_LEVEL = 0, 1, 2
+# The same for all deals of a day: what it seems to explain is the level, which `models.drift` follows, and candidates
+# lie beyond all values that it had in training.
+SAME_FOR_ALL = ("market_rate",)
 
 
 @dataclass(frozen=True)
@@ -27,17 +32,18 @@ class Encoding:
 
     @classmethod
     def fit(cls, matrix: pd.DataFrame, creators: np.ndarray, rare: int = 3) -> Encoding:
-        """Learn columns and levels; a column without a value is left out, a level of fewer than `rare` rows is rare."""
+        """Learn columns and levels: without the columns of SAME_FOR_ALL or with no value; a level of fewer than `rare`
+        rows is rare."""
         columns, levels = [], {}
         for name in matrix.columns:
             column = matrix[name]
-            if column.isna().all():
+            if name in SAME_FOR_ALL or column.isna().all():
                 continue
             columns.append(str(name))
             if not pd.api.types.is_numeric_dtype(column.dtype):
                 counts = column.dropna().astype(str).value_counts()
                 levels[str(name)] = tuple(sorted(counts.index[counts >= rare]))
-        return cls(tuple(columns), levels, tuple(sorted(set(creators.tolist()))))
+        return cls(tuple(columns), levels, tuple(sorted(set(as_text(creators, "creator_id").tolist()))))
 
     @property
     def categorical(self) -> list[int]:
@@ -47,16 +53,17 @@ class Encoding:
     def transform(self, matrix: pd.DataFrame, creators: np.ndarray) -> np.ndarray:
         """Codes and numbers, float64 (rows, columns + 1), NaN for a missing number; the last one is the creator's code.
 
-        creators: creator_id of every row (rows,).
+        creators: creator_id of every row (rows,); a whole number is read as its text.
 
-        Raises ValueError for columns that the matrix lacks.
+        Raises ValueError for columns that the matrix lacks, InputError for a creator_id that is no text.
         """
         self.require(matrix)
         out = np.empty((len(matrix), len(self.columns) + 1))
         for i, name in enumerate(self.columns):
             values = matrix[name]
             out[:, i] = self._codes(name, values) if name in self.levels else values.to_numpy(float, na_value=np.nan)
-        out[:, -1] = pd.Index(self.creators, dtype=object).get_indexer(pd.Index(creators, dtype=object)) + 1
+        asked = pd.Index(as_text(creators, "creator_id"), dtype=object)
+        out[:, -1] = pd.Index(self.creators, dtype=object).get_indexer(asked) + 1
         return out
 
     @property
@@ -67,9 +74,16 @@ class Encoding:
             return None
         return self.columns.index(names[0]), self.columns.index(names[1])
 
-    def place(self, name: str) -> int:
-        """Position of a column; the last one for a column that the model does not know."""
-        return self.columns.index(name) if name in self.columns else len(self.columns) - 1
+    def place(self, name: str, otherwise: int | None = None) -> int:
+        """Position of a column; `otherwise` for one that the model does not know.
+
+        Raises ValueError for such a column where nothing else is told.
+        """
+        if name in self.columns:
+            return self.columns.index(name)
+        if otherwise is None:
+            raise ValueError(f"the model does not know the column {name!r}; it knows {len(self.columns)} others")
+        return otherwise
 
     def require(self, matrix: pd.DataFrame) -> None:
         """Raise ValueError where the matrix lacks a column that the model was trained on."""

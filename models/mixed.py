@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg, sparse
 
-from models.encoding import FIRST_LEVEL
+from models.encoding import FIRST_LEVEL, Encoding
 from models.observed import DISPERSION, Observed
 
 # against the weight of results, 2 each for a large count: where they are equal, a term is drawn half of the way to 0
@@ -103,7 +103,7 @@ class MixedModel:
     Columns are positions in the encoded features, whose last one holds the creator's code. lines, slopes: numbers and
     their slopes, one or two each. categories: effects by code. pair: columns of the creator's and the product's niche;
     pair_effects by both codes, 0 for a pair that was never met. creators: effect by code; code 0 is the unknown.
-    told_with: columns with which the effects of creator and pair are told as reasons.
+    told_with: columns with which the effects of creator and pair are told as reasons, the last (-1) for want of those.
     """
 
     lines: tuple[Line, ...]
@@ -185,24 +185,14 @@ def fit_mixed(observed: Observed) -> MixedModel:
     if not observed.enough:
         raise ValueError(f"{len(observed.counts)} results with {observed.counts.sum():.0f} conversions are too few")
     x, encoding = observed.features, observed.encoding
-    numbers = [i for i in range(len(encoding.columns)) if i not in encoding.categorical]
-    lines = tuple(line for i in numbers if (line := Line.fit(i, x[:, i])) is not None)
-    terms = np.hstack([np.ones((len(x), 1)), *(line.apply(x) for line in lines)])
-    sizes = {i: len(encoding.levels[encoding.columns[i]]) + FIRST_LEVEL for i in encoding.categorical}
-    pair = encoding.pair
-    groups = [(_codes(x, i), size, PENALTY_SLOPE) for i, size in sizes.items()]
-    if pair is not None:
-        both = _codes(x, pair[0]) * sizes[pair[1]] + _codes(x, pair[1])
-        met, place = np.unique(both, return_inverse=True)
-        groups.append((place, len(met), PENALTY_PAIR))
-    penalties = np.concatenate([[1e-6], np.full(terms.shape[1] - 1, PENALTY_SLOPE)])
-    slopes, effects, creators = _fit(observed, terms, penalties, groups, _codes(x, -1), len(encoding.creators) + 1)
+    lines, sizes = _lines(observed), _sizes(encoding)
+    slopes, effects, creators = _fit(observed, lines, np.zeros((len(x), 0)), 0.0)
     categories = dict(zip(sizes, effects, strict=False))
-    pair_effects = np.zeros((0, 0))
+    pair, pair_effects = encoding.pair, np.zeros((0, 0))
     if pair is not None:
         pair_effects = np.zeros((sizes[pair[0]], sizes[pair[1]]))
-        pair_effects.flat[met] = effects[len(sizes)]
-    told_with = tuple(encoding.place(name) for name in ("creator_record", "niche_pair_record"))
+        pair_effects.flat[_met(x, pair, sizes)[0]] = effects[len(sizes)]
+    told_with = tuple(encoding.place(name, otherwise=-1) for name in ("creator_record", "niche_pair_record"))
     model = MixedModel(
         lines, slopes[1:], categories, pair, pair_effects, creators, (told_with[0], told_with[1]), 0.0, 0.0
     )
@@ -210,23 +200,47 @@ def fit_mixed(observed: Observed) -> MixedModel:
     return replace(model, centre=float(np.average(model.log_rate(x), weights=observed.weight)))
 
 
-Group = tuple[np.ndarray, int, float]
+def fit_beside(observed: Observed, terms: np.ndarray, penalty: float) -> np.ndarray:
+    """Slopes of further terms (rows, k) that are fitted beside all that the model has, drawn to 0 by `penalty`."""
+    slopes, _, _ = _fit(observed, _lines(observed), terms, penalty)
+    return slopes[len(slopes) - terms.shape[1] :]
+
+
+def _lines(observed: Observed) -> tuple[Line, ...]:
+    encoding = observed.encoding
+    numbers = [i for i in range(len(encoding.columns)) if i not in encoding.categorical]
+    return tuple(line for i in numbers if (line := Line.fit(i, observed.features[:, i])) is not None)
+
+
+def _sizes(encoding: Encoding) -> dict[int, int]:
+    """Number of codes by category column."""
+    return {i: len(encoding.levels[encoding.columns[i]]) + FIRST_LEVEL for i in encoding.categorical}
+
+
+def _met(x: np.ndarray, pair: tuple[int, int], sizes: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Niche pairs that rows have, as flat positions in the table of pairs, and each row's place among them."""
+    return np.unique(_codes(x, pair[0]) * sizes[pair[1]] + _codes(x, pair[1]), return_inverse=True)
 
 
 def _fit(
-    observed: Observed,
-    terms: np.ndarray,
-    penalties: np.ndarray,
-    groups: list[Group],
-    creator: np.ndarray,
-    creators: int,
+    observed: Observed, lines: tuple[Line, ...], further: np.ndarray, penalty_further: float
 ) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
-    """Slopes of terms, effects of groups (and an empty one) and of creators: reweighted least squares on the working
-    response.
+    """Slopes (the intercept, the lines', the further terms'), effects of categories and of the pairs that were met (and
+    an empty one), effects of creators: reweighted least squares on the working response.
 
     A creator's effect is known but roughly, and the mean of exp(effect) lies above exp(its mean) by half its variance:
     that half is part of the effect, most of all for the unknown creator.
     """
+    x, encoding = observed.features, observed.encoding
+    terms = np.hstack([np.ones((len(x), 1)), *(line.apply(x) for line in lines), further])
+    sizes = _sizes(encoding)
+    groups = [(_codes(x, i), size, PENALTY_SLOPE) for i, size in sizes.items()]
+    if encoding.pair is not None:
+        met, place = _met(x, encoding.pair, sizes)
+        groups.append((place, len(met), PENALTY_PAIR))
+    penalties = np.full(terms.shape[1], PENALTY_SLOPE)
+    penalties[0], penalties[terms.shape[1] - further.shape[1] :] = 1e-6, penalty_further
+    creator, creators = _codes(x, -1), len(encoding.creators) + 1
     nothing = sparse.csr_array((len(terms), 0))
     indicators = sparse.hstack([nothing, *(_indicators(code, size) for code, size, _ in groups)], format="csr")
     penalty = np.concatenate([penalties, *(np.full(size, p) for _, size, p in groups)])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 DAY = np.timedelta64(1, "D")
 DAY_US = 86_400_000_000
+LONGEST_DAYS = 1e5  # beyond all times of the contract; a longer window could overflow
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Results:
     starts, until, final: datetime64[us] (rows,): when they went live, up to when they were counted, and when the
     attribution window after the promotion's end has passed. hours, spend, counts: float (rows,).
     daily: columns row (position), date (datetime64[us], midnight), conversions; None where nothing is told by day.
+    tier, platform: str (rows,), "" where they are not known; delays depend on them.
     """
 
     identifiers: np.ndarray
@@ -27,6 +29,8 @@ class Results:
     hours: np.ndarray
     spend: np.ndarray
     counts: np.ndarray
+    tier: np.ndarray
+    platform: np.ndarray
     daily: pd.DataFrame | None = None
 
     @classmethod
@@ -34,7 +38,7 @@ class Results:
         """From the contract's tables; collaborations must lie in the order in which they are wanted."""
         starts = collaborations.starts_at.to_numpy("datetime64[us]")
         hours = collaborations.promotion_hours.to_numpy(float)
-        window = ((hours / 24 + attribution_days) * DAY_US).astype("timedelta64[us]")
+        window = (np.minimum(hours / 24 + attribution_days, LONGEST_DAYS) * DAY_US).astype("timedelta64[us]")
         told = None
         if daily is not None and len(daily):
             row = pd.Series(np.arange(len(starts)), index=collaborations.collaboration_id.to_numpy())
@@ -54,8 +58,18 @@ class Results:
             hours,
             collaborations.spend.to_numpy(float),
             collaborations.conversions.to_numpy(float),
+            np.full(len(starts), ""),
+            np.full(len(starts), ""),
             told,
         )
+
+    def with_kinds(self, matrix: pd.DataFrame) -> Results:
+        """The same results with the tier and platform that a matrix of the same rows tells."""
+        tier, platform = (
+            matrix[name].fillna("").to_numpy(object).astype(str) if name in matrix else now
+            for name, now in (("tier", self.tier), ("platform", self.platform))
+        )
+        return replace(self, tier=tier, platform=platform)
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -78,7 +92,7 @@ class Results:
             place[rows] = np.arange(len(rows))
             daily = daily.assign(row=place[daily.row.to_numpy()]).query("row >= 0")
             daily = daily.sort_values(["row", "date"], ignore_index=True)
-        names = ("identifiers", "starts", "until", "final", "hours", "spend", "counts")
+        names = ("identifiers", "starts", "until", "final", "hours", "spend", "counts", "tier", "platform")
         return Results(**{name: getattr(self, name)[rows] for name in names}, daily=daily)
 
     def as_of(self, moment: np.datetime64) -> tuple[np.ndarray, Results]:
@@ -100,14 +114,6 @@ class Results:
         whole = np.where(by_day, self.until, self.known) <= moment
         counts = np.where(whole, self.counts, so_far)
         rows = np.flatnonzero(started & (whole | by_day))
-        then = Results(
-            self.identifiers,
-            self.starts,
-            np.where(whole, self.until, np.minimum(self.until, moment)),
-            self.final,
-            self.hours,
-            self.spend,
-            counts,
-            daily,
-        )
+        until = np.where(whole, self.until, np.minimum(self.until, moment))
+        then = replace(self, until=until, counts=counts, daily=daily)
         return rows, then.take(rows)

@@ -25,7 +25,7 @@ from models.mixed import MixedModel
 from models.rate import Component, RateModel, Trees
 from models.reasons import top_reasons
 
-FORMAT = 2
+FORMAT = 3
 CHECKSUMS = "checksums.json"
 SCORES = (
     "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high", "conversions",

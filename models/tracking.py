@@ -3,7 +3,8 @@
 One run per training:
 
 - params: seed, results, recipes, maturity, features (number), tier_bounds, attribution_days
-- tags: data.TABLE (fingerprint of each table), comment_classifier (fingerprint), skill (a sentence), promoted (why)
+- tags: data.TABLE (fingerprint of each table), comment_classifier (fingerprint), skill (a sentence), promoted (why),
+  process (what names the training process)
 - metrics: MODEL.skill, .rank, .value, .total over all folds, the same with .by_fold at the end with step = fold, for
   MODEL in ours, one_rate, price_only, own_record, poisson_regression; ours.coverage, ours.width; coverage.TIER;
   evidence (t of the skill); level
@@ -11,7 +12,9 @@ One run per training:
 - model: a pyfunc from code; its files are the scorer's (LightGBM text, JSON, Parquet, checksums) and the project's code
 
 The version is registered when all of that is there, and an alias is set last, so that a training that is cut off at any
-moment leaves the champion as it was. Aliases: champion, and challenger for the newest version that was not promoted.
+moment leaves the champion as it was. A run that was cut off before it could say so is marked KILLED by the next
+training of the experiment, where its process is known to be dead. Aliases: champion, and challenger for the newest
+version that was not promoted.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import mlflow
 import numpy as np
@@ -34,18 +38,20 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.models import Model as PackedModel
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
 from features.faults import Fault, InputError
 from models import report
 from models.gate import Verdict
+from models.processes import is_dead, name_process
 from models.scorer import SCORES, ModelError, Scorer
 from models.training import Trained
 
 DEFAULT_STORE = "sqlite:///mlflow.db"
 CHAMPION, CHALLENGER = "champion", "challenger"
-SCORER = "scorer"
+SCORER, PROCESS = "scorer", "process"
 PACKAGES = ("mlflow", "lightgbm", "scikit-learn", "scipy", "pandas", "numpy", "pyarrow", "ibis-framework", "duckdb")
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
@@ -89,14 +95,14 @@ def _untrained(where: str, problem: str, received: str | None = None) -> Fault:
 class Model:
     """A registered version and its scorer; `label` is what a score is stamped with.
 
-    run: the training that made it. folder: the packed model on this machine.
+    run: the training that made it. inputs: the columns that its signature asks for.
     """
 
     name: str
     version: str
     scorer: Scorer
     run: str | None = None
-    folder: Path | None = None
+    inputs: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
@@ -137,13 +143,20 @@ def load(client: MlflowClient, uri: str) -> Model:
     """
     registered = _registered(client, uri)
     name = registered.name
-    try:
-        folder = _fetch(client, registered.source)
-    except (MlflowException, OSError) as error:
-        told = " ".join(str(error).split())
-        raise ModelError(f"{name} {registered.version}: its files cannot be fetched ({told}). Train anew") from None
-    scorer = Scorer.load(folder / "artifacts" / SCORER)
-    return Model(name, str(registered.version), scorer, registered.run_id, folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            folder = _fetch(client, registered.source or "", scratch)
+        except (MlflowException, OSError) as error:
+            told = " ".join(str(error).split())
+            raise ModelError(f"{name} {registered.version}: its files cannot be fetched ({told}). Train anew") from None
+        scorer = Scorer.load(folder / "artifacts" / SCORER)
+        return Model(name, str(registered.version), scorer, registered.run_id, _inputs(folder))
+
+
+def _inputs(folder: Path) -> frozenset[str]:
+    """The columns that a packed model's signature asks for."""
+    signature = PackedModel.load(str(folder)).signature
+    return frozenset(column.name for column in signature.inputs.inputs if column.required) if signature else frozenset()
 
 
 def card(client: MlflowClient, model: Model) -> dict[str, Any]:
@@ -155,8 +168,10 @@ def card(client: MlflowClient, model: Model) -> dict[str, Any]:
     return told
 
 
-def _fetch(client: MlflowClient, source: str | None) -> Path:
-    return Path(mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=client.tracking_uri))
+def _fetch(client: MlflowClient, source: str, scratch: str) -> Path:
+    """Where the files of a model lie: in its own folder, or in `scratch`, to which they were brought."""
+    brought = None if urlparse(source).scheme in ("", "file") else scratch
+    return Path(mlflow.artifacts.download_artifacts(source, dst_path=brought, tracking_uri=client.tracking_uri))
 
 
 def champion(client: MlflowClient, name: str) -> Model | None:
@@ -168,12 +183,26 @@ def champion(client: MlflowClient, name: str) -> Model | None:
 
 
 def start(client: MlflowClient, experiment: str, started_ms: int) -> str:
-    """A new run's id; makes the experiment where there is none, its artefacts beside a store that is a file."""
+    """A new run's id; makes the experiment where there is none, its artefacts beside a store that is a file.
+
+    Runs of the experiment whose process is dead are marked as killed.
+    """
     found = client.get_experiment_by_name(experiment)
     file = _file(client.tracking_uri)
     beside = (file.resolve().parent / "mlartifacts" / experiment).as_uri() if file else None
     identifier = found.experiment_id if found else client.create_experiment(experiment, beside)
-    return client.create_run(identifier, start_time=started_ms).info.run_id
+    _bury(client, identifier)
+    mine = name_process(os.getpid())
+    return client.create_run(identifier, start_time=started_ms, tags={PROCESS: mine} if mine else {}).info.run_id
+
+
+def _bury(client: MlflowClient, experiment: str) -> None:
+    """Mark runs that were left running by a process that is dead."""
+    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
+        identifier = run.info.run_id
+        # asked again: it may have ended well since, and only the dead change no more
+        if is_dead(run.data.tags.get(PROCESS, "")) and client.get_run(identifier).info.status == "RUNNING":
+            client.set_terminated(identifier, "KILLED")
 
 
 def finish(

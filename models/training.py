@@ -16,6 +16,7 @@ from features.matrix import FeatureBuilder
 from features.settings import FeatureSettings
 from features.source import History
 from models.backtest import OURS, Backtest, Progress, observe, run_backtest
+from models.drift import at_newest_level
 from models.encoding import Encoding
 from models.interval import fit_intervals
 from models.maturity import Maturity, fit_maturity
@@ -59,7 +60,7 @@ class Training:
             matrix = builder.build(spine)
         if progress:
             progress("features", 1, 1)
-        return cls(matrix, spine, Results.from_tables(spine, daily, settings.attribution_days))
+        return cls(matrix, spine, Results.from_tables(spine, daily, settings.attribution_days).with_kinds(matrix))
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def _fit(
     backtest = run_backtest(matrix, creators, results, seed=seed, recipes=recipes, jobs=jobs, progress=progress)
     maturity = fit_maturity(results)
     encoding = Encoding.fit(matrix, creators)
-    observed = observe(matrix, creators, encoding, results, maturity)
+    observed = at_newest_level(observe(matrix, creators, encoding, results, maturity), results.starts)
     rate = _fit_rate(observed, backtest, recipes, seed, jobs)
     if progress:
         progress("model", 1, 1)

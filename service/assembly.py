@@ -9,7 +9,7 @@ import numpy as np
 
 from models.encoding import FIRST_LEVEL, MISSING, OTHER, Encoding
 from models.results import DAY_US
-from service.snapshot import DAYS_SINCE, STEPPED, Snapshot
+from service.snapshot import DAYS_SINCE, Snapshot
 from service.snapshot import MISSING as NO_TEXT
 from service.snapshot import OTHER as STRANGE
 
@@ -67,7 +67,7 @@ class Assembler:
         self.blocks: dict[str, slice] = {}
         wide: list[str] = []
         for name, columns in (
-            *((block, held[block]) for block in ("creators", "by_niche", "by_country", "by_brand", "by_step", "texts")),
+            *((block, held[block]) for block in ("creators", "by_niche", "by_country", "by_brand", "texts")),
             ("text_terms", TEXT_TERMS),
             ("terms", COMPUTED),
         ):
@@ -83,7 +83,6 @@ class Assembler:
             slice(place[held[pair][0]], place[held[pair][-1]] + 1) for pair in ("niche_values", "brand_values")
         )
         self.since = [i for i, name in enumerate(held["brand_values"]) if name in DAYS_SINCE]
-        self.stepped = place[STEPPED]
         self.followers, self.views = place["followers"], place["views_per_follower"]
         self.own_niche = held["texts"].index("creator_niche")
         self.creator_codes = {creator: i for i, creator in enumerate(encoding.creators, 1)}
@@ -111,9 +110,6 @@ class Assembler:
         wide[:, blocks["creators"]] = held.creators.take(rows, axis=0)
         texts = held.texts.take(rows, axis=0)
         wide[:, blocks["texts"]] = self.text_codes.take(texts + self.text_first)
-        step = held.by_step.take(held.steps.searchsorted(terms.starts_at, "right") - 1, axis=0)
-        wide[:, blocks["by_step"]] = step[:, :-1]
-        wide[np.isnan(step[:, -1]), self.stepped] = np.nan
         self._put_pairs(wide, terms, rows, texts[:, self.own_niche])
         first = blocks["text_terms"].start
         for i, name in enumerate(TEXT_TERMS):

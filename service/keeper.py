@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from mlflow.models import Model as Packed
 
 from features.catalogue import CATALOGUE
 from features.faults import InputError
@@ -232,12 +231,7 @@ class Keeper:
 
 def require_signature(model: tracking.Model) -> None:
     """Raise ModelError where the registered signature is not that of the model's own columns."""
-    if model.folder is None:
-        return
-    signature = Packed.load(str(model.folder)).signature
-    wanted = {*model.scorer.encoding.columns, "creator_id", "spend"}
-    stated = {column.name for column in signature.inputs.inputs if column.required} if signature else set()
-    if stated != wanted:
+    if model.inputs != {*model.scorer.encoding.columns, "creator_id", "spend"}:
         raise ModelError(f"{model.label}: its signature names other columns than the model has. Train anew")
 
 

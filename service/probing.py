@@ -20,17 +20,15 @@ from features import partnership
 from features.catalogue import BY_NAME, CATALOGUE
 from features.expressions import DAY_US
 from features.matrix import FeatureBuilder
-from features.track_record import LEVEL_DAYS
-from service.snapshot import DAYS_SINCE, FIRST, MISSING, STEPPED, Snapshot, index, places
+from service.snapshot import DAYS_SINCE, FIRST, MISSING, Snapshot, index, places
 
 CHUNK = 50_000
 # what each array is made of: entities of the catalogue
 BLOCKS = {
-    "creators": ("creator", "tier", "platform"),
+    "creators": ("creator", "tier", "platform", "all"),
     "by_niche": ("niche pair",),
     "by_country": ("creator and product country",),
     "by_brand": ("brand",),
-    "by_step": ("all",),
     "niche_values": ("creator and product niche",),
     "brand_values": ("creator and brand", "pair"),
 }
@@ -72,7 +70,6 @@ class _Probe:
     def snapshot(self, facts: dict[str, str]) -> Snapshot:
         """Every array, in the order in which they lie in the snapshot."""
         home, by_country = self.homes()
-        steps = self.steps()
         niche_keys, niche_pairs = self.creator_niches()
         brand_keys, brand_pairs = self.creator_brands()
         everybody = [*self.creators, self.nobody]
@@ -81,13 +78,11 @@ class _Probe:
             "by_niche": self.by_niche(),
             "by_country": by_country,
             "by_brand": _Asked({"brand": [self.nobody, self.nobody, *self.brands]}, (len(self.brands) + FIRST,)),
-            "by_step": _Asked({"starts_at": steps.tolist()}, (len(steps),)),
             "niche_values": niche_pairs,
             "brand_values": brand_pairs,
         }
         found = self.ask(asked)
         blocks = {name: _values(found[name], asked[name].shape, _columns(name)) for name in asked if name != "creators"}
-        blocks["by_step"] = np.column_stack([blocks["by_step"], found["by_step"][STEPPED].to_numpy(float)])
         for i, name in enumerate(_columns("brand_values")):
             if name in DAYS_SINCE:
                 blocks["brand_values"][:, i] = self.horizon - np.round(blocks["brand_values"][:, i] * DAY_US)
@@ -103,7 +98,6 @@ class _Probe:
             texts=np.column_stack(list(texts.values())).astype(np.int32),
             usual_spend=self.usual_spend(everybody),
             home=home,
-            steps=steps,
             niche_keys=niche_keys,
             brand_keys=brand_keys,
             **blocks,
@@ -167,12 +161,6 @@ class _Probe:
         creator, product, at = zip(*grid, strict=True)
         spine = {"creator_id": creator, "product_niche": product, "starts_at": at}
         return _Asked(spine, (len(one_of_each), len(products), 2))
-
-    def steps(self) -> np.ndarray:
-        """When the market's rate changes from the horizon on: as results leave its window."""
-        events = _micros(self.builder.market.select("at").distinct())
-        leaves = np.unique(events + LEVEL_DAYS * DAY_US + 1)
-        return np.concatenate([[self.horizon], leaves[leaves > self.horizon]])
 
     def creator_niches(self) -> tuple[np.ndarray, _Asked]:
         """Creators with the niches that they post in, and with their own."""

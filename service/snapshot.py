@@ -1,7 +1,7 @@
 """The newest features of everybody in flat arrays, as they lie in a folder and, mapped into memory, in every worker.
 
 They hold for deals that start at `horizon` or later: from then on nothing that the history knows of enters or leaves a
-window, but for the market's rate, whose steps are held, and what a start says by itself, which is computed.
+window, and what a start says by itself is computed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ META = "snapshot.json"
 MISSING, OTHER = 0, 1  # places of a text that is not there, and of one that the history does not know
 FIRST = 2
 DAYS_SINCE = ("days_since_first_deal", "days_since_deal")  # held as moments
-STEPPED = "creator_click_record"  # there only while the market's rate of clicks is known
 
 
 def places(texts: Iterable[str]) -> dict[str, int]:
@@ -59,7 +58,6 @@ class Snapshot:
     usual_spend: dollars (creators + 1,). home: int32 (creators + 1,), place in the first axis of by_country.
     by_niche: (niches of creators + 2, niches + 2, 2, columns): before `later` and from then on.
     by_country: (homes, countries + 2, columns). by_brand: (brands + 2, columns).
-    steps: int64 (steps,), moments in microseconds from which each row of by_step holds, (steps, columns).
     """
 
     horizon: int
@@ -73,8 +71,6 @@ class Snapshot:
     by_niche: np.ndarray
     by_country: np.ndarray
     by_brand: np.ndarray
-    steps: np.ndarray
-    by_step: np.ndarray
     niche_keys: np.ndarray
     niche_values: np.ndarray
     brand_keys: np.ndarray

@@ -65,7 +65,8 @@ def matrix(frame: pd.DataFrame) -> pd.DataFrame:
 
 def training(frame: pd.DataFrame) -> Training:
     """As `Training.from_history` makes it."""
-    return Training(matrix(frame), frame, Results.from_tables(frame, None, 30.0))
+    made = matrix(frame)
+    return Training(made, frame, Results.from_tables(frame, None, 30.0).with_kinds(made))
 
 
 def fitted(frame: pd.DataFrame, seed: int = 0) -> Trained:

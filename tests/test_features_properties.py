@@ -124,6 +124,15 @@ def test_the_future_never_changes_the_past(
     assert_same(found, matrix[earlier].reset_index(drop=True))
 
 
+def test_a_deal_far_ahead_is_judged_on_the_last_days_that_there_are(matrix: pd.DataFrame, tables: Tables) -> None:
+    """Every window ends at reach: two years after the last of all, none is empty that was not before."""
+    last = max(tables[name][at].max() for name, at in MOMENTS.items())
+    ahead = matrix[tables["spine"].starts_at > last + 365 * DAY]
+    assert len(ahead) == 2
+    known = ahead[["market_rate", "creator_click_record", "posts_90d", "comments_seen"]]
+    assert (known > 0).all(axis=None)
+
+
 # --- neither order, nor threads, nor the other rows of the spine
 
 
@@ -249,7 +258,6 @@ def _numbered(tables: Tables) -> Tables:
             table["creator_id"] = table.creator_id.map(number)
             if table.creator_id.notna().all():
                 table["creator_id"] = table.creator_id.astype("int64")
-    found["spine"]["creator_id"] = found["spine"].creator_id.astype("str")
     return found
 
 

@@ -115,6 +115,13 @@ class Lane:
         """Names in the folder that a user sees; what a killed run leaves aside begins with a dot."""
         return sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
 
+    def statuses(self) -> set[str]:
+        """Of all runs of the experiment."""
+        client = MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
+        found = client.get_experiment_by_name(NAME)
+        assert found
+        return {run.info.status for run in client.search_runs([found.experiment_id])}
+
     def check_registry(self) -> str:
         """The champion and the newest version load and score a row of which nothing is known; the champion's number."""
         client = MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
@@ -151,6 +158,8 @@ def kill_trainings(lane: Lane) -> int:
     last = int(lane.check_registry())
     lane.finish(*lane.train)
     assert int(lane.check_registry()) > last
+    if sys.platform.startswith("linux"):
+        assert "RUNNING" not in lane.statuses(), "the last training marks those that were killed"
     lane.finish(*lane.predict)
     assert (lane.folder / OUTPUT).read_bytes().count(f"{NAME}/".encode()) == output.count(f"{NAME}/1".encode())
     return TRAIN_KILLS + 1 + len(STARTS)

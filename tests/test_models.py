@@ -107,6 +107,12 @@ def test_codes_of_categories_depend_on_the_saved_levels_alone() -> None:
     assert encoding.transform(asked, creators)[:, 0].tolist() == [3, MISSING, OTHER, OTHER, 2]
     assert encoding.transform(asked.astype("category"), creators)[:, 0].tolist() == [3, MISSING, OTHER, OTHER, 2]
     assert encoding.unknown(asked).tolist() == [False, False, True, True, False]
+    numbered = Encoding.fit(seen, np.array([7, 8] * 4))
+    for creators in (np.array([8, 7, 9, 8, 7]), np.array(["8", "7", "", "8", 7.0], dtype=object)):
+        assert numbered.transform(asked, creators)[:, -1].tolist() == [2, 1, 0, 2, 1]
+    assert (encoding.place("x"), encoding.place("y", otherwise=-1)) == (0, -1)
+    with pytest.raises(ValueError, match="does not know the column 'y'"):
+        encoding.place("y")
     assert Encoding.from_dict(json.loads(json.dumps(encoding.to_dict()))) == encoding
     with pytest.raises(ValueError, match=r"lacks 1 of the 1 columns .*'x'"):
         encoding.transform(asked.rename(columns={"x": "y"}), creators)

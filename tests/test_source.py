@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.contract import CANDIDATES, TABLES, TYPES
+from features import files
+from features.contract import CANDIDATES, CREATORS, TABLES, TYPES
 from features.contract_page import page
 from features.source import History, fingerprint, open_candidates, open_history
 from tests.contract_tables import Frames, candidates, frames, write
@@ -170,6 +171,31 @@ def test_candidates_stream_in_the_files_order_with_their_own_columns(form: str, 
         assert table.column_names == [*CANDIDATES.columns, "note"]
         assert asked.columns == tuple(many.columns)
         assert table["deliverables"].null_count == 9000
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv", "csv.gz", "parts"])
+def test_a_folder_s_name_is_no_pattern(form: str, tmp_path: Path) -> None:
+    tables = {"creators": frames()["creators"]}
+    for name in ("export 1", "export 1 again"):
+        write(tmp_path / name, tables, form)
+    folder = write(tmp_path / "export [1]*", {"creators": tables["creators"][:1]}, form)
+    path = files.find(folder, "creators", required=True)
+    assert path
+    with duckdb.connect() as connection:
+        found = files.source(connection, path, "creators", CREATORS.columns)
+        assert connection.execute(f"SELECT count(*) FROM {found.sql}").fetchall() == [(1,)]
+
+
+def test_two_files_of_candidates_may_be_open_at_once(tmp_path: Path) -> None:
+    write(tmp_path / "data", frames())
+    with open_history(tmp_path / "data", threads=1) as history:
+        opened = []
+        for name in ("one", "two"):
+            these = candidates()
+            write(tmp_path / name, {"candidates": these.assign(candidate_id=name + these.candidate_id)})
+            opened.append((name, open_candidates(history, tmp_path / name / "candidates.parquet")))
+        for name, asked in opened:
+            assert all(key.startswith(name) for key in next(asked.batches(10))["candidate_id"].to_pylist())
 
 
 def test_extra_columns_of_candidates_keep_their_types(tmp_path: Path) -> None:

@@ -27,18 +27,20 @@ rated AS (
     FROM (SELECT *, spend * greatest(1 - exp(-age / 7), 0.02) AS exposure FROM steps)),
 -- the market: each deal's first ripe step
 ripe AS (SELECT collaboration_id, min(told_at) AS told_at, arg_min(log_rate, told_at) AS log_rate FROM rated WHERE ripe GROUP BY ALL),
-asked AS (SELECT DISTINCT told_at + INTERVAL 1 MICROSECOND AS moment FROM rated UNION SELECT DISTINCT starts_at FROM spine),
+-- of the 180 days up to each step, that step included, and from 180 days before reach until each row's start
+windows AS (
+    SELECT DISTINCT 'step' AS of, told_at + INTERVAL 1 MICROSECOND AS moment, moment - INTERVAL 180 DAY AS since FROM rated
+    UNION ALL SELECT DISTINCT 'row', starts_at, reach - INTERVAL 180 DAY FROM moments),
 levels AS (
-    SELECT moment,
-        (SELECT exact_mean(log_rate) FROM ripe WHERE told_at < moment AND told_at >= moment - INTERVAL 180 DAY) AS level,
-        (SELECT exact_mean(log_clicks) FROM rated WHERE settled AND told_at < moment AND told_at >= moment - INTERVAL 180 DAY)
-            AS click_level
-    FROM asked),
+    SELECT of, moment,
+        (SELECT exact_mean(log_rate) FROM ripe WHERE told_at < moment AND told_at >= since) AS level,
+        (SELECT exact_mean(log_clicks) FROM rated WHERE settled AND told_at < moment AND told_at >= since) AS click_level
+    FROM windows),
 weighed AS (
     SELECT r.collaboration_id, told_at, coalesce(m / (m + 2), 0) AS w, coalesce(w * (log_rate - level), 0) AS ws,
         log_clicks - click_level AS c
     FROM (SELECT r.*, level, click_level, exp(level) * exposure AS m
-          FROM rated r JOIN levels ON moment = told_at + INTERVAL 1 MICROSECOND) r),
+          FROM rated r JOIN levels ON of = 'step' AND moment = told_at + INTERVAL 1 MICROSECOND) r),
 -- as of each row, the newest step of each deal that was known strictly before
 known AS (
     SELECT s.row_id, s.starts_at, d.creator_id = s.creator_id AS creator, d.brand = s.brand AS brand,
@@ -58,6 +60,6 @@ sums AS (SELECT row_id, {sums},
          FROM known GROUP BY row_id)
 SELECT s.row_id, exp(level) AS market_rate, {records},
     CASE WHEN click_level IS NOT NULL THEN exp(coalesce(click_ws / (click_w + 1), 0)) END AS creator_click_record
-FROM spine s JOIN levels ON moment = s.starts_at LEFT JOIN sums USING (row_id)
+FROM spine s JOIN levels ON of = 'row' AND moment = s.starts_at LEFT JOIN sums USING (row_id)
 LEFT JOIN creators sc ON sc.creator_id = s.creator_id
 JOIN sizes sz ON sz.creator_id = s.creator_id AND sz.starts_at = s.starts_at
