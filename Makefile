@@ -5,10 +5,10 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-serve soak-serve lock clean
+.PHONY: help install demo test lint format bench bench-peers bench-efficiency bench-ablation bench-serve soak-serve lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## set up .venv from the locked versions
 
@@ -48,6 +48,21 @@ bench-serve: install ## measure the service against mlflow models serve (needs w
 
 soak-serve: install ## ten minutes of load, swaps, killed workers and an absent registry
 	$(BIN)/python -m benchmarks.serve_soak
+
+# What only the peers need is in no lock; what is installed already stays as it is.
+PEERS := $(VENV)/.peers
+$(PEERS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --only-binary :all: --no-build-isolation -e ".[bench]"
+	touch $@
+
+bench-peers: $(PEERS) ## ours beside what a user would pick instead, on the demo market
+	$(BIN)/python -m benchmarks.peers
+
+bench-efficiency: $(PEERS) ## how many results a ranking needs: ours and the peers'
+	$(BIN)/python -m benchmarks.efficiency
+
+bench-ablation: install ## which part of our model brings what
+	$(BIN)/python -m benchmarks.ablation
 
 COMPILE := build/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 lock: ## resolve the locks anew, keeping pins that still fit (delete the locks first to raise them)

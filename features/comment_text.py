@@ -137,6 +137,7 @@ def _mix(value: np.ndarray) -> np.ndarray:
 class Encoded:
     """Texts as integers: hash slots of words and of word parts, each with the row it belongs to, and the binned shape.
 
+    A slot is there once a row, however often the text repeats it.
     `rules` is rows by (emoji only, mention only), `silent` marks texts with neither word nor link.
     """
 
@@ -148,7 +149,7 @@ class Encoded:
     words: np.ndarray
 
     def weights(self, family: str) -> np.ndarray:
-        """1 / ∛(number of features) of each row, 1 for an empty one: keeps long texts from shouting."""
+        """1 / ∛(number of distinct features) of each row, 1 for an empty one: keeps long texts from shouting."""
         return 1.0 / np.cbrt(np.maximum(np.bincount(getattr(self, family)[1], minlength=len(self.words)), 1))
 
 
@@ -186,12 +187,15 @@ def encode(texts: Sequence[Any]) -> Encoded:
     emoji_only = only_signs & (shape[:, 3] > 0) & (shape[:, 2] == 0)
     mention_only = only_signs & (shape[:, 2] > 0)
     rules = np.column_stack([emoji_only, mention_only])
-    tokens = _slots(np.concatenate(slots)), np.concatenate(owners)
-    return Encoded(tokens, (_slots(part), rows[at]), _binned(shape), rules, only_signs, words)
+    tokens = _distinct(np.concatenate(slots), np.concatenate(owners))
+    return Encoded(tokens, _distinct(part, rows[at]), _binned(shape), rules, only_signs, words)
 
 
-def _slots(hashes: np.ndarray) -> np.ndarray:
-    return (hashes >> np.uint64(64 - HASH_BITS)).astype(np.int32)
+def _distinct(hashes: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Slot and row of every feature, once a row: saying a thing ten times tells no more than saying it once."""
+    keys = np.sort((row.astype(np.int64) << HASH_BITS) | (hashes >> np.uint64(64 - HASH_BITS)).astype(np.int64))
+    keys = keys[np.flatnonzero(np.diff(keys, prepend=-1))]
+    return (keys & ((1 << HASH_BITS) - 1)).astype(np.int32), (keys >> HASH_BITS).astype(np.int32)
 
 
 def _shape(

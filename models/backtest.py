@@ -24,6 +24,7 @@ from models.metrics import covered, measure
 from models.observed import Observed
 from models.rate import RECIPES, Component, Recipe, fit_component
 from models.results import Results
+from models.search import best_of_families
 
 FOLDS, FOLD_ROWS, LEAST_TRAINING, RIPE_SHARE = 5, 15, 10, 0.9
 OURS = "ours"
@@ -230,10 +231,12 @@ def _blended(rows: pd.DataFrame, recipes: Sequence[Recipe], weights: np.ndarray)
 
 
 def _learn(rows: pd.DataFrame, recipes: Sequence[Recipe]) -> tuple[np.ndarray, float]:
-    equal = np.full(len(recipes), 1 / len(recipes))
     counts, exposure, variance = (rows[name].to_numpy(float) for name in ("counts", "exposure", "variance"))
-    base = _blended(rows, recipes, equal) - _deviations(rows, recipes) @ equal
-    fold = rows.fold.to_numpy()
-    weights = fit_weights(_deviations(rows, recipes), base, counts, exposure, variance, fold)
+    fold, deviations = rows.fold.to_numpy(), _deviations(rows, recipes)
+    equal = np.full(len(recipes), 1 / len(recipes))
+    base = _blended(rows, recipes, equal) - deviations @ equal
+    chosen = best_of_families(deviations, base, counts, exposure, variance, fold, recipes)
+    weights = np.zeros(len(recipes))
+    weights[chosen] = fit_weights(deviations[:, chosen], base, counts, exposure, variance, fold)
     log_rate = _blended(rows, recipes, weights)
     return weights, fit_level(log_rate, counts, exposure, variance, fold)

@@ -180,13 +180,16 @@ def _codes(features: np.ndarray, column: int) -> np.ndarray:
     return features[:, column].astype(np.int64)
 
 
-def fit_mixed(observed: Observed) -> MixedModel:
-    """Fit the model. Raises ValueError for results that are too few."""
+def fit_mixed(observed: Observed, strength: float = 1.0) -> MixedModel:
+    """Fit the model, penalties of slopes, categories and niche pairs times `strength`.
+
+    Raises ValueError for results that are too few.
+    """
     if not observed.enough:
         raise ValueError(f"{len(observed.counts)} results with {observed.counts.sum():.0f} conversions are too few")
     x, encoding = observed.features, observed.encoding
     lines, sizes = _lines(observed), _sizes(encoding)
-    slopes, effects, creators = _fit(observed, lines, np.zeros((len(x), 0)), 0.0)
+    slopes, effects, creators = _fit(observed, lines, np.zeros((len(x), 0)), 0.0, strength)
     categories = dict(zip(sizes, effects, strict=False))
     pair, pair_effects = encoding.pair, np.zeros((0, 0))
     if pair is not None:
@@ -223,7 +226,7 @@ def _met(x: np.ndarray, pair: tuple[int, int], sizes: Mapping[int, int]) -> tupl
 
 
 def _fit(
-    observed: Observed, lines: tuple[Line, ...], further: np.ndarray, penalty_further: float
+    observed: Observed, lines: tuple[Line, ...], further: np.ndarray, penalty_further: float, strength: float = 1.0
 ) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
     """Slopes (the intercept, the lines', the further terms'), effects of categories and of the pairs that were met (and
     an empty one), effects of creators: reweighted least squares on the working response.
@@ -234,11 +237,11 @@ def _fit(
     x, encoding = observed.features, observed.encoding
     terms = np.hstack([np.ones((len(x), 1)), *(line.apply(x) for line in lines), further])
     sizes = _sizes(encoding)
-    groups = [(_codes(x, i), size, PENALTY_SLOPE) for i, size in sizes.items()]
+    groups = [(_codes(x, i), size, strength * PENALTY_SLOPE) for i, size in sizes.items()]
     if encoding.pair is not None:
         met, place = _met(x, encoding.pair, sizes)
-        groups.append((place, len(met), PENALTY_PAIR))
-    penalties = np.full(terms.shape[1], PENALTY_SLOPE)
+        groups.append((place, len(met), strength * PENALTY_PAIR))
+    penalties = np.full(terms.shape[1], strength * PENALTY_SLOPE)
     penalties[0], penalties[terms.shape[1] - further.shape[1] :] = 1e-6, penalty_further
     creator, creators = _codes(x, -1), len(encoding.creators) + 1
     nothing = sparse.csr_array((len(terms), 0))

@@ -6,7 +6,7 @@ Fitting y = count / exposure with weights has the same optimum as a count with a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -23,11 +23,19 @@ Objective = Literal["poisson", "tweedie", "log", "negative_binomial", "mixed"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """A way to fit the rate: its loss, and what it changes in the settings of the trees; "mixed" grows none."""
+    """A way to fit the rate: its loss, and what it changes of LightGBM's settings or of the mixed model's `strength`.
+
+    A name before a dash is that of a family, whose first recipe is the usual one.
+    """
 
     name: str
     objective: Objective
     settings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def family(self) -> str:
+        """The name without what tells its settings apart."""
+        return self.name.partition("-")[0]
 
 
 RECIPES = (
@@ -70,7 +78,9 @@ Component = Trees | MixedModel
 
 def fit_component(observed: Observed, recipe: Recipe, seed: int) -> Component:
     """Fit one recipe. Raises ValueError for results that are too few."""
-    return fit_mixed(observed) if recipe.objective == "mixed" else fit_trees(observed, recipe, seed)
+    if recipe.objective == "mixed":
+        return replace(fit_mixed(observed, **recipe.settings), recipe=recipe.name)
+    return fit_trees(observed, recipe, seed)
 
 
 def fit_trees(observed: Observed, recipe: Recipe, seed: int, threads: int = 1) -> Trees:

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from features.comment_classes import BATCH, CLASSES, LEARNED, SHIPPED, CommentClassifier
-from features.comment_training import fit, main, read_examples
+from features.comment_text import encode
+from features.comment_training import combine, fit, main, read_examples
 
 SPAM = [
     "guys please come see my channel, I upload skate clips",
@@ -121,6 +122,18 @@ def test_columns_types_and_kinds_of_input(shipped: CommentClassifier) -> None:
         shipped.classify("a")
 
 
+def test_what_a_text_repeats_is_there_once_and_stays_in_its_row() -> None:
+    texts = ["la la la la la, 1111111111 laaa", "", "LA la", "la la"]
+    encoded = encode(texts)
+    for family in ("tokens", "parts"):
+        slots, row = getattr(encoded, family)
+        pairs = list(zip(row.tolist(), slots.tolist(), strict=True))
+        assert len(pairs) == len(set(pairs))
+        alone = [set(getattr(encode([text]), family)[0].tolist()) for text in texts]
+        assert [{slot for at, slot in pairs if at == number} for number in range(len(texts))] == alone
+    assert np.bincount(encoded.tokens[1], minlength=4)[[1, 2, 3]].tolist() == [0, 2, 2]
+
+
 def test_form_of_the_same_text_changes_nothing(shipped: CommentClassifier) -> None:
     forms = [
         "Check out my café's page &amp; shop!!!",
@@ -220,18 +233,28 @@ def test_examples_are_labelled_in_every_language() -> None:
 @pytest.mark.parametrize("flag", [[], ["--only-mine"]])
 def test_train_learns_the_users_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: list[str]) -> None:
     few = read_examples().iloc[::15]
-    monkeypatch.setattr("features.comment_training.read_examples", lambda: few)
+    monkeypatch.setattr("features.comment_training.read_examples", few.copy)
     # A user for whom "zorble" comments are spam, contrary to nothing in our examples.
     rows = [(f"the zorble number {i} is nice", "1") for i in range(20)] + [
         (f"the garden number {i} is nice", "0") for i in range(20)
     ]
     labels = write_labels(tmp_path / "labels.csv", rows)
     assert main(["train", str(labels), "--output", str(tmp_path / "mine"), *flag]) == 0
-    scores = CommentClassifier.load(tmp_path / "mine").classify(
-        ["a nice zorble", "a nice garden", "where can I buy this dress?"]
-    )
+    texts = ["a nice zorble", "a nice garden", "where can I buy this dress?"]
+    scores = CommentClassifier.load(tmp_path / "mine").classify(texts)
     assert scores["spam"][0] > 0.5 > scores["spam"][1]
-    assert scores["buying_intent"][2] > 0.5
+    # What was not labelled is still what the examples teach.
+    np.testing.assert_allclose(scores["buying_intent"][2], fit(few).classify(texts)["buying_intent"][2], atol=0.02)
+
+
+def test_only_the_classes_a_user_labelled_are_scaled_by_their_ratios() -> None:
+    labels = pd.DataFrame({"text": SPAM + REAL, "spam": [1.0] * len(SPAM) + [0.0] * len(REAL)})
+    table, weight, own = combine(labels, examples=read_examples().iloc[::15])
+    assert own.sum() == len(labels)
+    plain, scaled = fit(table, weight).classify(BUYING), fit(table, weight, own).classify(BUYING)
+    assert (plain["spam"] - scaled["spam"]).abs().max() > 0.02
+    for name in set(LEARNED) - {"spam"}:
+        np.testing.assert_allclose(plain[name], scaled[name], atol=5e-3, err_msg=name)
 
 
 @pytest.mark.parametrize(
