@@ -181,17 +181,19 @@ class App:
         options = answers.Options.read(scope.query_string)
         body = await self.body(scope, proto)
         serving = await self.serving()
-        terms, candidates = read_score(body)
-        if (terms.starts_at < serving.snapshot.horizon).any():
-            return await self._by_batch(serving, terms, candidates, options)
+        terms, candidates, history = read_score(body)
+        if history is not None or (terms.starts_at < serving.snapshot.horizon).any():
+            matrix = await lane.ask(self.folder, serving.published.features, terms, history)
+            return await self._by_batch(serving, matrix, terms, candidates, options)
         level = options.level if options.interval else None
         scores = await self.batcher.score(Asked(serving, terms, level, options.reasons))
         self.metrics.count("items", len(terms))
         return 200, "application/json", encode(answers.scores(serving.published.label, scores, candidates))
 
-    async def _by_batch(self, serving: Serving, terms: Any, candidates: Any, options: answers.Options) -> Answer:
-        """Rows that start before what is held in memory, by the batch code."""
-        matrix = await lane.ask(self.folder, serving.published.features, terms)
+    async def _by_batch(
+        self, serving: Serving, matrix: Any, terms: Any, candidates: Any, options: answers.Options
+    ) -> Answer:
+        """Rows whose matrix the batch code made."""
         self.metrics.count("slow_lane")
         told = await asyncio.to_thread(answers.by_batch, serving, matrix, terms, candidates, options)
         self.metrics.count("items", len(terms))

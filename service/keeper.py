@@ -25,7 +25,7 @@ from features.source import open_history
 from models import tracking
 from models.console import AT_FAULT, FAILED
 from models.scorer import ModelError, Scorer
-from service import lane, logs
+from service import inline, lane, logs
 from service.checking import CheckError, check
 from service.probing import probe
 from service.publication import Publication
@@ -102,11 +102,14 @@ class Keeper:
         self._take(model, self.features)
         lane.serve(self.folder, self._build)
 
-    def _build(self, features: str, spine: pd.DataFrame) -> pd.DataFrame:
-        held = self.features
-        if held is None or held.name != features:
-            raise KeyError(features)
-        return held.build(spine)
+    def _build(self, question: lane.Question, spine: pd.DataFrame) -> pd.DataFrame:
+        held, scorer = self.features, self.scorer
+        if held is None or scorer is None or held.name != question.features:
+            raise KeyError(question.features)
+        if not question.history:
+            return held.build(spine)
+        with held.turn:
+            return inline.matrix(held.builder.history, scorer, question.history, spine)
 
     def look(self) -> None:
         """Take up a new version or fresh data; raise or clear alarms."""

@@ -1,15 +1,18 @@
-"""The slow lane: rows that the flat arrays cannot answer, those that start before the snapshot's horizon, are built by
-the batch code itself, in the keeper, one request at a time. Messages pass a Unix socket as MessagePack.
+"""The slow lane: rows that the flat arrays cannot answer, those that start before the snapshot's horizon or come with a
+history of their own, are built by the batch code itself, in the keeper, one request at a time. Messages pass a Unix
+socket as MessagePack.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socketserver
 import struct
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,10 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from features.faults import Fault, InputError
 from service.assembly import Terms
-from service.problems import Problem
+from service.problems import FieldError, Problem
+from service.requests import Told
 
 SOCKET = "lane.sock"
 MOST_QUEUED, SECONDS = 4, 120.0
@@ -27,17 +32,19 @@ log = logging.getLogger("creator_yield")
 
 
 class Question(msgspec.Struct):
-    """Spine columns of the contract; features: which ones they are asked of."""
+    """Spine columns of the contract; features: which ones they are asked of; history: rows to stand beside DATA's."""
 
     features: str
     spine: dict[str, list[Any]]
+    history: dict[str, list[dict[str, Any]]] = {}
 
 
 class Answer(msgspec.Struct):
-    """The matrix, by column; None where something is missing. problem: why there is none."""
+    """The matrix, by column; None where something is missing. problem: why there is none. faults: of the history."""
 
     matrix: dict[str, list[Any]] = {}
     problem: str | None = None
+    faults: list[FieldError] = []
 
 
 def spine_of(terms: Terms) -> dict[str, list[Any]]:
@@ -55,11 +62,12 @@ def frame_of(spine: Mapping[str, list[Any]]) -> pd.DataFrame:
     return frame
 
 
-async def ask(folder: Path, features: str, terms: Terms) -> pd.DataFrame:
-    """The matrix of rows by the batch code. Raises Problem where the lane is busy or away."""
-    away = Problem(503, "lane-away", "Starts before what is held in memory cannot be answered now. Try again.",
+async def ask(folder: Path, features: str, terms: Terms, history: Told | None) -> pd.DataFrame:
+    """The matrix of rows by the batch code. Raises Problem where the lane is busy or away, or the history at fault."""
+    away = Problem(503, "lane-away", "This needs the whole history, which cannot be asked now. Try again.",
                    retry_after="10")  # fmt: skip
-    question = msgspec.msgpack.encode(Question(features, spine_of(terms)))
+    told = {} if history is None else msgspec.to_builtins(history)
+    question = msgspec.msgpack.encode(Question(features, spine_of(terms), told))
     try:
         async with asyncio.timeout(SECONDS):
             reader, writer = await asyncio.open_unix_connection(str(folder / SOCKET))
@@ -73,8 +81,13 @@ async def ask(folder: Path, features: str, terms: Terms) -> pd.DataFrame:
     except (OSError, TimeoutError, asyncio.IncompleteReadError):
         raise away from None
     answer = msgspec.msgpack.decode(body, type=Answer)
+    if answer.faults:
+        first = answer.faults[0]
+        detail = f"{len(answer.faults)} faults in history, first {first.table}.{first.field}: {first.detail}"
+        raise Problem(422, "invalid-history", detail, answer.faults)
     if answer.problem == "busy":
-        raise Problem(429, "overloaded", "Too many requests for past starts are waiting. Try again.", retry_after="5")
+        detail = "Too many requests that need the whole history are waiting. Try again."
+        raise Problem(429, "overloaded", detail, retry_after="5")
     if answer.problem:
         raise away
     return pd.DataFrame({name: _column(values) for name, values in answer.matrix.items()})
@@ -86,9 +99,9 @@ def _column(values: list[Any]) -> pd.Series:
     return pd.Series([np.nan if v is None else v for v in values], dtype=float)
 
 
-def serve(folder: Path, build: Callable[[str, pd.DataFrame], pd.DataFrame]) -> socketserver.BaseServer:
-    """Answer questions from a thread of its own. build: the matrix of features and spine; KeyError for features that
-    are there no more.
+def serve(folder: Path, build: Callable[[Question, pd.DataFrame], pd.DataFrame]) -> socketserver.BaseServer:
+    """Answer questions from a thread of its own. build: the matrix of a question and its spine; KeyError for features
+    that are there no more, InputError for a history at fault.
     """
     room = threading.Semaphore(MOST_QUEUED)
     turn = threading.Lock()
@@ -116,12 +129,23 @@ def serve(folder: Path, build: Callable[[str, pd.DataFrame], pd.DataFrame]) -> s
     return server
 
 
-def _answer(build: Callable[[str, pd.DataFrame], pd.DataFrame], question: Question) -> Answer:
+def _answer(build: Callable[[Question, pd.DataFrame], pd.DataFrame], question: Question) -> Answer:
     try:
-        matrix = build(question.features, frame_of(question.spine))
+        matrix = build(question, frame_of(question.spine))
         return Answer({str(n): [None if pd.isna(v) else v for v in matrix[n].tolist()] for n in matrix})
+    except InputError as error:
+        return Answer(faults=[_fault(fault) for fault in error.faults])
     except KeyError:
         return Answer(problem="gone")
     except Exception:
         log.exception("the slow lane failed")
         return Answer(problem="failed")
+
+
+def _fault(fault: Fault) -> FieldError:
+    """A fault of a table; its rows are counted from 1, those of a request from 0."""
+    at = re.match(r"row ([\d,]+)", fault.first or "")
+    row = int(at[1].replace(",", "")) - 1 if at else None
+    pointer = f"/history/{fault.where}" + ("" if row is None else f"/{row}/{fault.column}")
+    told = replace(fault, first=None, column=None)
+    return FieldError(str(told).partition(": ")[2], fault.column, row, pointer, fault.where)

@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 from service.assembly import Terms
 from service.problems import FieldError, Problem
 
-MOST_ITEMS, MOST_BYTES = 10_000, 8 * 2**20
+MOST_ITEMS, MOST_ROWS, MOST_BYTES = 10_000, 20_000, 8 * 2**20
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 MICROSECOND = 10**6
@@ -68,10 +68,25 @@ class Item(Deal, gc=False, kw_only=True):
     candidate_id: str | int | None = None
 
 
+Cell = str | int | float | bool | None
+Rows = Annotated[list[dict[str, Cell]], Meta(max_length=MOST_ROWS)]
+
+
+class Told(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The history of creators that the data does not know, in the contract's tables and columns."""
+
+    creators: Rows
+    posts: Rows = []
+    comments: Rows = []
+    collaborations: Rows = []
+    conversions: Rows = []
+
+
 class ScoreRequest(msgspec.Struct):
-    """Deals to be scored."""
+    """Deals to be scored; history: of creators among them that the data does not know."""
 
     items: Annotated[list[Item], Meta(max_length=MOST_ITEMS)]
+    history: Told | None = None
 
 
 class Filters(msgspec.Struct, forbid_unknown_fields=True):
@@ -98,11 +113,13 @@ class RankRequest(msgspec.Struct):
 _score, _rank = msgspec.json.Decoder(ScoreRequest), msgspec.json.Decoder(RankRequest)
 
 
-def read_score(body: bytes) -> tuple[Terms, list[str | None]]:
-    """The terms of all items, and their candidate_ids. Raises Problem naming rows and fields."""
+def read_score(body: bytes) -> tuple[Terms, list[str | None], Told | None]:
+    """The terms of all items, their candidate_ids, and the history told. Raises Problem naming rows and fields."""
     try:
-        items = _score.decode(body).items
-        return terms(items), [None if i.candidate_id is None else str(i.candidate_id) for i in items]
+        asked = _score.decode(body)
+        items = asked.items
+        candidates = [None if i.candidate_id is None else str(i.candidate_id) for i in items]
+        return terms(items), candidates, asked.history
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         told = _generic(body)
         if not isinstance(told, dict) or not isinstance(told.get("items"), list):
@@ -196,7 +213,7 @@ def _too_many(found: int) -> Problem:
 
 
 def _faulty(errors: list[FieldError], error: Exception) -> Problem:
-    if not errors:  # a part of the request that is no deal: the filters, the limit
+    if not errors:  # a part of the request that is no deal: the filters, the limit, the history
         return Problem(422, "invalid-request", f"{error}.", [FieldError(str(error))])
     first = errors[0]
     place = "" if first.row is None else f"row {first.row}, "

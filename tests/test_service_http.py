@@ -119,6 +119,71 @@ def test_a_row_is_scored_alike_in_any_company(server: Server, spine: pd.DataFram
             assert_alike(found, predicted[start : start + size])
 
 
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """As JSON has them: times as text, what is missing as null."""
+    return json.loads(frame.to_json(orient="records", date_format="iso", date_unit="us"))
+
+
+def test_unknown_creators_with_their_history_are_scored_as_if_the_data_had_them(
+    server: Server, desk: Path, tmp_path: Path
+) -> None:
+    tables = {file.stem: pd.read_parquet(file) for file in (desk / "data").glob("*.parquet")}
+    deals = tables["collaborations"]
+    busy = deals.creator_id.value_counts().index[:2].tolist()
+    told: dict[str, pd.DataFrame] = {}
+    for name, key in {"creators": None, "posts": "post_id", "comments": "comment_id"}.items():
+        table = tables[name]
+        told[name] = table[table.creator_id.isin(busy)].copy()
+        told[name]["creator_id"] = "new " + told[name].creator_id
+        for column in (key, "post_id" if name == "comments" else None):
+            if column:
+                told[name][column] = "p" + told[name][column].astype(str)
+    told["collaborations"] = deals[deals.creator_id.isin(busy)].copy()
+    told["collaborations"]["creator_id"] = "new " + told["collaborations"].creator_id
+    told["collaborations"]["collaboration_id"] = "p" + told["collaborations"].collaboration_id
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name, table in tables.items():
+        more = [told[name].astype(table.dtypes.to_dict())] if name in told else []
+        pd.concat([table, *more], ignore_index=True).to_parquet(folder / f"{name}.parquet", index=False)
+    items = [DEAL | {"candidate_id": c, "creator_id": c} for c in [f"new {busy[0]}", f"new {busy[1]}", busy[0]]]
+    asked = pd.DataFrame(items).assign(starts_at=pd.Timestamp(DEAL["starts_at"]))
+    asked.to_parquet(tmp_path / "asked.parquet", index=False)
+    output = tmp_path / "scores.parquet"
+    words = (str(tmp_path / "asked.parquet"), "--data", str(folder), "--output", str(output))
+    done = command(desk, "predict.py", *words)
+    assert done.returncode == 0, done.stderr
+    history = {name: _rows(frame) for name, frame in told.items()}
+    reply = server.ask("POST", ALL, {"items": items, "history": history})
+    assert_alike(scores_of(reply), pd.read_parquet(output))
+    assert server.ask("GET", f"/v1/creators/new%20{busy[0]}").status == 404, "nothing of it stays"
+
+
+def test_a_history_that_cannot_be_right_is_refused(server: Server) -> None:
+    creator = {"creator_id": "mine", "platform": "instagram", "niche": "beauty"}
+    post = {"post_id": "p", "creator_id": "mine", "posted_at": "2026-03-01T10:00:00Z", "likes": 5}
+    faults: list[tuple[dict[str, Any], str, str]] = [
+        ({"creators": [creator | {"creator_id": "creator_000001"}]}, "creators", "DATA knows this creator already"),
+        (
+            {"creators": [creator], "posts": [post | {"creator_id": "creator_000001"}]},
+            "posts",
+            "not among the creators",
+        ),
+        ({"creators": [creator], "posts": [post, post | {"post_id": "q", "likes": -1}]}, "posts", "below 0"),
+        ({"creators": [creator], "posts": [post, post]}, "posts", "repeating the key"),
+        ({"creators": [creator | {"platform": None}]}, "creators", "without a value"),
+        ({"creators": [creator], "posts": [post | {"posted_at": "yesterday"}]}, "posts", "unreadable"),
+        ({"creators": [creator | {"followers": "many"}, creator | {"followers": 5}]}, "creators", "several kinds"),
+    ]
+    for history, table, words in faults:
+        reply = server.ask("POST", "/v1/score", {"items": [ITEM], "history": history})
+        assert reply.status == 422, (history, reply.body)
+        assert reply.json["errors"][0]["table"] == table
+        assert words in reply.json["errors"][0]["detail"], reply.json
+    strange = server.ask("POST", "/v1/score", {"items": [ITEM], "history": {"creators": [], "brands": []}})
+    assert strange.status == 422
+
+
 def test_only_what_is_asked_for_is_told(server: Server) -> None:
     reply = server.ask("POST", "/v1/score", {"items": [ITEM | {"note": ["extra", {}]}]})
     (row,) = scores_of(reply)
