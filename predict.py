@@ -15,12 +15,17 @@ from models import console
 
 if TYPE_CHECKING:
     from models.ranking import Summary
+    from models.target import Target
 
 EXAMPLES = """examples:
   python predict.py candidates.csv --data export/ --output scores.csv
   python predict.py candidates.parquet --data export/ --output scores.parquet --level 0.9
   python predict.py candidates.csv --data export/ --output scores.csv --model models:/conversions-per-dollar/3
+  python predict.py candidates.csv --data export/ --output scores.csv --target-cost 25
+  python predict.py candidates.csv --data export/ --output scores.csv --target-cost 25 --confidence 0.8
 
+With a target cost per conversion, two columns tell how likely a deal stays within it, and the walk-away price: the
+highest spend at which it still does with the confidence asked for.
 docs/models.md says what the columns and warnings mean."""
 
 
@@ -39,39 +44,69 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="models:/NAME@ALIAS or models:/NAME/VERSION (%(default)s)",
     )
     parser.add_argument("--level", type=float, default=0.8, help="of the central interval (%(default)s)")
+    parser.add_argument("--target-cost", type=float, metavar="DOLLARS", help="the most that a conversion may cost")
+    parser.add_argument(
+        "--confidence",
+        type=float,
+        metavar="P",
+        help="how sure the walk-away price must be of the target cost (0.5)",
+    )
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser.parse_args(argv)
 
 
-def predict(asked: argparse.Namespace) -> None:
-    """Score a file into a file; raises InputError for data or a call that is at fault."""
+def check(asked: argparse.Namespace) -> Target | None:
+    """The target, if there is one. Raises InputError for a wrong call, before anything slow is imported."""
+    from models.output import check_output
+    from models.target import MOST_DOLLARS, SURE, Target
+
     if not 0 < asked.level < 1:
         console.refuse("--level", asked.level, "it is no probability", "Give a number between 0 and 1, such as 0.8.")
+    if asked.target_cost is not None and not 0 < asked.target_cost <= MOST_DOLLARS:
+        console.refuse("--target-cost", asked.target_cost, "it is no price", "Give dollars above 0, such as 25.")
+    if asked.confidence is not None and asked.target_cost is None:
+        remedy = "Give --target-cost too, or leave it out."
+        console.refuse("--confidence", asked.confidence, "it means nothing without a target cost", remedy)
+    if asked.confidence is not None and not 0 < asked.confidence < 1:
+        remedy = "Give a number between 0 and 1, such as 0.5."
+        console.refuse("--confidence", asked.confidence, "it is no probability", remedy)
     if not asked.candidates.is_file():
         console.refuse("CANDIDATES", asked.candidates, "there is no such file", "Give a .parquet or .csv file.")
-    from models.ranking import check_output, score_file
+    check_output(asked.output, asked.candidates)
+    if asked.target_cost is None:
+        return None
+    return Target(asked.target_cost, SURE if asked.confidence is None else asked.confidence)
 
-    check_output(asked.output)
+
+def predict(asked: argparse.Namespace) -> None:
+    """Score a file into a file; raises InputError for data or a call that is at fault."""
+    target = check(asked)
     from features.source import open_candidates, open_history
 
     with console.Progress() as progress, open_history(asked.data) as history:
         candidates = open_candidates(history, asked.candidates)
+        from models.ranking import check_candidates, score_file
+
+        check_candidates(candidates, asked.output, target)
         from models import tracking
 
         model = tracking.load(tracking.connect(create=False), asked.model)
         summary = score_file(
-            history, candidates, model.scorer, model.label, asked.output, level=asked.level, progress=progress
-        )
-    tell(summary, model.label, asked)
+            history, candidates, model.scorer, model.label, asked.output,
+            level=asked.level, target=target, progress=progress,
+        )  # fmt: skip
+    tell(summary, model.label, asked, target)
 
 
-def tell(summary: Summary, label: str, asked: argparse.Namespace) -> None:
+def tell(summary: Summary, label: str, asked: argparse.Namespace, target: Target | None) -> None:
     """The summary on standard output."""
     print(f"{summary.rows:,} candidates scored by {label} into {asked.output}")
     percent = f"{100 * asked.level:g} %"
     cells = [
         ["rank", "candidate", "creator", "brand", "spend $", "conversions/$", percent, "conversions", "$/conversion"]
     ]
+    if target:
+        cells[0] += [f"P(≤ {target.cost:g} $)", f"walk away $ ({100 * target.confidence:g} %)"]
     for rank, row in enumerate(summary.best, 1):
         low, high = row["conversions_per_dollar_low"], row["conversions_per_dollar_high"]
         cells.append([
@@ -79,8 +114,13 @@ def tell(summary: Summary, label: str, asked: argparse.Namespace) -> None:
             f"{row['conversions_per_dollar']:.4f}", f"{low:.4f} to {high:.4f}", f"{row['conversions']:,.1f}",
             f"{row['cost_per_conversion']:,.2f}",
         ])  # fmt: skip
+        if target:
+            cells[-1] += [f"{row['probability_within_target']:.2f}", f"{row['walk_away_price']:,.0f}"]
     console.show_table(cells)
     print("warnings: " + (", ".join(f"{k} {n:,}" for k, n in summary.warnings.items()) or "none"))
+    unlike = summary.warnings.get("unlike_results", 0)
+    share = unlike / max(summary.rows, 1)
+    print(f"unlike anything that past results tell of: {unlike:,} of {summary.rows:,} candidates ({share:.1%})")
 
 
 if __name__ == "__main__":

@@ -18,14 +18,16 @@ from models import console
 if TYPE_CHECKING:
     from features.source import History
     from models.gate import Verdict
-    from models.training import Trained
+    from models.report import Report
 
 EXAMPLES = """examples:
   python train.py export/                                  a folder of tables (Parquet, CSV, .sql mappings)
   python train.py export/ --experiment summer --seed 7     under another name, with another seed
+  python train.py export/ --search 20                      ten times the search of settings, and some ten times the time
   MLFLOW_TRACKING_URI=http://mlflow:5000 python train.py export/
 
 docs/models.md says what the figures mean."""
+MOST_TRIES = 100
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -41,6 +43,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="MLflow experiment, and name of the registered model (%(default)s)",
     )
     parser.add_argument("--seed", type=int, metavar="N", default=0, help="same data and seed, same model (%(default)s)")
+    parser.add_argument(
+        "--search", type=int, metavar="N", default=2, help="other settings to try for each recipe (%(default)s)"
+    )
     parser.add_argument("--comment-classifier", type=Path, metavar="DIR", help="a retrained one, instead of ours")
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser.parse_args(argv)
@@ -50,6 +55,8 @@ def train(asked: argparse.Namespace) -> None:
     """Train, log, register, promote; raises InputError for data or a call that is at fault."""
     if not 0 <= asked.seed < 2**31:
         console.refuse("--seed", asked.seed, "it is out of range", "Give a whole number from 0 to 2147483647.")
+    if not 0 <= asked.search <= MOST_TRIES:
+        console.refuse("--search", asked.search, "it is out of range", f"Give a whole number from 0 to {MOST_TRIES}.")
     if not asked.experiment.strip() or set(asked.experiment) & set("/:@\\"):
         console.refuse(
             "--experiment", repr(asked.experiment), "it cannot name a model", "Use letters, digits and dashes."
@@ -62,7 +69,8 @@ def train(asked: argparse.Namespace) -> None:
     from features.comment_classes import CommentClassifier
     from features.settings import FeatureSettings
     from features.source import fingerprint, open_history
-    from models import tracking
+    from models import report, tracking
+    from models.search import with_settings
     from models.training import Training, fit
 
     settings = FeatureSettings()
@@ -72,16 +80,22 @@ def train(asked: argparse.Namespace) -> None:
             tracking.connect()  # a store that cannot be reached is told before the work, not after
             prints = fingerprint(history)
             training = Training.from_history(history, settings, classifier, progress)
-            trained = fit(training, settings, classifier, seed=asked.seed, facts={"data": prints}, progress=progress)
-        version, judged = record(asked.experiment, trained, history, prints, int(began * 1000))
-    tell(trained, asked.experiment, version, judged, time.time() - began)
+            trained = fit(
+                training, settings, classifier, seed=asked.seed, recipes=with_settings(asked.search, asked.seed),
+                facts={"data": prints}, progress=progress,
+            )  # fmt: skip
+            found = report.study(trained)
+            progress("report", 1, 1)
+        version, judged = record(asked.experiment, found, history, prints, int(began * 1000))
+    tell(found, asked.experiment, version, judged, time.time() - began)
 
 
-def record(name: str, trained: Trained, history: History, prints: dict[str, str], began_ms: int) -> tuple[str, Verdict]:
+def record(name: str, found: Report, history: History, prints: dict[str, str], began_ms: int) -> tuple[str, Verdict]:
     """Log the training, register its model and promote it if the gate says so."""
     from models import gate, tracking
     from models.scorer import ModelError
 
+    trained = found.trained
     client = tracking.connect()
     run = tracking.start(client, name, began_ms)
     try:
@@ -90,27 +104,31 @@ def record(name: str, trained: Trained, history: History, prints: dict[str, str]
             judged = gate.decide(trained, champion.scorer if champion else None, history)
         except ModelError as error:
             judged = gate.Verdict(True, f"the champion cannot be used ({error})")
-        return tracking.finish(client, run, name, trained, judged, prints), judged
+        return tracking.finish(client, run, name, found, judged, prints), judged
     except BaseException:
         tracking.fail(client, run)
         raise
 
 
-def tell(trained: Trained, name: str, version: str, judged: Verdict, seconds: float) -> None:
+def tell(found: Report, name: str, version: str, judged: Verdict, seconds: float) -> None:
     """The summary on standard output."""
-    from models import report
+    from models import card, report
 
-    told = trained.scorer.told
-    print(report.verdict(trained.backtest))
+    backtest, told = found.trained.backtest, found.trained.scorer.told
+    print(report.verdict(backtest))
     print(
         f"{told['results']:,} results, {told['conversions']:,.0f} conversions for {told['spend']:,.0f} $, "
-        f"{told['first_start'][:10]} to {told['last_start'][:10]}; {len(trained.backtest.cutoffs)} folds; "
+        f"{told['first_start'][:10]} to {told['last_start'][:10]}; {len(backtest.cutoffs)} folds; "
         f"late conversions: {told['maturity']}; {seconds:.0f} s"
     )
-    console.show_table([row[1:] for row in report.figures_table(trained.backtest)])
-    tiers = ", ".join(f"{k} {c:.2f} ({n:,})" for k, (c, n) in trained.backtest.coverage_by_group().items())
+    figures = backtest.figures()
+    console.show_table([row[1:] for row in report.figures_table(figures[figures.fold == "all"])])
+    tiers = ", ".join(f"{k} {c:.2f} ({n:,})" for k, (c, n) in backtest.coverage_by_group().items())
     print(f"coverage of the 80 % interval by tier: {tiers or 'not measured'}")
+    print(report.budget_line(found.bought))
+    print(report.unlike(backtest))
     print(f"models:/{name}/{version} {'is now the champion' if judged.promoted else 'is not promoted'}: {judged.why}")
+    print(f"the full report is the run's artefact {card.FILE}; claims of the articles tested: {found.claims.tested}")
 
 
 if __name__ == "__main__":

@@ -47,6 +47,12 @@ class Candidates:
     _connection: duckdb.DuckDBPyConnection
     _query: str
 
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the batches' columns, known before any of them is read."""
+        with self._connection.cursor() as cursor:
+            return cursor.sql(self._query).to_arrow_reader(1).schema
+
     def batches(self, size: int) -> Iterator[pa.RecordBatch]:
         """The rows in the file's order, at most `size` at a time: the contract's columns in their types, then the
         extra ones as they are."""

@@ -25,6 +25,7 @@ from models.observed import Observed
 from models.rate import RECIPES, Component, Recipe, fit_component
 from models.results import Results
 from models.search import best_of_families
+from models.support import fit_support
 
 FOLDS, FOLD_ROWS, LEAST_TRAINING, RIPE_SHARE = 5, 15, 10, 0.9
 OURS = "ours"
@@ -95,6 +96,7 @@ def _run(
     out: dict[str, np.ndarray | float] = dict(
         predict_baselines(observed, creators[fold.train], encoding, features, creators[fold.test], spend)
     )
+    out["excess"] = fit_support(known, creators[fold.train]).excess(matrix.iloc[fold.test])
     observed = at_newest_level(observed, fold.then.starts)
     fits = fit_recipes(observed, recipes, seed)
     out["constant"] = float(np.log(observed.level))
@@ -109,7 +111,8 @@ class Backtest:
     """Predictions of rows that were not known when they were made, and the choices that follow from all of them.
 
     rows: one a judged collaboration, in the order of time: row (position), fold, collaboration_id, creator_id, counts,
-    exposure, variance, group, `ours` and the baselines (conversions per dollar), low and high (80 %).
+    exposure, variance, group, `ours` and the baselines (conversions per dollar), low and high (80 %), excess (above 0
+    the row was unlike what was known at its fold's cut-off, `models.support`).
     weights: of the recipes. level: log correction. cutoffs: of the folds.
     """
 
@@ -118,10 +121,13 @@ class Backtest:
     level: float
     cutoffs: tuple[str, ...]
 
-    def figures(self) -> pd.DataFrame:
-        """Metrics by model and fold ("all" for all of them), `measure`'s, and for ours those of `covered`."""
+    def figures(self, by: str | pd.Series = "fold") -> pd.DataFrame:
+        """Metrics by model and fold ("all" for all of them), `measure`'s, and for ours those of `covered`.
+
+        by: a column of `rows`, or values beside them, that parts the rows in another way than by fold.
+        """
         table = []
-        parts = [("all", self.rows), *((str(j), part) for j, part in self.rows.groupby("fold"))]
+        parts = [("all", self.rows), *((str(j), part) for j, part in self.rows.groupby(by))]
         for name, part in parts:
             counts, exposure = part.counts.to_numpy(), part.exposure.to_numpy()
             for model in (OURS, *NAMES):
@@ -140,10 +146,23 @@ class Backtest:
 
     def coverage_by_group(self) -> dict[str, tuple[float, int]]:
         """Coverage of the 80 % interval and number of rows, by group (follower tier)."""
+        return {str(k): (float(v.mean()), len(v)) for k, v in self._inside().groupby(self.rows.group)}
+
+    def coverage_unlike(self) -> tuple[int, int, float]:
+        """Rows unlike the results known at their fold's cut-off, those with an interval, and its coverage among them.
+
+        NaN where there are none.
+        """
+        unlike = self.rows.excess > 0
+        inside = self._inside()
+        inside = inside[unlike[inside.index]]
+        return int(unlike.sum()), len(inside), float(inside.mean()) if len(inside) else float("nan")
+
+    def _inside(self) -> pd.Series:
+        """Whether the realised rate lay in the 80 % interval, of the rows that have one."""
         told = self.rows.dropna(subset="low")
         rate = told.counts / told.exposure
-        inside = (rate >= told.low - 1e-12) & (rate <= told.high + 1e-12)
-        return {str(k): (float(v.mean()), len(v)) for k, v in inside.groupby(told.group)}
+        return (rate >= told.low - 1e-12) & (rate <= told.high + 1e-12)
 
 
 def run_backtest(
@@ -197,7 +216,8 @@ def _as_known(rows: pd.DataFrame, fold: Fold) -> pd.DataFrame:
 
 def _no_rows(recipes: Sequence[Recipe]) -> pd.DataFrame:
     names = [f"{kind}_{recipe.name}" for recipe in recipes for kind in "cd"]
-    return pd.DataFrame({name: pd.Series(dtype=float) for name in (*NAMES, *names, "constant", "fold", "row")})
+    names += ["constant", "excess", "fold", "row"]
+    return pd.DataFrame({name: pd.Series(dtype=float) for name in (*NAMES, *names)})
 
 
 def _choose(rows: pd.DataFrame, recipes: Sequence[Recipe], folds: Sequence[Fold]) -> Backtest:
@@ -211,9 +231,12 @@ def _choose(rows: pd.DataFrame, recipes: Sequence[Recipe], folds: Sequence[Fold]
         rows.loc[now, OURS] = rate
         past = past[past.ripe]
         if len(past) >= 2 * FOLD_ROWS:
-            law = fit_intervals((past.ours * past.exposure).to_numpy(), past.counts.to_numpy(), past.group.to_numpy())
+            law = fit_intervals(
+                (past.ours * past.exposure).to_numpy(), past.counts.to_numpy(), past.group.to_numpy(),
+                past.excess.to_numpy(),
+            )  # fmt: skip
             exposure = rows.exposure[now].to_numpy()
-            low, high = law.bounds(rate * exposure, rows.group[now].to_numpy(), 0.8)
+            low, high = law.bounds(rate * exposure, rows.group[now].to_numpy(), 0.8, rows.excess[now].to_numpy())
             rows.loc[now, ["low", "high"]] = np.column_stack([low / exposure, high / exposure])
     weights, level = _learn(rows, recipes)
     return Backtest(rows, weights, level, tuple(str(fold.cutoff)[:10] for fold in folds))

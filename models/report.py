@@ -1,32 +1,24 @@
-"""What a training tells about itself: its figures in words, plots, and the model card."""
+"""What a training tells about itself: its figures in words and plots; `models.card` puts them on a page."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from features.catalogue import BY_NAME
+from models import plots as draw
 from models.backtest import OURS, Backtest
-from models.baselines import NAMES, RULES_OF_THUMB
+from models.baselines import RULES_OF_THUMB
+from models.budget import CHOICES, SHARES, Bought, compare, judged
+from models.effects import Effect
+from models.findings import Examined, examine
 from models.observed import count_loss, level_shift
 from models.training import Trained
 
 SAMPLE = 2_000
-FIGURES = (
-    "A fold is judged with choices from earlier folds alone. skill: share of the Poisson deviance explained against "
-    "one rate known in hindsight; rank: Spearman with the realised rate; value: conversions bought with a tenth of the "
-    "money, over those of hindsight; total: predicted over realised."
-)
-MOVES = (
-    "Mean factor by which a feature moves a score, up or down. It tells how the model works, not what causes "
-    "conversions."
-)
-LIMITS = (
-    "Results come from creators that were hired, so little is known of those unlike them. Scores beyond the training "
-    "range carry a warning."
-)
+LITTLE = 100
 WORDS = {
     OURS: "this model",
     "one_rate": "one rate for all",
@@ -34,6 +26,23 @@ WORDS = {
     "own_record": "the creator's own record",
     "poisson_regression": "Poisson regression",
 }
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a training found, worked out once: `judged` rows, what a budget would have bought, the claims."""
+
+    trained: Trained
+    rows: pd.DataFrame
+    bought: list[Bought]
+    claims: Examined
+
+
+def study(trained: Trained) -> Report:
+    """Work out the report of a training; the same training gives the same report."""
+    rows = judged(trained)
+    bought = compare(rows, int(trained.scorer.told["seed"]))
+    return Report(trained, rows, bought, examine(trained.training, trained.scorer.maturity))
 
 
 def evidence(backtest: Backtest) -> tuple[str, float]:
@@ -68,10 +77,21 @@ def verdict(backtest: Backtest) -> str:
     if not len(backtest.rows):
         return "No skill can be claimed: there are too few results for a backtest."
     rule, surely = evidence(backtest)
-    told = f"(t = {surely:.1f} on {len(backtest.rows):,} results that the model had not seen)"
+    told = f"(t = {surely:.1f} on {len(backtest.rows):,} results that the model had not seen)."
+    told += " So few tell little." if len(backtest.rows) < LITTLE else ""
     if surely > 2:
-        return f"The model tells deals apart better than every rule of thumb; the best of them is {WORDS[rule]} {told}."
-    return f"No skill beyond {WORDS[rule]}: on this data the model is not surely better {told}."
+        return f"The model tells deals apart better than every rule of thumb; the best of them is {WORDS[rule]} {told}"
+    return f"No skill beyond {WORDS[rule]}: on this data the model is not surely better {told}"
+
+
+def unlike(backtest: Backtest) -> str:
+    """One sentence: how many judged results were unlike those known before, and how intervals covered there."""
+    rows = len(backtest.rows)
+    if not rows:
+        return "Whether candidates are unlike the results was not measured: there are too few for a backtest."
+    found, told, coverage = backtest.coverage_unlike()
+    covered = f"; the 80 % interval, widened there, covered {coverage:.2f} of the {told:,} that had one" if told else ""
+    return f"{found:,} of {rows:,} judged results ({found / rows:.1%}) were unlike those known before{covered}."
 
 
 def importance(trained: Trained) -> pd.Series:
@@ -83,61 +103,23 @@ def importance(trained: Trained) -> pd.Series:
     return pd.Series(np.exp(moved), index=list(scorer.encoding.columns)).sort_values(ascending=False, kind="stable")
 
 
-def plots(trained: Trained) -> dict[str, Figure]:
-    """Figures by file name: calibration, lift, importance."""
-    rows = trained.backtest.rows
-    out = {"importance.png": _importance(importance(trained).head(20))}
-    if len(rows) >= 10:
-        out |= {"calibration.png": _calibration(rows), "lift.png": _lift(rows)}
+def plots(report: Report) -> dict[str, Figure]:
+    """Figures by file name, those that the data suffice for."""
+    out = {"importance.png": draw.importance(importance(report.trained).head(20))}
+    if len(report.rows) >= 10:
+        out |= {"calibration.png": draw.calibration(report.rows), "lift.png": draw.lift(report.rows)}
+    if report.bought:
+        out["budget.png"] = draw.budget(report.bought)
+    if report.claims.tested:
+        out["claims.png"] = draw.claims(report.claims)
+    if len(report.claims.speed):
+        out["speed.png"] = draw.speed(report.claims)
     return out
 
 
-def _figure(title: str, across: str, up: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set(title=title, xlabel=across, ylabel=up)
-    return figure, axes
-
-
-def _calibration(rows: pd.DataFrame) -> Figure:
-    figure, axes = _figure("Predicted and realised, by tenths of the prediction", "predicted conversions per dollar",
-                           "realised conversions per dollar")  # fmt: skip
-    parts = np.array_split(np.argsort(rows[OURS].to_numpy(), kind="stable"), min(10, len(rows)))
-    counts, exposure, rate = rows.counts.to_numpy(), rows.exposure.to_numpy(), rows[OURS].to_numpy()
-    predicted = [float((rate[p] * exposure[p]).sum() / exposure[p].sum()) for p in parts]
-    realised = [float(max(counts[p].sum(), 0.5) / exposure[p].sum()) for p in parts]
-    axes.loglog(predicted, realised, "o-")
-    axes.loglog(predicted, predicted, "--", color="grey")
-    return figure
-
-
-def _lift(rows: pd.DataFrame) -> Figure:
-    figure, axes = _figure(
-        "What a share of the money would have bought", "share of the spend", "share of the conversions"
-    )
-    counts, exposure = rows.counts.to_numpy(), rows.exposure.to_numpy()
-    for name in (OURS, *NAMES):
-        order = np.argsort(-rows[name].to_numpy(), kind="stable")
-        axes.plot(
-            np.r_[0, np.cumsum(exposure[order]) / exposure.sum()],
-            np.r_[0, np.cumsum(counts[order]) / counts.sum()],
-            label=WORDS[name],
-        )
-    axes.legend()
-    return figure
-
-
-def _importance(moved: pd.Series) -> Figure:
-    figure, axes = _figure("What moves scores most", "mean factor, up or down", "")
-    axes.barh(moved.index[::-1].tolist(), moved.to_numpy()[::-1] - 1, left=1.0)
-    return figure
-
-
-def figures_table(backtest: Backtest, folds: bool = False) -> list[list[str]]:
-    """The backtest's figures as cells, a header first; all folds together, or each."""
-    table = backtest.figures()
-    table = table if folds else table[table.fold == "all"]
-    header = ["fold", "model", "results", "skill", "rank", "value", "total", "coverage", "width"]
+def figures_table(table: pd.DataFrame, first: str = "fold") -> list[list[str]]:
+    """Figures of a backtest as cells, a header first; `first` is the header of what parts them."""
+    header = [first, "model", "results", "skill", "rank", "value", "total", "coverage", "width"]
     cells = [
         [str(r.fold), WORDS[str(r.model)], str(r.rows)] + [_number(v) for v in r[3:]]
         for r in table.itertuples(index=False)
@@ -149,40 +131,18 @@ def _number(value: float) -> str:
     return "–" if not np.isfinite(value) else f"{value:.3f}"
 
 
-def _markdown(cells: list[list[str]]) -> list[str]:
-    lines = ["| " + " | ".join(row) + " |" for row in cells]
-    return [lines[0], "|" + "---|" * len(cells[0]), *lines[1:]]
+def budget_line(bought: list[Bought]) -> str:
+    """One line: what the smallest of SHARES would have bought, against each other choice."""
+    if not bought:
+        return "What a budget would have bought cannot be told: there are too few results for a backtest."
+    told = [f"{CHOICES[b.choice]} {factor(b)}" for b in bought if b.share == SHARES[0]]
+    little = "" if np.isfinite(bought[0].low) else f"; {bought[0].creators} creators are too few for intervals"
+    return f"Conversions for {SHARES[0] * 100:g} % of the money, against {', '.join(told)}{little}."
 
 
-def model_card(trained: Trained) -> str:
-    """The model card in Markdown: what it is worth, what it was made from, what it uses."""
-    told, backtest = trained.scorer.told, trained.backtest
-    tiers = [["tier", "results", "coverage of 80 %"]]
-    tiers += [[k, str(n), f"{c:.3f}"] for k, (c, n) in backtest.coverage_by_group().items()]
-    moved = importance(trained)
-    used = [["feature", "family", "what it is", "unit", "mean factor"]]
-    for name, factor in moved.items():
-        f = BY_NAME.get(str(name))
-        used.append([str(name), *([f.family, f.label, f.unit] if f else ["", "", ""]), f"{factor:.3f}"])
-    recipes = ", ".join(f"{k} {w:.2f}" for k, w in told["recipes"].items()) or "none: one rate for all"
-    made = (
-        f"Predicts conversions per dollar of a creator's collaboration. Trained on {told['results']:,} results "
-        f"({told['conversions']:,.0f} conversions for {told['spend']:,.0f} dollars) that started from "
-        f"{told['first_start'][:10]} to {told['last_start'][:10]}; seed {told['seed']}."
-    )
-    choices = [
-        f"- Blend of recipes, weights on the log scale: {recipes}.",
-        f"- Late conversions: {told['maturity']}.",
-        f"- Level set by recent results: × {np.exp(trained.scorer.rate.level):.3f}.",
-    ]
-    proof = f"Cut-offs: {', '.join(backtest.cutoffs) or 'none'}. {FIGURES}"
-    sections = {
-        "Backtest in time": [proof, "", *_markdown(figures_table(backtest, folds=True))],
-        "Coverage by tier": _markdown(tiers),
-        "Features": [MOVES, "", *_markdown(used)],
-        "Limits": [LIMITS],
-    }
-    lines = [verdict(backtest), "", "# Model card", "", made, "", *choices, ""]
-    for title, content in sections.items():
-        lines += [f"## {title}", "", *content, ""]
-    return "\n".join(lines)
+def factor(found: Bought | Effect | None) -> str:
+    """A factor with its interval."""
+    if found is None:
+        return "–"
+    ends = f" ({found.low:.2f} to {found.high:.2f})" if np.isfinite(found.low) else ""
+    return f"×{found.factor:.2f}{ends}"

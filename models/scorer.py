@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from models.maturity import Maturity
 from models.mixed import MixedModel
 from models.rate import Component, RateModel, Trees
 from models.reasons import top_reasons
+from models.support import Support
+from models.target import TARGET_SCORES, Target
 
 FORMAT = 3
 CHECKSUMS = "checksums.json"
@@ -31,6 +33,7 @@ SCORES = (
     "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high", "conversions",
     "cost_per_conversion", "reasons", "warnings",
 )  # fmt: skip
+UNLIKE = "unlike_results"
 RANGED = ("spend", "promotion_hours", "deliverables", "followers")
 ABSENT = {"unknown_creator": "platform", "no_posts": "posts_90d", "no_comments": "comments_seen"}
 
@@ -50,6 +53,7 @@ class Scorer:
     rate: RateModel
     encoding: Encoding
     intervals: Intervals
+    support: Support
     maturity: Maturity
     settings: FeatureSettings
     classifier: CommentClassifier
@@ -62,24 +66,35 @@ class Scorer:
         return np.exp(self.rate.log_rate(self.encoding.transform(matrix, creators)))
 
     def score(
-        self, matrix: pd.DataFrame, spine: pd.DataFrame, level: float = 0.8, reasons: bool = True
+        self,
+        matrix: pd.DataFrame,
+        spine: pd.DataFrame,
+        level: float = 0.8,
+        reasons: bool = True,
+        target: Target | None = None,
     ) -> pd.DataFrame:
         """The contract's score columns but rank and model_version, a row per row of the matrix, in its order.
 
         matrix: the catalogue's columns. spine: `creator_id` and `spend` in dollars, row by row.
-        level: of the central interval.
+        level: of the central interval. target: adds TARGET_SCORES after the cost per conversion (`Target.worth`).
         Raises ValueError for a column that is missing or a level outside (0, 1).
         """
         features = self.encoding.transform(matrix, spine["creator_id"].to_numpy(object))
         spend = spine["spend"].to_numpy(float)
         rate = np.exp(self.rate.log_rate(features))
         expected = rate * spend
-        low, high = self.intervals.bounds(expected, self.groups(matrix), level)
+        groups, excess = self.groups(matrix), self.support.excess(matrix)
+        low, high = self.intervals.bounds(expected, groups, level, excess)
         told = ["[]"] * len(matrix)
         if reasons and len(matrix):
             told = top_reasons(self.rate.contributions(features), self.encoding.columns, matrix)
-        values = (rate, low / spend, high / spend, expected, 1 / rate, told, self.warnings(matrix, spend))
-        return pd.DataFrame(dict(zip(SCORES, values, strict=True)))
+        values = (rate, low / spend, high / spend, expected, 1 / rate, told, self.warnings(matrix, spend, excess))
+        scores = pd.DataFrame(dict(zip(SCORES, values, strict=True)))
+        if target is None:
+            return scores
+        worth = target.worth(self.intervals, expected, groups, excess, spend)
+        scores = scores.assign(**dict(zip(TARGET_SCORES, worth, strict=True)))
+        return scores[list(score_columns(target))]
 
     def groups(self, matrix: pd.DataFrame) -> np.ndarray:
         """The group of every row whose intervals are calibrated together: its follower tier."""
@@ -87,7 +102,7 @@ class Scorer:
             return np.full(len(matrix), EVERY)
         return matrix["tier"].fillna("unknown").to_numpy(object).astype(str)
 
-    def warnings(self, matrix: pd.DataFrame, spend: np.ndarray) -> list[str]:
+    def warnings(self, matrix: pd.DataFrame, spend: np.ndarray, excess: np.ndarray) -> list[str]:
         """JSON lists of codes, a row each; `docs/models.md` tells what each means."""
         flags: dict[str, np.ndarray] = {}
         for code, column in ABSENT.items():
@@ -102,6 +117,7 @@ class Scorer:
             asked = spend if name == "spend" else matrix[name].to_numpy(float)
             outside |= (asked < low) | (asked > high)
         flags["outside_training_range"] = outside
+        flags[UNLIKE] = excess > 0
         codes, table = list(flags), np.column_stack(list(flags.values()))
         return [json.dumps([codes[i] for i in np.flatnonzero(row)]) for row in table]
 
@@ -136,6 +152,7 @@ class Scorer:
             RateModel(components, rate["weights"], rate["level"], rate["constant"]),
             Encoding.from_dict(values["encoding"]),
             Intervals.from_dict(values["intervals"]),
+            Support.from_dict(values["support"]),
             Maturity.from_dict(values["maturity"]),
             FeatureSettings.from_dict(values["settings"]),
             CommentClassifier.load(folder / "comment_classifier"),
@@ -157,6 +174,7 @@ class Scorer:
             },
             "encoding": self.encoding.to_dict(),
             "intervals": self.intervals.to_dict(),
+            "support": self.support.to_dict(),
             "maturity": self.maturity.to_dict(),
             "settings": self.settings.to_dict(),
             "ranges": {k: list(v) for k, v in self.ranges.items()},
@@ -164,9 +182,14 @@ class Scorer:
         }
 
 
+def score_columns(target: Target | None) -> tuple[str, ...]:
+    """The columns of `Scorer.score`, in their order."""
+    return SCORES if target is None else (*SCORES[:5], *TARGET_SCORES, *SCORES[5:])
+
+
 def _component(folder: Path, number: int, told: Mapping[str, Any]) -> Component:
-    if told["recipe"] == MixedModel.recipe:
-        return MixedModel.from_dict(json.loads((folder / f"rate_{number}.json").read_text(encoding="utf-8")))
+    if (file := folder / f"rate_{number}.json").is_file():
+        return replace(MixedModel.from_dict(json.loads(file.read_text(encoding="utf-8"))), recipe=told["recipe"])
     text = (folder / f"rate_{number}.txt").read_text(encoding="utf-8")
     return Trees(told["recipe"], text, told["offset"], told["centre"])
 

@@ -2,13 +2,7 @@
 
 One run per training:
 
-- params: seed, results, recipes, maturity, features (number), tier_bounds, attribution_days
-- tags: data.TABLE (fingerprint of each table), comment_classifier (fingerprint), skill (a sentence), promoted (why),
-  process (what names the training process)
-- metrics: MODEL.skill, .rank, .value, .total over all folds, the same with .by_fold at the end with step = fold, for
-  MODEL in ours, one_rate, price_only, own_record, poisson_regression; ours.coverage, ours.width; coverage.TIER;
-  evidence (t of the skill); level
-- artefacts: model_card.md, plots/calibration.png, plots/lift.png, plots/importance.png, backtest.csv
+- what `models.run_log` tells: params, tags, metrics, artefacts, and a nested run for each fold of the backtest
 - model: a pyfunc from code; its files are the scorer's (LightGBM text, JSON, Parquet, checksums) and the project's code
 
 The version is registered when all of that is there, and an alias is set last, so that a training that is cut off at any
@@ -23,7 +17,6 @@ import logging
 import os
 import re
 import tempfile
-import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +26,6 @@ from typing import Any
 from urllib.parse import urlparse
 
 import mlflow
-import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
@@ -46,8 +38,8 @@ from features.faults import Fault, InputError
 from models import report
 from models.gate import Verdict
 from models.processes import is_dead, name_process
+from models.run_log import log_run
 from models.scorer import SCORES, ModelError, Scorer
-from models.training import Trained
 
 DEFAULT_STORE = "sqlite:///mlflow.db"
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -206,11 +198,13 @@ def _bury(client: MlflowClient, experiment: str) -> None:
 
 
 def finish(
-    client: MlflowClient, run: str, name: str, trained: Trained, judged: Verdict, fingerprint: Mapping[str, str]
+    client: MlflowClient, run: str, name: str, found: report.Report, judged: Verdict, fingerprint: Mapping[str, str]
 ) -> str:
     """Log all that was found, register the version, and give it its alias; returns the version."""
-    _log(client, run, trained, judged, fingerprint)
-    registered = register(client, run, name, trained.scorer, signature(trained.scorer, trained.training.matrix))
+    trained = found.trained
+    log_run(client, run, found, judged, fingerprint)
+    stated = signature(trained.scorer, trained.training.matrix)
+    registered = register(client, run, name, trained.scorer, stated)
     client.set_terminated(run, "FINISHED")
     client.set_registered_model_alias(name, CHAMPION if judged.promoted else CHALLENGER, registered)
     return registered
@@ -219,38 +213,6 @@ def finish(
 def fail(client: MlflowClient, run: str) -> None:
     """Mark a run as failed."""
     client.set_terminated(run, "FAILED")
-
-
-def _log(client: MlflowClient, run: str, trained: Trained, judged: Verdict, fingerprint: Mapping[str, str]) -> None:
-    scorer, backtest = trained.scorer, trained.backtest
-    told = scorer.told
-    params: dict[str, Any] = {k: told[k] for k in ("seed", "results", "maturity")}
-    params |= {"recipes": told["recipes"], "features": len(scorer.encoding.columns)} | scorer.settings.to_dict()
-    tags = {f"data.{k}": v for k, v in fingerprint.items()}
-    tags |= {"comment_classifier": scorer.classifier.fingerprint, "skill": report.verdict(backtest)}
-    tags["promoted"] = f"{'yes' if judged.promoted else 'no'}: {judged.why}"
-    now = int(time.time() * 1000)
-    metrics = [mlflow.entities.Metric(k, v, now, step) for k, v, step in _metrics(trained) if np.isfinite(v)]
-    client.log_batch(
-        run,
-        metrics,
-        [mlflow.entities.Param(k, str(v)) for k, v in params.items()],
-        [mlflow.entities.RunTag(k, v) for k, v in tags.items()],
-    )
-    client.log_text(run, report.model_card(trained), "model_card.md")
-    client.log_text(run, backtest.rows.to_csv(index=False), "backtest.csv")
-    for file, figure in report.plots(trained).items():
-        client.log_figure(run, figure, f"plots/{file}")
-
-
-def _metrics(trained: Trained) -> list[tuple[str, float, int]]:
-    backtest = trained.backtest
-    out = [("evidence", report.evidence(backtest)[1], 0), ("level", backtest.level, 0)]
-    for row in backtest.figures().to_dict("records"):
-        step, end = (0, "") if row["fold"] == "all" else (int(row["fold"]), ".by_fold")
-        names = ("skill", "rank", "value", "total", "coverage", "width")
-        out += [(f"{row['model']}.{name}{end}", float(row[name]), step) for name in names]
-    return out + [(f"coverage.{tier}", share, 0) for tier, (share, _) in backtest.coverage_by_group().items()]
 
 
 def register(client: MlflowClient, run: str, name: str, scorer: Scorer, stated: ModelSignature | None = None) -> str:

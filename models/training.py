@@ -24,6 +24,7 @@ from models.observed import Observed
 from models.rate import RECIPES, Component, RateModel, Recipe, fit_component
 from models.results import Results
 from models.scorer import Scorer, training_ranges
+from models.support import fit_support
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,9 @@ def _fit(
         progress("model", 1, 1)
     rows = backtest.rows
     intervals = fit_intervals(
-        (rows[OURS] * rows.exposure).to_numpy(float), rows.counts.to_numpy(float), rows.group.to_numpy()
-    )
+        (rows[OURS] * rows.exposure).to_numpy(float), rows.counts.to_numpy(float), rows.group.to_numpy(),
+        rows.excess.to_numpy(float),
+    )  # fmt: skip
     past = pd.DataFrame({"collaboration_id": results.identifiers.astype(str)})
     past["rate"] = past.collaboration_id.map(rows.set_index("collaboration_id")[OURS])
     told = _told(training, backtest, rate, maturity, seed) | facts
@@ -121,6 +123,7 @@ def _fit(
         rate,
         encoding,
         intervals,
+        fit_support(matrix, creators),
         maturity,
         settings,
         classifier,

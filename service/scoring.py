@@ -10,8 +10,9 @@ import numpy as np
 from models.encoding import OTHER
 from models.interval import EVERY
 from models.reasons import top_reasons
-from models.scorer import ABSENT, Scorer
+from models.scorer import ABSENT, UNLIKE, Scorer
 from service.assembly import Assembled, Assembler, Terms
+from service.likeness import Likeness
 from service.snapshot import Snapshot
 from service.trees import log_rate
 
@@ -48,7 +49,8 @@ class RequestScorer:
         ranged = [(at[name], *bounds) for name, bounds in scorer.ranges.items() if name in at]
         self.ranged, self.lowest, self.highest = (np.array(part) for part in zip(*ranged, strict=True))
         self.codes = [*absent]
-        self.codes += ["no_results"] * (self.told is not None) + ["unknown_category", "outside_training_range"]
+        self.codes += ["no_results"] * (self.told is not None) + ["unknown_category", "outside_training_range", UNLIKE]
+        self.likeness = Likeness(scorer.support, self.assembler)
         self.powers = 1 << np.arange(len(self.codes))
         self._lists: dict[int, tuple[str, ...]] = {}
         self.tiers = self._tiers(snapshot)
@@ -73,16 +75,17 @@ class RequestScorer:
         features, spend = assembled.features, assembled.terms.spend
         rate = np.exp(log_rate(self.scorer.rate, features))
         expected = rate * spend
+        excess = self.likeness.excess(assembled)
         low = high = None
         if level is not None:
-            low, high = self.scorer.intervals.bounds(expected, self.groups(assembled), level)
+            low, high = self.scorer.intervals.bounds(expected, self.groups(assembled), level, excess)
             low, high = low / spend, high / spend
         told = None
         if reasons:
             contributions = self.scorer.rate.contributions(features)
             values = self.assembler.values(assembled)
             told = top_reasons(contributions, self.scorer.encoding.columns, values)  # type: ignore[arg-type]
-        return Scores(rate, low, high, expected, 1 / rate, ranks(rate), self.warnings(features), told)
+        return Scores(rate, low, high, expected, 1 / rate, ranks(rate), self.warnings(features, excess), told)
 
     def groups(self, assembled: Assembled) -> np.ndarray:
         """The follower tier of every row, as `Scorer.groups` tells it."""
@@ -91,7 +94,7 @@ class RequestScorer:
         held = self.assembler.snapshot
         return self.tiers[held.texts[assembled.rows, held.columns["texts"].index("tier")]]
 
-    def warnings(self, features: np.ndarray) -> list[tuple[str, ...]]:
+    def warnings(self, features: np.ndarray, excess: np.ndarray) -> list[tuple[str, ...]]:
         """Codes, a row each, as `Scorer.warnings` gives them."""
         flags = np.empty((len(features), len(self.codes)), bool)
         absent = features[:, self.absent]
@@ -99,9 +102,10 @@ class RequestScorer:
         flags[:, :n] = np.isnan(absent) | (absent == 0)
         if self.told is not None:
             flags[:, n] = ~(features[:, self.told] > 0)
-        flags[:, -2] = (features[:, self.categories] == OTHER).any(axis=1)
+        flags[:, -3] = (features[:, self.categories] == OTHER).any(axis=1)
         asked = features[:, self.ranged]
-        flags[:, -1] = ((asked < self.lowest) | (asked > self.highest)).any(axis=1)
+        flags[:, -2] = ((asked < self.lowest) | (asked > self.highest)).any(axis=1)
+        flags[:, -1] = excess > 0
         bits = flags @ self.powers
         return [self._list(key) for key in bits.tolist()]
 

@@ -182,6 +182,86 @@ def test_a_training_that_fails_leaves_the_champion(
     assert client.search_runs([experiment.experiment_id])[0].info.status == "FAILED"
 
 
+def test_a_target_cost_adds_two_columns(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from models import tracking
+    from models.target import Target
+
+    assert _score("plain.parquet") == 0
+    plain = pd.read_parquet("plain.parquet")
+    cost = round(1.5 * plain.cost_per_conversion.median())
+    capsys.readouterr()
+    assert _score("sure.csv", "--target-cost", str(cost), "--confidence", "0.8") == 0
+    assert _score("half.parquet", "--target-cost", str(cost)) == 0
+    said = capsys.readouterr().out
+    assert f"P(≤ {cost} $)" in said
+    assert "walk away $ (80 %)" in said
+    assert "unlike anything that past results tell of: " in said
+    half, sure = pd.read_parquet("half.parquet"), pd.read_csv("sure.csv")
+    added = ["probability_within_target", "walk_away_price"]
+    at = plain.columns.tolist().index("cost_per_conversion") + 1
+    assert half.columns.tolist() == [*plain.columns[:at], *added, *plain.columns[at:]] == sure.columns.tolist()
+    pd.testing.assert_frame_equal(half.drop(columns=added), plain)
+    assert half.probability_within_target.between(0, 1).all()
+    assert half.probability_within_target.nunique() > 10
+    for scores, confidence in ((half, 0.5), (sure, 0.8)):
+        enough = scores.probability_within_target >= confidence
+        assert (enough == (scores.spend <= scores.walk_away_price)).all()
+        assert confidence > 0.5 or 0 < enough.sum() < len(enough)
+    assert (sure.walk_away_price <= half.walk_away_price).all()
+    law = tracking.load(tracking.connect(), "models:/conversions-per-dollar/1").scorer.intervals
+    told = [code for codes in half.warnings for code in json.loads(codes)]
+    assert "unlike_results" not in told  # so that no row's law is a wider one
+    size = np.full(len(half), "micro")  # followers lie from 1,000 to 60,000
+    size[half.creator_id.str[1:].replace("obody", "99").astype(int) < 9] = "nano"
+    known = (half.creator_id != "nobody").to_numpy()
+    within, price = Target(cost).worth(
+        law, half.conversions.to_numpy(), size, np.zeros(len(half)), half.spend.to_numpy()
+    )
+    np.testing.assert_allclose(half.probability_within_target[known], within[known])
+    np.testing.assert_allclose(half.walk_away_price[known], price[known])
+
+
+def test_columns_that_csv_cannot_hold_are_told_before_scoring(
+    world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models import ranking
+
+    asked = pd.read_parquet("candidates.parquet")
+    asked.assign(tags=pd.Series([["a", "b"]] * 40), photo=b"x", walk_away_price=1.0).to_parquet(
+        "rich.parquet", index=False
+    )
+    before = sorted(world.rglob("*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(ranking, "score_file", None)
+        call = ("rich.parquet", "--data", "data", "--output")
+        assert _predict(*call, "rich.csv", "--target-cost", "9") == 2
+        told = capsys.readouterr().err
+        assert len(told.splitlines()) == 3
+        assert "candidates.tags: CSV cannot hold list<" in told
+        assert "candidates.photo: CSV cannot hold " in told
+        assert "candidates.walk_away_price: it is the name of a score" in told
+        assert sorted(world.rglob("*")) == before
+    assert _predict(*call, "rich_scores.parquet") == 0
+    kept = pd.read_parquet("rich_scores.parquet")
+    assert kept.tags.map(list).tolist() == [["a", "b"]] * 40
+    assert (kept.walk_away_price == 1).all()
+
+
+def test_a_wrong_call_is_told_before_anything_slow_is_imported(world: Path) -> None:
+    calls = [["--output", "no/x.csv"], ["--output", "candidates.parquet"], ["--level", "2"], ["--target-cost", "0"]]
+    code = (
+        "import sys, predict; from models import console\n"
+        f"for options in {calls!r}:\n"
+        "    argv = ['candidates.parquet', '--data', 'data', '--output', 'x.csv', *options]\n"
+        "    assert console.run(lambda: predict.predict(predict.arguments(argv))) == 2\n"
+        "print(sorted({'mlflow', 'pandas', 'duckdb', 'lightgbm', 'scipy', 'pyarrow'} & set(sys.modules)))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout == "[]\n"
+    assert len(done.stderr.splitlines()) == len(calls)
+
+
 FAULTS = [
     (["--level", "1"], "--level: it is no probability: received 1.0. Give a number between 0 and 1"),
     (["--level", "nan"], "--level: it is no probability"),
@@ -191,6 +271,12 @@ FAULTS = [
     ),
     (["--output", "nowhere/scores.csv"], "--output: its folder is not there"),
     (["--output", "data"], "--output: its ending is unknown"),
+    (["--output", "candidates.parquet"], "--output: it is the file of candidates, which would be lost"),
+    (["--target-cost", "0"], "--target-cost: it is no price: received 0.0. Give dollars above 0, such as 25."),
+    (["--target-cost", "nan"], "--target-cost: it is no price"),
+    (["--target-cost", "inf"], "--target-cost: it is no price"),
+    (["--target-cost", "5", "--confidence", "1"], "--confidence: it is no probability: received 1.0. Give a number"),
+    (["--confidence", "0.5"], "--confidence: it means nothing without a target cost"),
     (["--model", "runs:/1/model"], "--model: it is not the URI of a registered model"),
     (["--model", "models:/conversions-per-dollar/99"], "--model: there is no such model in"),
     (["--model", "models:/other@champion"], "Train first: python train.py DATA."),

@@ -20,7 +20,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import Model
 
 from features.catalogue import BY_NAME
-from models.scorer import ABSENT, Scorer
+from models.scorer import ABSENT, UNLIKE, Scorer
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "conversions-per-dollar"
@@ -28,7 +28,7 @@ SCORES = [
     "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high", "conversions",
     "cost_per_conversion", "rank", "reasons", "warnings", "model_version",
 ]  # fmt: skip
-WARNINGS = {*ABSENT, "no_results", "unknown_category", "outside_training_range"}
+WARNINGS = {*ABSENT, "no_results", "unknown_category", "outside_training_range", UNLIKE}
 HELP_SECONDS = 1.0
 
 

@@ -195,13 +195,14 @@ def test_odd_data_are_survived(case: str) -> None:
 
 def test_features_without_meaning_give_no_skill() -> None:
     from models import report
+    from models.card import model_card
 
     frame = spine(300)
     features = matrix(frame)[["noise", "constant"]]
     made = training(frame)
     blind = fit(type(made)(features, frame, made.results), FeatureSettings(), CommentClassifier.load())
     assert report.verdict(blind.backtest).startswith("No skill beyond")
-    assert report.model_card(blind).startswith("No skill beyond")
+    assert model_card(report.study(blind)).startswith("No skill beyond")
     assert report.verdict(fitted(frame).backtest).startswith("The model tells deals apart better")
 
 

@@ -1,6 +1,7 @@
 """What depends on time: what was known when, completion of late results, folds, intervals, the gate."""
 
 import itertools
+from dataclasses import replace
 
 import ibis
 import numpy as np
@@ -13,11 +14,14 @@ from features.settings import FeatureSettings
 from features.track_record import checkpoints
 from models.backtest import make_folds
 from models.blend import fit_level, fit_weights
+from models.card import model_card
 from models.gate import judge
 from models.interval import Intervals, fit_intervals
 from models.maturity import BY_AGE, BY_DAY, FINAL, Maturity, fit_maturity
 from models.metrics import measure, poisson_deviance
+from models.report import study, unlike
 from models.results import DAY, Results
+from models.target import Target
 from models.training import Trained
 from tests.past_market import COUNTED, fitted, matrix, spine, training
 
@@ -172,6 +176,38 @@ def test_intervals_without_any_backtest_are_wide_and_nest() -> None:
 
 def test_coverage_in_the_backtest(trained: Trained) -> None:
     assert 0.7 < float(trained.backtest.figures().coverage.iloc[0]) < 0.9
+
+
+def test_probabilities_within_a_target_hold_in_the_backtest(trained: Trained) -> None:
+    """The law learnt on the older folds, asked about the newer ones at prices from dear to cheap."""
+    rows = trained.backtest.rows
+    old, new = rows[rows.fold < 3], rows[rows.fold >= 3]
+    assert min(len(old), len(new)) > 100
+    law = fit_intervals((old.ours * old.exposure).to_numpy(), old.counts.to_numpy(), old.group.to_numpy())
+    spend, counts = new.exposure.to_numpy(), new.counts.to_numpy()
+    expected, group = (new.ours * new.exposure).to_numpy(), new.group.to_numpy()
+    usual = float(np.median(1 / new.ours))
+    for times in (0.5, 1.0, 2.0, 4.0):
+        target = Target(times * usual)
+        within, _ = target.worth(law, expected, group, new.excess.to_numpy(), spend)
+        assert within.mean() == pytest.approx((counts * target.cost >= spend).mean(), abs=0.09), times
+        assert within.std() > 0.1
+
+
+def test_rows_unlike_the_results_are_told(trained: Trained) -> None:
+    backtest = trained.backtest
+    rows = backtest.rows
+    chosen = np.r_[:10, len(rows) - 30 : len(rows)]  # the first ten were judged before there was an interval
+    rows = rows.assign(excess=np.isin(np.arange(len(rows)), chosen) * 0.5)
+    odd = replace(backtest, rows=rows)
+    told = rows[-30:]
+    rate = told.counts / told.exposure
+    inside = ((rate >= told.low - 1e-12) & (rate <= told.high + 1e-12)).mean()
+    assert odd.coverage_unlike() == (40, 30, pytest.approx(inside))
+    assert np.isnan(replace(backtest, rows=rows[10:-30]).coverage_unlike()[2])
+    assert f"40 of {len(rows)} judged results ({40 / len(rows):.1%}) were unlike those known before" in unlike(odd)
+    assert 0 <= backtest.rows.excess.gt(0).mean() < 0.1
+    assert unlike(backtest) in model_card(study(trained))
 
 
 def test_the_blend_prefers_the_recipe_that_is_right() -> None:

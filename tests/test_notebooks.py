@@ -25,6 +25,9 @@ ASKED = {
     " 'coverage': figures['coverage'].unstack().loc['all', 'this model'], 'agreement': agreement.to_dict(),"
     " 'axes': [axes.get_xlabel() and axes.get_ylabel() for name in ('calibration.png', 'lift.png')"
     " for axes in plots[name].axes]}",
+    "03-claims": "{'verdicts': table['verdict'].to_dict(), 'raw': table['raw'].to_dict(),"
+    " 'like': table['like for like'].to_dict(), 'low': table['low'].to_dict(), 'high': table['high'].to_dict(),"
+    " 'within_day': found.speed.set_index('tier')['share_1'].to_dict()}",
 }
 
 
@@ -99,6 +102,19 @@ def test_the_backtest_shows_what_its_words_conclude(executed: dict[str, Any]) ->
     assert agreement[ours] > agreement["creator's own record"] + 0.05
     assert agreement["creator's own record"] > agreement["engagement rate"] + 0.05
     assert all(told["axes"])
+
+
+def test_the_claims_show_what_their_words_conclude(executed: dict[str, Any]) -> None:
+    _, told = executed["03-claims"]
+    assert told["verdicts"]["Comments of substance bring more"] == "holds here"
+    assert told["verdicts"]["A creator of the product's niche brings more"] == "holds here"
+    assert set(told["verdicts"].values()) == {"holds here", "too little data to tell"}
+    longer = "A promotion of more than 24 hours returns more"
+    assert told["raw"][longer] > 2
+    assert told["low"][longer] < 1 < told["high"][longer]
+    assert told["like"][longer] < 1.3
+    day = told["within_day"]
+    assert day["mega"] > day["macro"] > day["mid"] > day["nano"] + 0.05
 
 
 def test_the_kernel_is_this_python() -> None:

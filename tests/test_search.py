@@ -1,11 +1,17 @@
 """The bounded search of settings."""
 
+from pathlib import Path
+
 import numpy as np
 
+from features.comment_classes import CommentClassifier
+from features.settings import FeatureSettings
 from models.backtest import run_backtest
 from models.rate import RECIPES
+from models.scorer import Scorer
 from models.search import best_of_families, with_settings
-from tests.past_market import spine, training
+from models.training import fit
+from tests.past_market import matrix, spine, training
 
 
 def test_every_recipe_comes_with_others_of_its_family() -> None:
@@ -44,3 +50,15 @@ def test_a_backtest_gives_weight_to_one_of_a_family() -> None:
     for family in ("poisson", "mixed"):
         assert sum(w > 0 for w, recipe in zip(found.weights, recipes, strict=True) if recipe.family == family) <= 1
     assert found.weights.any()
+
+
+def test_a_model_of_another_setting_is_saved_and_loaded(tmp_path: Path) -> None:
+    recipes = with_settings(1)[-1:]
+    assert recipes[0].name == "mixed-1"
+    scorer = fit(training(spine(200)), FeatureSettings(), CommentClassifier.load(), recipes=recipes).scorer
+    assert scorer.told["recipes"].keys() == {"mixed-1"}
+    scorer.save(tmp_path / "model")
+    loaded, asked = Scorer.load(tmp_path / "model"), spine(20, seed=2)
+    creators = asked.creator_id.to_numpy(object)
+    assert loaded.rate.components[0].recipe == "mixed-1"
+    assert loaded.rates(matrix(asked), creators).tolist() == scorer.rates(matrix(asked), creators).tolist()

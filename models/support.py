@@ -1,0 +1,224 @@
+"""How far past results support a deal: whether creators and deals like it were ever hired.
+
+A deal is described by a few key terms: numbers (size, views, engagement, price, price per follower and per view,
+promotion) as weights on knots one spread apart on their log scale, categories and the pair of tier and platform as
+indicators. What the results leave open of a sum of effects of these terms, in units of one effect's prior variance, is
+
+    h = P x′ (X′X + P I)⁻¹ x
+
+the posterior variance of a Bayesian linear regression and the ridge regression's leverage (Hoerl & Kennard 1970,
+Technometrics 12, 55-67; Rasmussen & Williams 2006, Gaussian Processes, eq. 2.9). A term that no result has shown adds
+1, one that P results have shown about ½. Effects are local: a line that goes on beyond all results is no support.
+
+A training row's own h is taken without all results of its creator: it is what a creator never hired before would have
+had. The threshold is a high quantile of these, so few ordinary newcomers lie above it. What is unknown of a deal (no
+posts, a creator that is not in the table) counts as usual and adds nothing; other warnings tell of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+NUMBERS = (
+    "followers", "views_per_follower", "engagement_rate_median", "spend", "spend_per_follower", "spend_per_view",
+    "promotion_hours", "deliverables",
+)  # fmt: skip
+CATEGORIES = ("tier", "platform", "creator_niche", "product_niche", "country")
+PAIR = ("tier", "platform")
+PRIOR_RESULTS, ORDINARY, REACH, BLOCK = 5.0, 0.98, 4, 4096
+KNOTS = 2 * REACH + 1
+# Sums of such whole multiples are exact in any order, so a row's value does not depend on the rows beside it.
+WEIGHT_GRID, OPEN_GRID = 2.0**10, 2.0**30
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Knots of a number: `middle` ± 0 to REACH times `scale` of log(value + shift), or of the value itself."""
+
+    shift: float | None
+    middle: float
+    scale: float
+
+    @classmethod
+    def fit(cls, values: np.ndarray) -> Ladder | None:
+        """Learn it from values (rows,) with NaN; None for one that never varies."""
+        known = values[~np.isnan(values)]
+        if len(np.unique(known)) < 2:
+            return None
+        positive = known[known > 0]
+        shift = float(np.quantile(positive, 0.05)) if len(positive) and known.min() >= 0 else None
+        bent = known if shift is None else np.log(known + shift)
+        return cls(shift, float(bent.mean()), float(bent.std()))
+
+    def place(self, values: np.ndarray) -> np.ndarray:
+        """Where values (rows,) lie among the knots, from 0 to 2 REACH; beyond the last they stay there."""
+        bent = values if self.shift is None else np.log(np.maximum(values, 0.0) + self.shift)
+        return np.clip((bent - self.middle) / self.scale, -REACH, REACH) + REACH
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a deal is described: a block of columns a number, a category, and PAIR, each less what is usual.
+
+    levels: of the categories, as training met them. pairs: those of PAIR that it met, by both places among the levels.
+    usual: means of the columns (terms,), in whole multiples of 1 / WEIGHT_GRID.
+    """
+
+    ladders: Mapping[str, Ladder]
+    levels: Mapping[str, tuple[str, ...]]
+    pairs: tuple[tuple[int, int], ...]
+    usual: np.ndarray
+
+    @classmethod
+    def fit(cls, matrix: pd.DataFrame) -> Terms:
+        """Learn them from a training's matrix."""
+        fitted = {name: Ladder.fit(_numbers(matrix[name])) for name in NUMBERS if name in matrix}
+        levels = {name: tuple(sorted(set(_texts(matrix[name]).dropna()))) for name in CATEGORIES if name in matrix}
+        levels = {name: known for name, known in levels.items() if known}
+        terms = cls({name: ladder for name, ladder in fitted.items() if ladder is not None}, levels, (), np.empty(0))
+        if all(name in levels for name in PAIR):
+            first, second = (terms.codes(matrix, name).tolist() for name in PAIR)
+            terms = replace(terms, pairs=tuple(sorted({p for p in zip(first, second, strict=True) if min(p) >= 0})))
+        terms = replace(terms, usual=np.zeros(sum(terms.sizes)))
+        total = sum((x.sum(axis=0) for x in terms.describe(matrix)), start=terms.usual)
+        known = [np.full(size, part.sum()) for part, size in zip(terms.split(total), terms.sizes, strict=True)]
+        return replace(terms, usual=np.round(total / np.concatenate([*known, []]) * WEIGHT_GRID) / WEIGHT_GRID)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Columns of each block; the last one of a category is of levels that training never met."""
+        sizes = [KNOTS] * len(self.ladders) + [len(known) + 1 for known in self.levels.values()]
+        return [*sizes, len(self.pairs) + 1] if self.pairs else sizes
+
+    def split(self, row: np.ndarray) -> list[np.ndarray]:
+        """A row's blocks."""
+        return np.split(row, np.cumsum(self.sizes)[:-1]) if len(row) else []
+
+    def describe(self, matrix: pd.DataFrame) -> Iterator[np.ndarray]:
+        """Arrays (some rows, terms) in the order of the rows. What is missing counts as usual, which is 0."""
+        places = [ladder.place(_numbers(matrix[name])) for name, ladder in self.ladders.items()]
+        codes = {name: self.codes(matrix, name) for name in self.levels}
+        columns = list(codes.values())
+        if self.pairs:
+            met = np.full([len(self.levels[name]) + 1 for name in PAIR], len(self.pairs))
+            met[tuple(zip(*self.pairs, strict=True))] = np.arange(len(self.pairs))
+            first, second = (codes[name] for name in PAIR)
+            columns.append(np.where((first >= 0) & (second >= 0), met[first, second], -1))
+        starts = [0, *np.cumsum(self.sizes).tolist()]
+        for begin in range(0, len(matrix), BLOCK):
+            part = slice(begin, begin + BLOCK)
+            out = np.zeros((len(matrix.index[part]), len(self.usual)))
+            for place, column in enumerate([*places, *columns]):
+                block = slice(starts[place], starts[place + 1])
+                known = np.flatnonzero(column[part] >= 0)
+                out[known, block] = -self.usual[block]
+                _share(out[:, block], known, column[part][known])
+            yield out
+
+    def codes(self, matrix: pd.DataFrame, name: str) -> np.ndarray:
+        """A category's places among its levels (rows,): their number for one that was never met, -1 if missing."""
+        texts = _texts(matrix[name])
+        place = pd.Index(self.levels[name], dtype=object).get_indexer(pd.Index(texts, dtype=object))
+        return np.where(texts.isna(), -1, np.where(place < 0, len(self.levels[name]), place))
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    return column.to_numpy(float, na_value=np.nan)
+
+
+def _texts(column: pd.Series) -> pd.Series:
+    return column.astype(object).where(column.notna(), None)
+
+
+def _share(out: np.ndarray, rows: np.ndarray, place: np.ndarray) -> None:
+    """Add the weight 1 to out at the rows, shared by the two columns beside a place; a category's is a whole number."""
+    lower = np.minimum(place.astype(int), out.shape[1] - 2)
+    upper_weight = np.round((place - lower) * WEIGHT_GRID) / WEIGHT_GRID
+    out[rows, lower] += 1 - upper_weight
+    out[rows, lower + 1] += upper_weight
+
+
+@dataclass(frozen=True)
+class Support:
+    """What a training's results support.
+
+    left_open: P (X′X + P I)⁻¹ in whole multiples of 1 / OPEN_GRID, (terms, terms). threshold: of h.
+    """
+
+    terms: Terms
+    left_open: np.ndarray
+    threshold: float
+
+    def excess(self, matrix: pd.DataFrame) -> np.ndarray:
+        """h less the threshold, at least 0 (rows,): above 0 a deal is unlike the results.
+
+        matrix: the catalogue's columns. Raises KeyError for a column that training had.
+        """
+        out, begin = np.empty(len(matrix)), 0
+        for x in self.terms.describe(matrix):
+            out[begin : begin + len(x)] = np.einsum("ij,ij->i", np.round(x @ self.left_open), x)
+            begin += len(x)
+        return np.maximum(out / OPEN_GRID - self.threshold, 0.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values; `from_dict` is its inverse."""
+        return {
+            "ladders": [[name, v.shift, v.middle, v.scale] for name, v in self.terms.ladders.items()],
+            "levels": [[name, *known] for name, known in self.terms.levels.items()],
+            "pairs": [list(pair) for pair in self.terms.pairs],
+            "usual": (self.terms.usual * WEIGHT_GRID).astype(int).tolist(),
+            "left_open": [" ".join(str(int(v)) for v in row[: i + 1]) for i, row in enumerate(self.left_open)],
+            "threshold": self.threshold,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Support:
+        """Inverse of `to_dict`."""
+        terms = Terms(
+            {name: Ladder(*told) for name, *told in values["ladders"]},
+            {name: tuple(known) for name, *known in values["levels"]},
+            tuple((first, second) for first, second in values["pairs"]),
+            np.array(values["usual"], float) / WEIGHT_GRID,
+        )
+        left_open = np.zeros((len(values["left_open"]),) * 2)
+        for i, row in enumerate(values["left_open"]):
+            left_open[i, : i + 1] = left_open[: i + 1, i] = np.array(row.split(), float)
+        return cls(terms, left_open, values["threshold"])
+
+
+def fit_support(matrix: pd.DataFrame, creators: np.ndarray) -> Support:
+    """Learn it from a training's matrix and the creator_id of its rows (rows,), at least one."""
+    terms = Terms.fit(matrix)
+    x = np.vstack(list(terms.describe(matrix)))
+    inverse = np.linalg.inv(x.T @ x + PRIOR_RESULTS * np.eye(x.shape[1]))
+    left_open = np.round((inverse + inverse.T) / 2 * PRIOR_RESULTS * OPEN_GRID)
+    return Support(terms, left_open, float(np.quantile(_without_own(x, inverse, creators), ORDINARY)))
+
+
+def _without_own(x: np.ndarray, inverse: np.ndarray, creators: np.ndarray) -> np.ndarray:
+    """h of every row had its creator no results (rows,).
+
+    Woodbury's formula, with a small block a creator, those of one size together; for a creator with more rows than
+    there are terms the inverse is made anew.
+    """
+    out, spread = np.empty(len(x)), x @ inverse
+    numbers = pd.factorize(creators)[0]
+    order = np.argsort(numbers, kind="stable")
+    sizes = np.bincount(numbers)
+    of_row = sizes[numbers[order]]
+    for size in np.unique(sizes).tolist():
+        rows = order[of_row == size].reshape(-1, size)
+        if size > x.shape[1]:
+            full = np.linalg.inv(inverse)
+            for own in rows:
+                out[own] = np.einsum("ij,jk,ik->i", x[own], np.linalg.inv(full - x[own].T @ x[own]), x[own])
+        else:
+            own = spread[rows] @ x[rows].transpose(0, 2, 1)
+            without = own + own @ np.linalg.solve(np.eye(size) - own, own)
+            out[rows] = np.diagonal(without, axis1=1, axis2=2)
+    return PRIOR_RESULTS * out

@@ -1,0 +1,123 @@
+"""The file that scores go to: what cannot be written is refused, and what killed runs left is cleared, never more."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from features.faults import InputError
+from models.output import aside, check_columns, check_output
+
+ROOT = Path(__file__).resolve().parent.parent
+HOLD = (
+    "import sys, time; from pathlib import Path; from models.output import aside\n"
+    "with aside(Path(sys.argv[1])) as folder: (folder / 'half').touch(); print(folder, flush=True); time.sleep(600)"
+)
+
+
+def _refused(output: Path, candidates: Path) -> str:
+    with pytest.raises(InputError) as told:
+        check_output(output, candidates)
+    return str(told.value)
+
+
+def test_the_candidates_are_never_the_output(tmp_path: Path) -> None:
+    candidates = tmp_path / "candidates.csv"
+    candidates.write_text("a")
+    (tmp_path / "symbolic.csv").symlink_to(candidates)
+    (tmp_path / "hard.csv").hardlink_to(candidates)
+    (tmp_path / "folder").symlink_to(tmp_path)
+    for name in ("candidates.csv", "symbolic.csv", "hard.csv", "folder/candidates.csv"):
+        output = tmp_path / name
+        assert "--output: it is the file of candidates, which would be lost: received" in _refused(output, candidates)
+        assert "it is the file of candidates" in _refused(candidates, output)
+    (tmp_path / "other.csv").write_text("a")
+    (tmp_path / "dangling.csv").symlink_to(tmp_path / "nowhere.csv")
+    for name in ("other.csv", "new.csv", "dangling.csv"):
+        check_output(tmp_path / name, candidates)
+    assert candidates.read_text() == "a"
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    told = _refused(Path("/proc/scores.csv"), tmp_path / "candidates.csv")
+    assert "its folder cannot be written to" in told
+    (tmp_path / "x.csv").mkdir()
+    assert "it is a folder" in _refused(tmp_path / "x.csv", tmp_path / "candidates.csv")
+
+
+def test_columns_that_a_file_cannot_hold_are_told_all_at_once() -> None:
+    schema = pa.schema([
+        ("fine", pa.string()), ("when", pa.timestamp("us")), ("price", pa.decimal128(9, 2)),
+        ("tags", pa.list_(pa.string())), ("who", pa.struct([("a", pa.int8())])),
+        ("photo", pa.binary()), ("gap", pa.month_day_nano_interval()),
+        ("rank", pa.int64()),
+    ])  # fmt: skip
+    with pytest.raises(InputError) as told:
+        check_columns(schema, Path("scores.csv"), ("rank",))
+    assert str(told.value).splitlines() == [
+        "candidates.tags: CSV cannot hold list<item: string>. Let --output end in .parquet, or leave the column out.",
+        "candidates.who: CSV cannot hold struct<a: int8>. Let --output end in .parquet, or leave the column out.",
+        "candidates.photo: CSV cannot hold binary. Let --output end in .parquet, or leave the column out.",
+        "candidates.gap: neither Parquet nor CSV can hold month_day_nano_interval. "
+        "Leave the column out, or make it text.",
+        "candidates.rank: it is the name of a score. Rename the column, or leave it out.",
+    ]
+    check_columns(schema.remove(7).remove(6), Path("scores.parquet"), ("rank",))
+
+
+def _left(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_killed_run_s_folder_goes_and_a_living_one_s_stays(tmp_path: Path) -> None:
+    output = tmp_path / "scores.csv"
+    run = subprocess.Popen([sys.executable, "-c", HOLD, str(output)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert run.stdout
+        theirs = Path(run.stdout.readline().strip())
+        with aside(output) as ours:
+            assert ours != theirs
+            assert (theirs / "half").exists()
+            assert _left(tmp_path) == sorted([ours.name, theirs.name])
+    finally:
+        run.kill()
+        run.communicate()
+    assert _left(tmp_path) == [theirs.name]
+    with aside(tmp_path / "other.csv"):
+        assert theirs.is_dir()
+    with aside(output) as ours:
+        assert _left(tmp_path) == [ours.name]
+    assert _left(tmp_path) == []
+
+
+def test_only_what_a_run_left_is_cleared(tmp_path: Path) -> None:
+    output = tmp_path / "scores.csv"
+    with aside(output) as ours:
+        left = ours.name[:-8] + "01234567"
+    names = [".scores.csv-notes", f"{left}0", left.replace("scores", "more"), "scores.csv-0123"]
+    for name in [*names, left]:
+        (tmp_path / name).mkdir()
+    (tmp_path / "precious").mkdir()
+    (tmp_path / f"{left[:-1]}8").symlink_to(tmp_path / "precious")
+    (tmp_path / f"{left[:-1]}9").write_text("a file")
+    with aside(output):
+        assert not (tmp_path / left).exists()
+    assert _left(tmp_path) == sorted([*names, f"{left[:-1]}8", f"{left[:-1]}9", "precious"])
+
+
+def test_runs_at_once_never_clear_each_other(tmp_path: Path) -> None:
+    """Many runs begin, hold and end at once; each finds its own folder and its file to the end."""
+    code = (
+        "import sys; from pathlib import Path; from models.output import aside\n"
+        "for i in range(60):\n"
+        "    with aside(Path(sys.argv[1])) as folder:\n"
+        "        (folder / 'mine').write_text(str(i))\n"
+        "        assert (folder / 'mine').read_text() == str(i)\n"
+    )
+    runs = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "s.csv")], cwd=ROOT) for _ in range(3)]
+    assert [run.wait(120) for run in runs] == [0, 0, 0]
+    assert _left(tmp_path) == []
