@@ -112,7 +112,7 @@ def too_early(snapshot: Snapshot) -> Problem:
     horizon = moment(snapshot.horizon)
     detail = f"a ranking is of deals to come, from {horizon} on; /v1/score answers for earlier ones"
     return Problem(
-        422, "too-early", f"deal.starts_at: {detail}.", [FieldError(detail, "starts_at", None, "/deal/starts_at")]
+        409, "too-early", f"deal.starts_at: {detail}.", [FieldError(detail, "starts_at", None, "/deal/starts_at")]
     )
 
 

@@ -209,7 +209,7 @@ class App:
         if (terms.starts_at < serving.snapshot.horizon).any():
             raise answers.too_early(serving.snapshot)
         scores = await self.batcher.score(Asked(serving, terms, None, False, rows))
-        best = answers.best(scores, asked.limit, terms, rows)
+        best = answers.best(scores, int(asked.limit), terms, rows)
         level = options.level if options.interval else None
         shown = await self.batcher.score(Asked(serving, best.terms, level, options.reasons, best.rows))
         self.metrics.count("items", len(terms))

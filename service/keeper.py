@@ -31,7 +31,7 @@ from service.probing import probe
 from service.publication import Publication
 from service.snapshot import Snapshot
 
-EVERY = 2.0  # seconds between two looks
+EVERY = 1.0  # seconds between two looks
 KEPT = 2  # publications whose folders stay
 log = logging.getLogger("creator_yield")
 

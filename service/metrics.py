@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 ROUTES = ("score", "rank", "creators", "model", "openapi", "page", "healthz", "readyz", "metrics", "none")
-STATUSES = (200, 400, 401, 404, 405, 408, 413, 415, 422, 429, 500, 503)
+STATUSES = (200, 400, 401, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503)
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 EVENTS = ("items", "swaps", "slow_lane")
 _HISTOGRAM = len(SECONDS) + 2  # buckets, all, sum

@@ -53,7 +53,9 @@ INCLUDE = {
     "name": "include",
     "in": "query",
     "description": "What is told besides, with commas between: reasons, interval.",
-    "schema": {"type": "string", "examples": ["reasons,interval"]},
+    "schema": {"type": "array", "items": {"enum": ["reasons", "interval"]}},
+    "style": "form",
+    "explode": False,
 }
 LEVEL = {
     "name": "level",
@@ -130,7 +132,7 @@ def document() -> dict[str, Any]:
                     "summary": "The best creators for a deal",
                     "parameters": [INCLUDE, LEVEL],
                     "requestBody": _body("RankRequest", ranked),
-                    "responses": _answer("Ranking", RANKED) | score_problems,
+                    "responses": _answer("Ranking", RANKED) | score_problems | _problems(409),
                     "security": keyed,
                 }
             },

@@ -16,6 +16,7 @@ TITLES = {
     404: "There is nothing here",
     405: "This cannot be done here",
     408: "The request took too long to arrive",
+    409: "This cannot be asked of what is held now",
     413: "The request is too large",
     415: "The request must be JSON",
     422: "The request cannot be answered",

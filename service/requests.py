@@ -19,8 +19,15 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 MICROSECOND = 10**6
 Text = Annotated[str, Meta(min_length=1)] | int
-Above0 = Annotated[float, Meta(gt=0)]
-AtLeast1 = Annotated[float, Meta(ge=1)]
+SMALLEST, LARGEST = 1e-9, 1e15  # beyond these a score may have no finite number
+Above0 = Annotated[float, Meta(ge=SMALLEST, le=LARGEST)]
+AtLeast1 = Annotated[float, Meta(ge=1, le=LARGEST, extra_json_schema={"multipleOf": 1})]
+_DAY = (
+    r"(20\d\d-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
+    r"|20([02468][048]|[13579][26])-02-29)"
+)
+_TIME = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?(Z|[+-](0\d|1[0-4]):[0-5]\d)?"
+Moment = Annotated[str, Meta(extra_json_schema={"pattern": f"^{_DAY}([T ]{_TIME})?$"})]
 
 TEXTS = {"brand": "whose product is promoted", "product_niche": "niche of what is promoted"}
 OPTIONAL_TEXTS = {"product_country": "where it is sold", "objective": "sales, awareness, launch, content or community"}
@@ -40,7 +47,7 @@ class Deal(msgspec.Struct, gc=False, kw_only=True):
 
     brand: Text
     product_niche: Text
-    starts_at: str
+    starts_at: Moment
     promotion_hours: Above0
     spend: Above0
     product_country: str | int | None = None
@@ -107,7 +114,7 @@ class RankRequest(msgspec.Struct):
     deal: Deal
     creator_ids: Annotated[list[Text], Meta(max_length=MOST_ITEMS)] | None = None
     filters: Filters = msgspec.field(default_factory=Filters)
-    limit: Annotated[int, Meta(ge=1, le=MOST_ITEMS)] = 100
+    limit: Annotated[float, Meta(ge=1, le=MOST_ITEMS, extra_json_schema={"multipleOf": 1})] = 100
 
 
 _score, _rank = msgspec.json.Decoder(ScoreRequest), msgspec.json.Decoder(RankRequest)
@@ -133,6 +140,8 @@ def read_rank(body: bytes) -> tuple[Deal, RankRequest]:
     """One deal, and for whom. Raises Problem naming fields."""
     try:
         asked = _rank.decode(body)
+        if asked.limit % 1:
+            raise ValueError("limit: a whole number is needed")
         terms([Item(creator_id="x", **_told(asked.deal))])
         return asked.deal, asked
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
@@ -209,7 +218,7 @@ def _unlike(form: str, field: str) -> Problem:
 
 
 def _too_many(found: int) -> Problem:
-    return Problem(413, "too-many", f"{found:,} rows are too many: at most {MOST_ITEMS:,} in one request.")
+    return Problem(422, "too-many", f"{found:,} rows are too many: at most {MOST_ITEMS:,} in one request.")
 
 
 def _faulty(errors: list[FieldError], error: Exception) -> Problem:
@@ -276,12 +285,18 @@ def _wrong_time(value: Any) -> str | None:
 def _wrong_number(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "a number is needed"
+    if value > LARGEST:
+        return f"it is above {LARGEST:g}"
+    if 0 < value < SMALLEST:
+        return f"it is below {SMALLEST:g}"
     return None if value > 0 else "it is not above 0"
 
 
 def _wrong_count(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
         return "a whole number is needed"
+    if value > LARGEST:
+        return f"it is above {LARGEST:g}"
     return None if value >= 1 else "it is below 1"
 
 
