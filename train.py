@@ -43,9 +43,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="MLflow experiment, and name of the registered model (%(default)s)",
     )
     parser.add_argument("--seed", type=int, metavar="N", default=0, help="same data and seed, same model (%(default)s)")
-    parser.add_argument(
-        "--search", type=int, metavar="N", default=2, help="other settings to try for each recipe (%(default)s)"
-    )
+    parser.add_argument("--search", type=int, metavar="N", help="other settings to try for each recipe (2)")
     parser.add_argument("--comment-classifier", type=Path, metavar="DIR", help="a retrained one, instead of ours")
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser.parse_args(argv)
@@ -55,7 +53,7 @@ def train(asked: argparse.Namespace) -> None:
     """Train, log, register, promote; raises InputError for data or a call that is at fault."""
     if not 0 <= asked.seed < 2**31:
         console.refuse("--seed", asked.seed, "it is out of range", "Give a whole number from 0 to 2147483647.")
-    if not 0 <= asked.search <= MOST_TRIES:
+    if asked.search is not None and not 0 <= asked.search <= MOST_TRIES:
         console.refuse("--search", asked.search, "it is out of range", f"Give a whole number from 0 to {MOST_TRIES}.")
     if not asked.experiment.strip() or set(asked.experiment) & set("/:@\\"):
         console.refuse(
@@ -70,7 +68,7 @@ def train(asked: argparse.Namespace) -> None:
     from features.settings import FeatureSettings
     from features.source import fingerprint, open_history
     from models import report, tracking
-    from models.search import with_settings
+    from models.search import TRIES, with_settings
     from models.training import Training, fit
 
     settings = FeatureSettings()
@@ -80,10 +78,11 @@ def train(asked: argparse.Namespace) -> None:
             tracking.connect()  # a store that cannot be reached is told before the work, not after
             prints = fingerprint(history)
             training = Training.from_history(history, settings, classifier, progress)
+            recipes = with_settings(TRIES if asked.search is None else asked.search, asked.seed)
+            facts = {"data": prints}
             trained = fit(
-                training, settings, classifier, seed=asked.seed, recipes=with_settings(asked.search, asked.seed),
-                facts={"data": prints}, progress=progress,
-            )  # fmt: skip
+                training, settings, classifier, seed=asked.seed, recipes=recipes, facts=facts, progress=progress
+            )
             found = report.study(trained)
             progress("report", 1, 1)
         version, judged = record(asked.experiment, found, history, prints, int(began * 1000))
@@ -125,8 +124,8 @@ def tell(found: Report, name: str, version: str, judged: Verdict, seconds: float
     console.show_table([row[1:] for row in report.figures_table(figures[figures.fold == "all"])])
     tiers = ", ".join(f"{k} {c:.2f} ({n:,})" for k, (c, n) in backtest.coverage_by_group().items())
     print(f"coverage of the 80 % interval by tier: {tiers or 'not measured'}")
-    print(report.budget_line(found.bought))
     print(report.unlike(backtest))
+    print(report.budget_line(found.bought))
     print(f"models:/{name}/{version} {'is now the champion' if judged.promoted else 'is not promoted'}: {judged.why}")
     print(f"the full report is the run's artefact {card.FILE}; claims of the articles tested: {found.claims.tested}")
 

@@ -23,6 +23,7 @@ from features.matrix import FeatureBuilder
 from features.settings import FeatureSettings
 from features.source import History, open_candidates, open_history
 from models import console
+from models.search import TRIES, with_settings
 from models.training import Trained, Training, fit
 
 BUILD = Path("build/benchmarks")
@@ -103,7 +104,8 @@ def prepare(history: History, asked: Asked, progress: Progress | None = None) ->
 
 def train(prepared: Prepared, seed: int = 0, progress: Progress | None = None) -> Trained:
     """Our model, as `train.py` fits it by default."""
-    return fit(prepared.training, prepared.settings, prepared.classifier, seed=seed, progress=progress)
+    recipes = with_settings(TRIES, seed)
+    return fit(prepared.training, prepared.settings, prepared.classifier, seed=seed, recipes=recipes, progress=progress)
 
 
 def thinned(market: Market, results: int, seed: int, folder: Path) -> Market:

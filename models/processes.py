@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+TAG = "process"  # of a run in MLflow
 BOOT, SPACE = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 
 

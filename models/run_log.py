@@ -30,6 +30,7 @@ from models.budget import Bought
 from models.effects import Effect
 from models.gate import Verdict
 from models.metrics import measure
+from models.processes import TAG
 
 NAMES = ("skill", "rank", "value", "total", "coverage", "width")
 
@@ -62,6 +63,8 @@ def log_run(
 
 def _log_folds(client: MlflowClient, parent: str, backtest: Backtest) -> None:
     told = client.get_run(parent)
+    tags = {name: told.data.tags[name] for name in ("mlflow.user", TAG) if name in told.data.tags}
+    tags["mlflow.parentRunId"] = parent
     figures = backtest.figures()
     for number, cutoff in enumerate(backtest.cutoffs):
         rows = backtest.rows[backtest.rows.fold == number]
@@ -74,7 +77,6 @@ def _log_folds(client: MlflowClient, parent: str, backtest: Backtest) -> None:
         for recipe in (str(name).removeprefix("d_") for name in rows if str(name).startswith("d_")):
             rate = np.exp((rows[f"c_{recipe}"] + rows[f"d_{recipe}"]).to_numpy(float))
             metrics |= {f"recipe.{recipe}.{name}": value for name, value in measure(rate, counts, exposure).items()}
-        tags = {"mlflow.parentRunId": parent, "mlflow.user": told.data.tags.get("mlflow.user", "")}
         run = client.create_run(told.info.experiment_id, told.info.start_time, tags, f"fold {number}").info.run_id
         now = int(time.time() * 1000)
         logged = [Metric(name, value, now, 0) for name, value in metrics.items() if np.isfinite(value)]

@@ -12,7 +12,7 @@ from models.rate import RECIPES, Recipe
 # fewer and more leaves than usual come first; what follows is drawn
 TREES: tuple[dict[str, float], ...] = ({"num_leaves": 4, "lambda_l2": 5.0}, {"num_leaves": 15, "feature_fraction": 0.3})
 STRENGTHS = (3.0, 0.4)
-SURE = 1.0
+TRIES, SURE = 2, 1.0
 
 
 def with_settings(tries: int, seed: int = 0, recipes: Sequence[Recipe] = RECIPES) -> tuple[Recipe, ...]:

@@ -37,13 +37,13 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from features.faults import Fault, InputError
 from models import report
 from models.gate import Verdict
-from models.processes import is_dead, name_process
+from models.processes import TAG, is_dead, name_process
 from models.run_log import log_run
 from models.scorer import SCORES, ModelError, Scorer
 
 DEFAULT_STORE = "sqlite:///mlflow.db"
 CHAMPION, CHALLENGER = "champion", "challenger"
-SCORER, PROCESS = "scorer", "process"
+SCORER = "scorer"
 PACKAGES = ("mlflow", "lightgbm", "scikit-learn", "scipy", "pandas", "numpy", "pyarrow", "ibis-framework", "duckdb")
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
@@ -185,7 +185,7 @@ def start(client: MlflowClient, experiment: str, started_ms: int) -> str:
     identifier = found.experiment_id if found else client.create_experiment(experiment, beside)
     _bury(client, identifier)
     mine = name_process(os.getpid())
-    return client.create_run(identifier, start_time=started_ms, tags={PROCESS: mine} if mine else {}).info.run_id
+    return client.create_run(identifier, start_time=started_ms, tags={TAG: mine} if mine else {}).info.run_id
 
 
 def _bury(client: MlflowClient, experiment: str) -> None:
@@ -193,7 +193,7 @@ def _bury(client: MlflowClient, experiment: str) -> None:
     for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
         identifier = run.info.run_id
         # asked again: it may have ended well since, and only the dead change no more
-        if is_dead(run.data.tags.get(PROCESS, "")) and client.get_run(identifier).info.status == "RUNNING":
+        if is_dead(run.data.tags.get(TAG, "")) and client.get_run(identifier).info.status == "RUNNING":
             client.set_terminated(identifier, "KILLED")
 
 

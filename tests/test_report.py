@@ -170,7 +170,7 @@ def test_the_summary_is_short_and_begins_with_the_verdict(found: Report, capsys:
     assert lines[-3].startswith("Conversions for 10 % of the money, against the deals as they were made ×")
     assert lines[-2] == "models:/summer/3 is now the champion: it is the first"
     assert lines[-1] == "the full report is the run's artefact model_card.md; claims of the articles tested: 1"
-    assert len(lines) == 12
+    assert len(lines) == 13
 
 
 def test_a_sure_and_an_unsure_difference_are_told_apart(found: Report) -> None:
