@@ -19,7 +19,7 @@ from service import answers, lane, logs
 from service.batching import Asked, Batcher
 from service.keys import VARIABLE, Key, Keys
 from service.metrics import Metrics
-from service.page import PAGE, PAGE_POLICY
+from service.page import PAGE_POLICY, PARTS
 from service.problems import Problem
 from service.publication import Holder, Serving
 from service.requests import MOST_BYTES, read_rank, read_score
@@ -60,7 +60,7 @@ class App:
             ("GET", "/healthz"): ("healthz", self.healthz),
             ("GET", "/readyz"): ("readyz", self.readyz),
             ("GET", "/metrics"): ("metrics", self.prometheus),
-            ("GET", "/"): ("page", self.page),
+            **{("GET", path): ("page", self.page) for path in PARTS},
         }
         self.methods: dict[str, set[str]] = {}
         for method, path in self.routes:
@@ -231,8 +231,8 @@ class App:
         return 200, "application/json", DOCUMENT
 
     async def page(self, scope: Any, proto: Any) -> Answer:
-        """GET /."""
-        return 200, "text/html; charset=utf-8", PAGE
+        """GET / and its parts."""
+        return 200, *PARTS[scope.path]
 
     async def healthz(self, scope: Any, proto: Any) -> Answer:
         """GET /healthz: the worker lives."""
