@@ -64,7 +64,9 @@ def train(asked: argparse.Namespace) -> None:
             "--comment-classifier", asked.comment_classifier, "there is no such folder", "Give a saved classifier."
         )
     began = time.time()
+    from features.checks import check_trainable
     from features.comment_classes import CommentClassifier
+    from features.faults import InputError
     from features.settings import FeatureSettings
     from features.source import fingerprint, open_history
     from models import report, tracking
@@ -73,6 +75,8 @@ def train(asked: argparse.Namespace) -> None:
 
     settings = FeatureSettings()
     with open_history(asked.data) as history:
+        if faults := check_trainable(history.collaborations):
+            raise InputError(faults)
         with console.Progress() as progress:
             classifier = CommentClassifier.load(asked.comment_classifier)
             tracking.connect()  # a store that cannot be reached is told before the work, not after

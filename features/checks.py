@@ -5,10 +5,8 @@ Only a table that fails is read again, to find the first row of each rule and wh
 hashes first, by value only if those repeat.
 """
 
-import tempfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
@@ -275,26 +273,4 @@ def check_trainable(collaborations: ir.Table, least: int = 2) -> list[Fault]:
         remedy = "Check that conversions were attributed to the collaborations."
         problem = "no collaboration has any conversion"
         faults.append(Fault("collaborations", "conversions", problem=problem, remedy=remedy))
-    return faults
-
-
-def check_output(path: Path) -> list[Fault]:
-    """What keeps a table from being written to `path`: its ending, or a folder that is missing or read-only."""
-    faults = []
-    if path.suffix not in (".parquet", ".csv"):
-        received = repr(path.suffix) if path.suffix else "no ending"
-        remedy = "End it in .parquet or .csv."
-        faults.append(Fault(str(path), received=received, problem="its ending is unknown", remedy=remedy))
-    if path.is_dir():
-        faults.append(Fault(str(path), problem="it is a folder", remedy="Name a file within it."))
-    elif not path.parent.is_dir():
-        faults.append(Fault(str(path), problem="there is no such folder", remedy=f"Make {path.parent} first."))
-    else:
-        try:
-            with tempfile.TemporaryFile(dir=path.parent):
-                pass
-        except OSError as error:
-            remedy = f"Choose another folder, or let {path.parent} be written to."
-            problem = "its folder cannot be written to"
-            faults.append(Fault(str(path), received=str(error.strerror), problem=problem, remedy=remedy))
     return faults

@@ -1,8 +1,7 @@
 """From a spine to the feature matrix: the one way, for training, batch and service.
 
 `FeatureBuilder` prepares once what does not depend on the spine (classes of comment texts, what came before each post
-and comment,
-the events of the track record); `build` attaches every family to a spine as of each row's `starts_at`.
+and comment, the events of the track record); `build` attaches every family to a spine as of each row's `starts_at`.
 """
 
 from __future__ import annotations

@@ -239,6 +239,8 @@ def _choose(rows: pd.DataFrame, recipes: Sequence[Recipe], folds: Sequence[Fold]
             low, high = law.bounds(rate * exposure, rows.group[now].to_numpy(), 0.8, rows.excess[now].to_numpy())
             rows.loc[now, ["low", "high"]] = np.column_stack([low / exposure, high / exposure])
     weights, level = _learn(rows, recipes)
+    if not _deviations(rows, recipes).any():
+        weights = np.zeros(len(recipes))  # no fold had enough results for a recipe, so one rate is all that was judged
     return Backtest(rows, weights, level, tuple(str(fold.cutoff)[:10] for fold in folds))
 
 

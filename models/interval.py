@@ -29,6 +29,7 @@ DISPERSIONS = np.geomspace(0.02, 20, 60)
 PRIOR_DISPERSION, PRIOR_ROWS, BIN_ROWS, MOST_BINS = 1.5, 20.0, 60, 8
 GROUP_PRIOR, UNIFORM_PRIOR = 60.0, 20.0
 LOW_CAP, HIGH_CAP = 0.45, 0.55
+EXACT = 2.0**52  # so many and more conversions cannot be told from one more
 # of kinds of deals left out of the training, 80 % were covered on average with this prior (`benchmarks/unlike.py`)
 PRIOR_UNLIKE, UNLIKE_FACTOR = 0.15, 2.0
 
@@ -103,9 +104,10 @@ class Intervals:
         size, chance = _law(expected, self.dispersion(expected, excess))
         counts = np.maximum(nbinom.ppf(np.minimum(below, np.nextafter(1, 0)), size, chance), 0)
         # the guess may be off by one; `reached` itself has the last word, so that the two never disagree
-        while (more := self.reached(expected, group, counts + 1, excess) >= confidence).any():
+        exact = counts < EXACT
+        while (more := exact & (self.reached(expected, group, counts + 1, excess) >= confidence)).any():
             counts = counts + more
-        while (less := self.reached(expected, group, counts, excess) < confidence).any():
+        while (less := exact & (self.reached(expected, group, counts, excess) < confidence)).any():
             counts = counts - less
         return counts
 

@@ -23,7 +23,7 @@ FINAL = "counts taken as final"
 BY_DAY = "conversions by day"
 BY_AGE = "counts across ages"
 PRIOR_DAYS, PRIOR_SPREAD = 5.0, 0.7
-GROUP_ROWS, GROUP_PRIOR, LEAST_SHARE = 100, 50.0, 1e-3
+LEAST_TOLD, GROUP_ROWS, GROUP_PRIOR, LEAST_SHARE = 20, 100, 50.0, 1e-3
 MOST_VARIANCE = 25.0
 EXPONENTS, EXPONENT_SPREAD = np.exp(np.linspace(-1.2, 1.2, 49)), 0.3
 
@@ -106,9 +106,8 @@ def fit_maturity(results: Results) -> Maturity:
     ages = results.ages
     if len(results) < 2 or np.ptp(ages) < 0.1 * max(float(ages.max()), 1e-9) or (results.until >= results.final).all():
         return taken_as_final()
-    if results.daily is not None and results.daily.row.nunique() >= 20:
-        return _by_day(results)
-    return _by_age(results)
+    by_day = _by_day(results) if results.daily is not None else None
+    return by_day or _by_age(results)
 
 
 def _weights(results: Results) -> np.ndarray:
@@ -116,8 +115,8 @@ def _weights(results: Results) -> np.ndarray:
     return 1 / (1 + expected / max(float(np.median(expected)), 1e-9))
 
 
-def _by_day(results: Results) -> Maturity:
-    """Reverse hazards by day of age, the groups' shrunk to those of all."""
+def _by_day(results: Results) -> Maturity | None:
+    """Reverse hazards by day of age, the groups' shrunk to those of all; None where too few tell of a whole day."""
     daily = results.daily
     assert daily is not None
     midnight = results.starts.astype("datetime64[D]").astype("datetime64[us]")
@@ -126,10 +125,12 @@ def _by_day(results: Results) -> Maturity:
     age = ((daily.date.to_numpy() - midnight[row]) / DAY).astype(int)
     keep = (age >= 0) & (age < whole[row])
     row, age, came = row[keep], age[keep], daily.conversions.to_numpy()[keep]
+    told = np.unique(row)
+    if len(told) < LEAST_TOLD:
+        return None
     length = int(min(age.max(initial=0) + 1, 730))
     table = np.zeros((len(results), length))
     np.add.at(table, (row, np.minimum(age, length - 1)), came)
-    told = np.unique(row)
     so_far = np.cumsum(table[told], axis=1)
     complete = whole[told][:, None] > np.arange(length)
     weight = _weights(results)[told][:, None] * complete

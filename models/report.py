@@ -107,7 +107,9 @@ def plots(report: Report) -> dict[str, Figure]:
     """Figures by file name, those that the data suffice for."""
     out = {"importance.png": draw.importance(importance(report.trained).head(20))}
     if len(report.rows) >= 10:
-        out |= {"calibration.png": draw.calibration(report.rows), "lift.png": draw.lift(report.rows)}
+        out["calibration.png"] = draw.calibration(report.rows)
+    if report.bought and len(report.rows) >= 10:
+        out["lift.png"] = draw.lift(report.rows)
     if report.bought:
         out["budget.png"] = draw.budget(report.bought)
     if report.claims.tested:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from features.track_record import LONGEST_DAYS
+
 DAY = np.timedelta64(1, "D")
 DAY_US = 86_400_000_000
-LONGEST_DAYS = 1e5  # beyond all times of the contract; a longer window could overflow
 
 
 @dataclass(frozen=True)
@@ -98,18 +99,20 @@ class Results:
     def as_of(self, moment: np.datetime64) -> tuple[np.ndarray, Results]:
         """What was known at a moment: positions of the rows, and their results as they stood.
 
-        Where `daily` tells a row, it counts so far; any other row's whole count is known from `known` on and left out
-        before. A row without a conversion to tell by day counts as told where every row that has one is.
+        Where `daily` tells a row by then, it counts so far; any other row's whole count is known from `known` on and
+        left out before. A row without a conversion so far counts as told where every row is whose whole count, above 0,
+        was known by then.
         """
         moment = moment.astype("datetime64[D]").astype("datetime64[us]")
         started, by_day = self.starts < moment, np.zeros(len(self), bool)
         so_far: np.ndarray = np.zeros(len(self))
         daily = self.daily
         if daily is not None:
-            by_day[daily.row.to_numpy()] = True
-            if by_day[self.counts > 0].all():
-                by_day[:] = True
             daily = daily[pd.Series(daily.date.to_numpy() + DAY <= moment, index=daily.index)]
+            by_day[daily.row.to_numpy()] = True
+            settled = by_day[(self.known <= moment) & (self.counts > 0)]
+            if len(settled) and settled.all():
+                by_day[:] = True
             so_far = np.bincount(daily.row, daily.conversions, len(self))
         whole = np.where(by_day, self.until, self.known) <= moment
         counts = np.where(whole, self.counts, so_far)

@@ -27,7 +27,7 @@ from models.reasons import top_reasons
 from models.support import Support
 from models.target import TARGET_SCORES, Target
 
-FORMAT = 3
+FORMAT = 4
 CHECKSUMS = "checksums.json"
 SCORES = (
     "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high", "conversions",

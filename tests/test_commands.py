@@ -302,6 +302,18 @@ def test_a_call_at_fault_is_told(world: Path, capsys: pytest.CaptureFixture[str]
     assert sorted(world.rglob("*")) == before
 
 
+def test_results_that_teach_nothing_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_tables(tmp_path, rows=30, candidates=2)
+    file = tmp_path / "data" / "collaborations.parquet"
+    pd.read_parquet(file).assign(conversions=0).to_parquet(file, index=False)
+    assert _train("data") == 2
+    assert "no collaboration has any conversion" in capsys.readouterr().err
+    assert not (tmp_path / "mlflow.db").exists()
+
+
 def test_nothing_trained_yet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.checks import check_output, check_trainable
+from features.checks import check_trainable
 from features.contract import TABLES
 from features.faults import Fault, InputError
 from features.source import open_candidates, open_history
@@ -458,22 +458,6 @@ def test_too_little_to_learn_from_is_told(tmp_path: Path) -> None:
         ]
     with open_history(write(tmp_path / "enough", frames()), threads=1) as history:
         assert check_trainable(history.collaborations) == []
-
-
-def test_outputs_that_cannot_be_written_are_told(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    (tmp_path / "x.csv").mkdir()
-    assert check_output(tmp_path / "scores.csv") == []
-    assert list(map(str, check_output(tmp_path / "scores.xlsx"))) == [
-        f"{tmp_path}/scores.xlsx: its ending is unknown: received '.xlsx'. End it in .parquet or .csv."
-    ]
-    assert list(map(str, check_output(tmp_path / "none" / "scores.csv"))) == [
-        f"{tmp_path}/none/scores.csv: there is no such folder. Make {tmp_path}/none first."
-    ]
-    assert str(check_output(tmp_path / "file" / "scores.csv")[0]).endswith(f"Make {tmp_path}/file first.")
-    assert [fault.problem for fault in check_output(tmp_path / "x.csv")] == ["it is a folder"]
-    assert [fault.problem for fault in check_output(Path("/proc/scores.csv"))] == ["its folder cannot be written to"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "x.csv"]
 
 
 def asked(folder: Path, table: pd.DataFrame, name: str = "candidates.csv") -> list[str]:

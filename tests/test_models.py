@@ -193,6 +193,14 @@ def test_odd_data_are_survived(case: str) -> None:
     assert 0.2 < (scores.conversions.sum() / frame.spend.sum()) / level < 5
 
 
+def test_recipes_that_no_fold_could_judge_do_not_speak() -> None:
+    frame = spine(45)
+    made = fitted(frame)
+    assert len(made.backtest.rows)
+    assert not made.scorer.told["recipes"]
+    assert made.scorer.rates(matrix(frame), frame.creator_id.to_numpy(object)).std() == 0
+
+
 def test_features_without_meaning_give_no_skill() -> None:
     from models import report
     from models.card import model_card

@@ -89,6 +89,15 @@ def test_tiers_and_platforms_have_curves_of_their_own() -> None:
     np.testing.assert_array_equal(again.share(ages, hours, tier, platform), curve.share(ages, hours, tier, platform))
 
 
+def test_days_that_were_not_counted_whole_leave_completion_to_the_ages() -> None:
+    frame = spine(60)
+    day = frame.starts_at[:30].dt.floor("D")
+    frame["observed_until"] = frame.starts_at + pd.Timedelta(days=20)
+    frame.loc[:29, "observed_until"] = day + pd.Timedelta(hours=23, minutes=59)
+    told = {"collaboration_id": frame.collaboration_id[:30], "date": day, "conversions": frame.conversions[:30]}
+    assert fit_maturity(Results.from_tables(frame, pd.DataFrame(told), 30.0)).source == BY_AGE
+
+
 def test_counts_of_one_age_are_final() -> None:
     frame = spine(100)
     frame["observed_until"] = frame.starts_at + pd.Timedelta("24h")
@@ -124,6 +133,25 @@ def test_a_promotion_without_end_is_counted_when_it_was_last_watched() -> None:
     results = Results.from_tables(frame, None, 30.0)
     assert results.known.tolist() == found["at"].to_numpy("datetime64[us]").tolist()
     assert (results.final[1:] > np.datetime64("2200-01-01")).all()
+
+
+def test_what_comes_later_never_changes_what_was_known() -> None:
+    frame, daily = _arriving(200, tau=20.0)
+    frame.loc[::7, "conversions"] = 0  # some never bring any
+    daily = daily[~daily.collaboration_id.isin(frame.collaboration_id[::7])]
+    moment = np.datetime64(COUNTED - pd.Timedelta("60D"), "us")
+    ended = daily[daily.date + pd.Timedelta("1D") <= pd.Timestamp(moment)]
+    rows, then = Results.from_tables(frame, daily, 30.0).as_of(moment)
+    assert then.daily is not None
+    late = frame.collaboration_id[frame.starts_at > pd.Timestamp(moment)]
+    assert len(late) > 20
+    cut = daily[~daily.collaboration_id.isin(late[:5])]  # deals that are not told by day at all
+    for later in (ended, cut):
+        told = Results.from_tables(frame, later, 30.0)
+        again, so_far = told.as_of(moment)
+        np.testing.assert_array_equal(again, rows)
+        np.testing.assert_array_equal(so_far.counts, then.counts)
+        np.testing.assert_array_equal(so_far.until, then.until)
 
 
 @given(rows=st.integers(2, 200), folds=st.integers(1, 6), window=st.sampled_from([0.0, 30.0]))

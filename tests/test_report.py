@@ -162,6 +162,15 @@ def test_few_results_make_a_report_that_says_how_little_is_known(rows: int) -> N
         figure.draw_without_rendering()
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_no_plot_divides_conversions_that_never_came() -> None:
+    frame = spine(60)
+    frame.loc[30:, "conversions"] = 0
+    shown = report.plots(report.study(fitted(frame)))
+    assert "calibration.png" in shown
+    assert "lift.png" not in shown
+
+
 def test_the_summary_is_short_and_begins_with_the_verdict(found: Report, capsys: pytest.CaptureFixture[str]) -> None:
     train.tell(found, "summer", "3", Verdict(True, "it is the first"), 12.3)
     lines = capsys.readouterr().out.splitlines()

@@ -147,6 +147,13 @@ def test_a_deal_that_hardly_brings_one_conversion_is_worth_nothing() -> None:
     assert _worth(law, 1e-12, "nano", 0.0, 10.0, Target(20.0))[1] == 0
 
 
+@pytest.mark.parametrize("expected", [1e17, 1e30])
+def test_a_price_beyond_all_measure_has_a_worth(expected: float) -> None:
+    within, price = _worth(LAWS[900.0], expected, "nano", 0.0, expected, Target(20.0))
+    assert within > 0.99
+    assert price > expected
+
+
 def test_doubt_makes_extremes_likelier() -> None:
     law = LAWS[900.0]
     sure, unsure = (_worth(law, 900.0, "nano", excess, 100.0, Target(100 / 300)) for excess in (0.0, 5.0))
