@@ -90,8 +90,8 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def running(command: list[str], desk: Path, port: int, path: str, log: Path) -> Iterator[None]:
-    """A server, from the moment it answers 200 on `path`."""
+def running(command: list[str], desk: Path, port: int, path: str, log: Path) -> Iterator[int]:
+    """A server, from the moment it answers 200 on `path`; yields its process."""
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=desk, env=environment(), stdout=out, stderr=out, start_new_session=True)
         try:
@@ -101,7 +101,7 @@ def running(command: list[str], desk: Path, port: int, path: str, log: Path) -> 
                     raise SystemExit(f"it did not start: see {log}")
                 time.sleep(0.5)
             time.sleep(3)
-            yield
+            yield process.pid
         finally:
             process.terminate()
             process.wait(60)

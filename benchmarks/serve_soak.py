@@ -17,7 +17,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -81,12 +80,17 @@ def settle(port: int, client: MlflowClient, version: str) -> None:
         in_a_row = in_a_row + 1 if version_of(port) == f"{NAME}/{version}" else 0
 
 
-def workers(port: int) -> list[int]:
-    """Processes of the server's workers, by what they listen at."""
-    done = subprocess.run(["pgrep", "-f", f"--port {port}"], capture_output=True, text=True, check=True)
-    main = min(int(word) for word in done.stdout.split())
-    children = subprocess.run(["pgrep", "-P", str(main), "-f", "spawn_main"], capture_output=True, text=True)
-    return [int(word) for word in children.stdout.split()]
+def workers(server: int) -> list[int]:
+    """Processes of a server's workers."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == server and b"spawn_main" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue  # it has ended meanwhile
+    return found
 
 
 def soak(folder: Path, minutes: float) -> int:
@@ -98,7 +102,7 @@ def soak(folder: Path, minutes: float) -> int:
     port = free_port()
     serve = [sys.executable, str(ROOT / "serve.py"), "--data", str((market / "data").resolve()), "--no-auth"]
     counted: Counter[str] = Counter()
-    with running([*serve, "--port", str(port)], desk, port, "/readyz", folder / "soak.log"):
+    with running([*serve, "--port", str(port)], desk, port, "/readyz", folder / "soak.log") as server:
         expected: dict[tuple[str, str, str], Any] = {}
         for version in versions:
             settle(port, client, version)
@@ -111,10 +115,12 @@ def soak(folder: Path, minutes: float) -> int:
         ]
         for one in threads:
             one.start()
-        _events(port, client, versions, desk, minutes, counted)
-        stop.set()
-        for one in threads:
-            one.join()
+        try:
+            _events(server, client, versions, desk, minutes, counted)
+        finally:
+            stop.set()
+            for one in threads:
+                one.join()
     print(json.dumps(counted, indent=1, sort_keys=True))
     return int(bool(counted["wrong"]) or any(n for what, n in counted.items() if what.startswith("status 5")))
 
@@ -138,14 +144,14 @@ def _asks(
 
 
 def _events(
-    port: int, client: MlflowClient, versions: list[str], desk: Path, minutes: float, counted: Counter[str]
+    server: int, client: MlflowClient, versions: list[str], desk: Path, minutes: float, counted: Counter[str]
 ) -> None:
     """Swaps all the while; kills and the registry's absence between them."""
     pause = minutes * 60 / (SWAPS + 1)
     for swap in range(SWAPS):
         time.sleep(pause)
         if swap in (3, 7):
-            os.kill(random.Random(swap).choice(workers(port)), signal.SIGKILL)
+            os.kill(random.Random(swap).choice(workers(server)), signal.SIGKILL)
             counted["killed workers"] += 1
         if swap == 5:
             _away(desk, min(pause / 2, 20.0))
