@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-peers bench-efficiency bench-ablation lock clean
+.PHONY: help install demo test lint format bench bench-peers bench-efficiency bench-ablation bench-serve soak-serve lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,12 @@ format: install ## put the code into the project's format
 bench: install ## measure features and comment classes
 	$(BIN)/python -m benchmarks.features
 	$(BIN)/python -m benchmarks.comment_classes
+
+bench-serve: install ## measure the service against mlflow models serve (needs wrk)
+	$(BIN)/python -m benchmarks.serve
+
+soak-serve: install ## ten minutes of load, swaps, killed workers and an absent registry
+	$(BIN)/python -m benchmarks.serve_soak
 
 # What only the peers need is in no lock; what is installed already stays as it is.
 PEERS := $(VENV)/.peers

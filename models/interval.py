@@ -69,13 +69,13 @@ class Intervals:
         high = np.array([max(np.interp((1 + level) / 2, GRID, self.upper[n]), HIGH_CAP) for n in names])[place]
         high = np.minimum(high, 1 - 1e-9)
         size, chance = _law(expected, self.dispersion(expected))
-        lower, upper = nbinom.ppf(low, size, chance), nbinom.ppf(high, size, chance)
+        lower, upper = _quantile(low, size, chance), _quantile(high, size, chance)
         excess = np.broadcast_to(excess, lower.shape)
         if len(wide := np.flatnonzero(excess > 0)):
             # more variance for the same mean may draw a high quantile in: an interval is never narrowed
             size, chance = _law(expected[wide], self.dispersion(expected[wide], excess[wide]))
-            lower[wide] = np.minimum(lower[wide], nbinom.ppf(low[wide], size, chance))
-            upper[wide] = np.maximum(upper[wide], nbinom.ppf(high[wide], size, chance))
+            lower[wide] = np.minimum(lower[wide], _quantile(low[wide], size, chance))
+            upper[wide] = np.maximum(upper[wide], _quantile(high[wide], size, chance))
         # a small expected count lies above most of the whole numbers that it stands for
         return np.minimum(lower, expected), np.maximum(upper, expected)
 
@@ -139,6 +139,13 @@ class Intervals:
 def _require_probability(name: str, value: float) -> None:
     if not 0 < value < 1:
         raise ValueError(f"{name}: a number between 0 and 1 is needed, received {value}")
+
+
+def _quantile(share: np.ndarray, size: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """The same bits as `nbinom.ppf`, whose checks of its arguments cost more than a hundred quantiles do."""
+    if ((share > 0) & (share < 1)).all():
+        return nbinom._ppf(share, size, chance)
+    return nbinom.ppf(share, size, chance)
 
 
 def _law(expected: np.ndarray, dispersion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

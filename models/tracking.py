@@ -22,12 +22,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import mlflow
 import pandas as pd
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.models import Model as PackedModel
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
@@ -82,11 +85,16 @@ def _untrained(where: str, problem: str, received: str | None = None) -> Fault:
 
 @dataclass(frozen=True)
 class Model:
-    """A registered version and its scorer; `label` is what a score is stamped with."""
+    """A registered version and its scorer; `label` is what a score is stamped with.
+
+    run: the training that made it. inputs: the columns that its signature asks for.
+    """
 
     name: str
     version: str
     scorer: Scorer
+    run: str | None = None
+    inputs: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
@@ -94,11 +102,16 @@ class Model:
         return f"{self.name}/{self.version}"
 
 
-def load(client: MlflowClient, uri: str) -> Model:
-    """The model of models:/NAME@ALIAS or models:/NAME/VERSION; an alias is resolved once.
+def resolve(client: MlflowClient, uri: str) -> tuple[str, str]:
+    """Name and version that models:/NAME@ALIAS or models:/NAME/VERSION stands for now.
 
-    Raises InputError for a URI of another form or a model that is not there, ModelError for one that is damaged.
+    Raises InputError for a URI of another form or a model that is not there.
     """
+    registered = _registered(client, uri)
+    return registered.name, str(registered.version)
+
+
+def _registered(client: MlflowClient, uri: str) -> ModelVersion:
     found = _URI.fullmatch(uri)
     if not found:
         raise InputError([
@@ -107,20 +120,44 @@ def load(client: MlflowClient, uri: str) -> Model:
     name = found["name"]
     try:
         if found["alias"]:
-            registered = client.get_model_version_by_alias(name, found["alias"])
-        else:
-            registered = client.get_model_version(name, found["version"])
+            return client.get_model_version_by_alias(name, found["alias"])
+        return client.get_model_version(name, found["version"])
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         raise InputError([_untrained("--model", f"there is no such model in {client.tracking_uri}", uri)]) from None
+
+
+def load(client: MlflowClient, uri: str) -> Model:
+    """The model of models:/NAME@ALIAS or models:/NAME/VERSION; an alias is resolved once.
+
+    Raises InputError for a URI of another form or a model that is not there, ModelError for one that is damaged.
+    """
+    registered = _registered(client, uri)
+    name = registered.name
     with tempfile.TemporaryDirectory() as scratch:
         try:
             folder = _fetch(client, registered.source or "", scratch)
         except (MlflowException, OSError) as error:
             told = " ".join(str(error).split())
             raise ModelError(f"{name} {registered.version}: its files cannot be fetched ({told}). Train anew") from None
-        return Model(name, str(registered.version), Scorer.load(folder / "artifacts" / SCORER))
+        scorer = Scorer.load(folder / "artifacts" / SCORER)
+        return Model(name, str(registered.version), scorer, registered.run_id, _inputs(folder))
+
+
+def _inputs(folder: Path) -> frozenset[str]:
+    """The columns that a packed model's signature asks for."""
+    signature = PackedModel.load(str(folder)).signature
+    return frozenset(column.name for column in signature.inputs.inputs if column.required) if signature else frozenset()
+
+
+def card(client: MlflowClient, model: Model) -> dict[str, Any]:
+    """What a reader may know of a version: its training's facts, its figures, and the sentence on its skill."""
+    told: dict[str, Any] = {"trained_on": dict(model.scorer.told), "skill": None, "figures": {}}
+    if model.run:
+        data = client.get_run(model.run).data
+        told |= {"skill": data.tags.get("skill"), "figures": dict(sorted(data.metrics.items()))}
+    return told
 
 
 def _fetch(client: MlflowClient, source: str, scratch: str) -> Path:
@@ -166,7 +203,8 @@ def finish(
     """Log all that was found, register the version, and give it its alias; returns the version."""
     trained = found.trained
     log_run(client, run, found, judged, fingerprint)
-    registered = _register(client, run, name, trained.scorer, trained.training.matrix)
+    stated = signature(trained.scorer, trained.training.matrix)
+    registered = register(client, run, name, trained.scorer, stated)
     client.set_terminated(run, "FINISHED")
     client.set_registered_model_alias(name, CHAMPION if judged.promoted else CHALLENGER, registered)
     return registered
@@ -177,7 +215,11 @@ def fail(client: MlflowClient, run: str) -> None:
     client.set_terminated(run, "FAILED")
 
 
-def _register(client: MlflowClient, run: str, name: str, scorer: Scorer, matrix: pd.DataFrame) -> str:
+def register(client: MlflowClient, run: str, name: str, scorer: Scorer, stated: ModelSignature | None = None) -> str:
+    """A new version of a registered model, with its files complete before it is there; returns the version.
+
+    stated: the signature, that of the scorer's own columns where there is none.
+    """
     experiment = client.get_run(run).info.experiment_id
     root = Path(__file__).resolve().parents[1]
     with tempfile.TemporaryDirectory() as scratch:
@@ -190,7 +232,7 @@ def _register(client: MlflowClient, run: str, name: str, scorer: Scorer, matrix:
                 python_model=str(root / "models" / "pyfunc.py"),
                 artifacts={SCORER: str(Path(scratch) / SCORER)},
                 code_paths=[str(root / "features"), str(root / "models")],
-                signature=signature(scorer, matrix),
+                signature=stated or signature(scorer, _columns(scorer)),
                 pip_requirements=[f"{package}=={version(package)}" for package in PACKAGES],
             )
         logged = client.create_logged_model(experiment, name="model", source_run_id=run)
@@ -203,6 +245,12 @@ def _register(client: MlflowClient, run: str, name: str, scorer: Scorer, matrix:
             raise
     made = client.create_model_version(name, logged.artifact_location, run, model_id=logged.model_id)
     return str(made.version)
+
+
+def _columns(scorer: Scorer) -> pd.DataFrame:
+    """A matrix of the scorer's columns without rows."""
+    levels = scorer.encoding.levels
+    return pd.DataFrame({c: pd.Series([], dtype=object if c in levels else float) for c in scorer.encoding.columns})
 
 
 def signature(scorer: Scorer, matrix: pd.DataFrame) -> ModelSignature:

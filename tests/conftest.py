@@ -44,3 +44,11 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("store") / "mlflow.db"
     MlflowClient(f"sqlite:///{file}").search_experiments(max_results=1)
     return file
+
+
+@pytest.fixture(scope="session")
+def trained_desk(tmp_path_factory: pytest.TempPathFactory, tiny_market: Path, empty_store: Path) -> Path:
+    """A folder with the tiny market's data and a store whose champion was trained on it; copy it, leave it as is."""
+    from tests.service_desk import make_desk
+
+    return make_desk(tmp_path_factory.mktemp("desk"), tiny_market, empty_store)

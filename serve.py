@@ -1,0 +1,165 @@
+"""Serve scores over HTTP: a model from the registry and the newest features of DATA, kept up to date.
+
+Keys come from the environment: CREATOR_YIELD_API_KEYS, see docs/service.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from models import console
+
+EXAMPLES = """examples:
+  python serve.py --data export/ --no-auth                                 on 127.0.0.1:8000, for this machine alone
+  CREATOR_YIELD_API_KEYS=@keys.txt python serve.py --data export/ --host 0.0.0.0
+  python serve.py --data export/ --model models:/conversions-per-dollar/3 --no-auth
+
+docs/service.md tells what may be asked."""
+WORKERS = max(2, min(os.cpu_count() or 2, 8))
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line, read."""
+    parser = argparse.ArgumentParser(
+        "serve.py", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", required=True, metavar="DATA", help="folder of the tables, or a database URL")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="(%(default)s)")
+    parser.add_argument(
+        "--model",
+        metavar="URI",
+        default="models:/conversions-per-dollar@champion",
+        help="models:/NAME@ALIAS or models:/NAME/VERSION; an alias is followed (%(default)s)",
+    )
+    parser.add_argument("--no-auth", action="store_true", help="ask for no key; on a loopback address only")
+    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+    return parser.parse_args(argv)
+
+
+def require(asked: argparse.Namespace) -> None:
+    """Raise InputError for a call that cannot be carried out."""
+    if not 0 < asked.port < 65536:
+        console.refuse("--port", asked.port, "it is no port", "Give a number from 1 to 65535.")
+    try:
+        found = socket.getaddrinfo(asked.host, asked.port, type=socket.SOCK_STREAM)
+    except OSError:
+        console.refuse("--host", asked.host, "it is no address of this machine", "Give 127.0.0.1, or 0.0.0.0 for all.")
+    family, kind, _, _, address = found[0]
+    if asked.no_auth and not all(ipaddress.ip_address(a[0]).is_loopback for *_, a in found):
+        console.refuse(
+            "--no-auth", asked.host, "without keys only this machine may ask", "Use --host 127.0.0.1, or set keys."
+        )
+    if not asked.no_auth:
+        require_keys()
+    with socket.socket(family, kind) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(address)
+        except OSError as error:
+            told = f"{asked.host}:{asked.port}"
+            console.refuse("--port", told, f"it cannot be listened at ({error.strerror})", "Choose another.")
+
+
+def require_keys() -> None:
+    """Raise InputError where the environment has no keys that can be read."""
+    from service.keys import VARIABLE, read
+
+    setting = os.environ.get(VARIABLE, "")
+    remedy = f"Set {VARIABLE} to NAME:SHA256 of each key or to @FILE, or give --no-auth on 127.0.0.1."
+    try:
+        if not setting or not read(setting):
+            console.refuse(VARIABLE, "nothing", "there is no API key", remedy)
+    except (ValueError, OSError) as error:
+        told = str(error) if isinstance(error, ValueError) else str(error.strerror)
+        console.refuse(VARIABLE, "something else", told, remedy)
+
+
+class Keeper:
+    """The process that publishes; started again when it dies. Without a first publication all ends."""
+
+    def __init__(self, state: Path, data: str, model: str) -> None:
+        self.command = [sys.executable, "-m", "service.keeper", str(state), data, model]
+        self.state, self.status = state, 0
+        self.ends = threading.Event()
+        self.process = self._start()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        (self.state / "lane.sock").unlink(missing_ok=True)
+        root = str(Path(__file__).resolve().parent)
+        path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
+        # a session of its own: a signal to the group is for the server, which ends the keeper last
+        return subprocess.Popen(self.command, env=os.environ | {"PYTHONPATH": path}, start_new_session=True)
+
+    def _watch(self) -> None:
+        while True:
+            status = self.process.wait()
+            if self.ends.is_set():
+                return
+            if not (self.state / "current.json").exists():
+                self.status = status if status > 0 else console.FAILED
+                os.kill(os.getpid(), 15)
+                return
+            if self.ends.wait(2.0):
+                return
+            self.process = self._start()
+
+    def end(self) -> None:
+        """End it."""
+        self.ends.set()
+        self.process.terminate()
+        self.process.wait()
+
+
+def serve(asked: argparse.Namespace) -> int:
+    """Serve until told to end; the exit status. Raises InputError for a call that is at fault."""
+    require(asked)
+    from granian import Granian
+    from granian.constants import Interfaces
+    from granian.http import HTTP1Settings
+
+    from service.app import NO_AUTH, STATE
+
+    multiprocessing.set_start_method("spawn")  # workers load LightGBM and its threads themselves
+    with tempfile.TemporaryDirectory(prefix="creator-yield-") as folder:
+        os.environ[STATE] = folder
+        os.environ[NO_AUTH] = "1" if asked.no_auth else ""
+        keeper = Keeper(Path(folder), asked.data, asked.model)
+        try:
+            Granian(
+                "service.app:make",
+                factory=True,
+                address=asked.host,
+                port=asked.port,
+                interface=Interfaces.RSGI,
+                workers=WORKERS,
+                backlog=4096,
+                backpressure=4096,
+                websockets=False,
+                http1_settings=HTTP1Settings(header_read_timeout=10_000),
+                respawn_failed_workers=True,
+                respawn_interval=0.1,
+                workers_kill_timeout=30,
+                log_enabled=asked.debug,
+            ).serve()
+        finally:
+            keeper.end()
+    return keeper.status
+
+
+if __name__ == "__main__":
+    call = arguments(None)
+    ended: list[int] = []
+    status = console.run(lambda: ended.append(serve(call)), call.debug)
+    sys.exit(status or sum(ended))

@@ -1,0 +1,219 @@
+"""What is answered: scores, rankings, what is known of a creator and of the model, as plain values for JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from models.reasons import plain
+from service.assembly import Terms
+from service.batching import cut
+from service.problems import FieldError, Problem
+from service.publication import Serving
+from service.requests import MOST_ITEMS, Deal, Filters, RankRequest, for_creators
+from service.scoring import Scores, ranks
+from service.snapshot import FIRST, Snapshot
+
+PARTS = ("reasons", "interval")
+LEVEL = 0.8
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a score is asked to tell besides. level: of the interval."""
+
+    interval: bool = False
+    reasons: bool = False
+    level: float = LEVEL
+
+    @classmethod
+    def read(cls, query: str) -> Options:
+        """From a query string. Raises Problem for what is unknown."""
+        if not query:
+            return NO_OPTIONS
+        told = parse_qs(query, keep_blank_values=True)
+        if strange := sorted(set(told) - {"include", "level"}):
+            raise _refused(strange[0], f"there is no parameter {strange[0][:40]!r}; there are include and level")
+        parts = [part for value in told.get("include", []) for part in value.split(",") if part]
+        if strange := sorted(set(parts) - set(PARTS)):
+            raise _refused("include", f"{strange[0][:40]!r} cannot be included; {' and '.join(PARTS)} can")
+        level = LEVEL
+        if "level" in told:
+            try:
+                level = float(told["level"][-1])
+            except ValueError:
+                level = math.nan
+            if not 0 < level < 1:
+                raise _refused("level", "a number between 0 and 1 is needed, such as 0.8")
+        return cls("interval" in parts, "reasons" in parts, level)
+
+
+NO_OPTIONS = Options()
+
+
+def _refused(field: str, detail: str) -> Problem:
+    return Problem(422, "invalid-parameter", f"{field}: {detail}.", [FieldError(detail, field)])
+
+
+def scores(label: str, found: Scores, candidates: Sequence[str | None]) -> dict[str, Any]:
+    """The contract's scores, in the items' order."""
+    return {"model_version": label, "scores": rows(label, found, {"candidate_id": candidates})}
+
+
+def rows(label: str, found: Scores, keys: dict[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """A row a score: keys that are known, then the contract's columns of scores."""
+    columns: dict[str, Sequence[Any]] = {name: v for name, v in keys.items() if any(one is not None for one in v)}
+    columns["conversions_per_dollar"] = found.rate.tolist()
+    if found.low is not None and found.high is not None:
+        columns["conversions_per_dollar_low"] = found.low.tolist()
+        columns["conversions_per_dollar_high"] = found.high.tolist()
+    columns["conversions"] = found.expected.tolist()
+    columns["cost_per_conversion"] = found.cost.tolist()
+    columns["rank"] = found.rank.tolist()
+    if found.reasons is not None:
+        columns["reasons"] = [msgspec.Raw(told.encode()) for told in found.reasons]
+    columns["warnings"] = found.warnings
+    columns["model_version"] = [label] * len(found.rate)
+    names = tuple(columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def by_batch(
+    serving: Serving, matrix: pd.DataFrame, terms: Terms, candidates: Sequence[str | None], options: Options
+) -> dict[str, Any]:
+    """Scores of a matrix that the batch code made, by the batch's own scorer."""
+    spine = pd.DataFrame({"creator_id": pd.Series(list(terms.creator_id), dtype=object), "spend": terms.spend})
+    told = serving.scorer.scorer.score(matrix, spine, options.level, options.reasons)
+    numbers = {name: told[name].to_numpy(float) for name in told if name not in ("reasons", "warnings")}
+    rate = numbers["conversions_per_dollar"]
+    found = Scores(
+        rate,
+        numbers["conversions_per_dollar_low"] if options.interval else None,
+        numbers["conversions_per_dollar_high"] if options.interval else None,
+        numbers["conversions"],
+        numbers["cost_per_conversion"],
+        ranks(rate),
+        [tuple(json.loads(codes)) for codes in told.warnings],
+        told.reasons.tolist() if options.reasons else None,
+    )
+    return scores(serving.published.label, found, candidates)
+
+
+def too_early(snapshot: Snapshot) -> Problem:
+    """The refusal of a ranking that starts before what is held in memory."""
+    horizon = moment(snapshot.horizon)
+    detail = f"a ranking is of deals to come, from {horizon} on; /v1/score answers for earlier ones"
+    return Problem(
+        409, "too-early", f"deal.starts_at: {detail}.", [FieldError(detail, "starts_at", None, "/deal/starts_at")]
+    )
+
+
+def moment(micros: int) -> str:
+    """ISO 8601, UTC."""
+    return f"{np.datetime64(micros, 'us')}Z"
+
+
+def chosen(snapshot: Snapshot, deal: Deal, asked: RankRequest) -> tuple[Terms, np.ndarray]:
+    """The deal with each creator that is meant, and their rows. Raises Problem where there are too many."""
+    if asked.creator_ids is not None:
+        creators = list(dict.fromkeys(str(one) for one in asked.creator_ids))
+        rows = snapshot.rows(creators) if creators else np.zeros(0, np.intp)
+        kept = np.isin(rows, _filtered(snapshot, asked.filters)) if asked.filters != Filters() else None
+        if kept is not None:
+            creators, rows = [c for c, keep in zip(creators, kept.tolist(), strict=True) if keep], rows[kept]
+    else:
+        rows = _filtered(snapshot, asked.filters)
+        if len(rows) > MOST_ITEMS:
+            detail = f"{len(rows):,} creators are meant, at most {MOST_ITEMS:,} can be ranked at once: filter more"
+            raise Problem(422, "too-many", f"{detail}.", [FieldError(detail, "filters", None, "/filters")])
+        creators = [snapshot.identifier(row) for row in rows.tolist()]
+    return for_creators(deal, creators), rows
+
+
+def _filtered(snapshot: Snapshot, filters: Filters) -> np.ndarray:
+    """Rows of the known creators that the filters leave."""
+    keep = np.ones(snapshot.unknown, bool)
+    texts = snapshot.columns["texts"]
+    for name in ("platform", "niche", "tier", "country", "language"):
+        column = "creator_niche" if name == "niche" else name
+        wanted = getattr(filters, name)
+        if wanted is not None:
+            places = [snapshot.place[column][one] for one in wanted if one in snapshot.place[column]]
+            keep &= np.isin(snapshot.texts[:-1, texts.index(column)], places)
+    followers = snapshot.creators[:-1, snapshot.columns["creators"].index("followers")]
+    if filters.followers_min is not None:
+        keep &= followers >= filters.followers_min
+    if filters.followers_max is not None:
+        keep &= followers <= filters.followers_max
+    return np.flatnonzero(keep)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best rows of a ranking, in order: their terms, their rows in the snapshot, their ranks among all."""
+
+    terms: Terms
+    rows: np.ndarray
+    rank: np.ndarray
+
+
+def best(found: Scores, limit: int, terms: Terms, at: np.ndarray) -> Best:
+    """The best `limit` rows, equal ones in the order in which they came."""
+    order = np.argsort(-found.rate, kind="stable")[:limit]
+    return Best(take(terms, order), at[order], found.rank[order])
+
+
+def ranking(label: str, shown: Scores, found: Best, considered: int) -> dict[str, Any]:
+    """The best rows, ranked among all that were considered."""
+    ranked = replace(shown, rank=found.rank)
+    told = rows(label, ranked, {"creator_id": found.terms.creator_id})
+    return {"model_version": label, "considered": considered, "scores": told}
+
+
+def take(terms: Terms, order: np.ndarray) -> Terms:
+    """Rows in another order."""
+    if len(order) == len(terms) and (order == np.arange(len(order))).all():
+        return cut(terms, slice(None))
+    told: dict[str, Any] = {}
+    for name in Terms.__dataclass_fields__:
+        values = getattr(terms, name)
+        told[name] = values[order] if isinstance(values, np.ndarray) else [values[i] for i in order.tolist()]
+    return Terms(**told)
+
+
+def creator(serving: Serving, identifier: str) -> dict[str, Any]:
+    """What is known of a creator, feature by feature with the catalogue's text. Raises Problem for an unknown one."""
+    snapshot = serving.snapshot
+    row = snapshot.row(identifier)
+    if row == snapshot.unknown:
+        raise Problem(404, "unknown-creator", "The data has no such creator.")
+    values: dict[str, Any] = {}
+    for i, name in enumerate(snapshot.columns["texts"]):
+        place = int(snapshot.texts[row, i])
+        values[name] = snapshot.vocabularies[name][place - FIRST] if place >= FIRST else None
+    for i, name in enumerate(snapshot.columns["creators"]):
+        values[name] = plain(float(snapshot.creators[row, i]))
+    features = [
+        {"feature": name, "value": values[name], **told}
+        for name, told in serving.published.catalogue.items()
+        if name in values and told["entity"] in ("creator", "tier", "platform")
+    ]
+    return {"creator_id": identifier, "as_of": moment(snapshot.horizon), "features": features}
+
+
+def model(serving: Serving) -> dict[str, Any]:
+    """The version, its figures and its card."""
+    return {
+        "model_version": serving.published.label,
+        **serving.published.card,
+        "creators": serving.snapshot.unknown,
+        "scores_from": moment(serving.snapshot.horizon),
+    }

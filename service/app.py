@@ -1,0 +1,269 @@
+"""The application of one worker, as granian calls it by RSGI: routes, keys, limits, answers, a line of log each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from service import answers, lane, logs
+from service.batching import Asked, Batcher
+from service.keys import VARIABLE, Key, Keys
+from service.metrics import Metrics
+from service.page import PAGE_POLICY, PARTS
+from service.problems import Problem
+from service.publication import Holder, Serving
+from service.requests import MOST_BYTES, read_rank, read_score
+
+STATE = "CREATOR_YIELD_STATE"  # the folder that serve.py and all its processes share
+NO_AUTH = "CREATOR_YIELD_NO_AUTH"
+BODY_SECONDS, LOAD_SECONDS = 10.0, 20.0
+SMALL_BYTES, DRAINED_BYTES = 65_536, 8 * MOST_BYTES
+REQUEST_ID = re.compile(r"[\w.:-]{1,64}")
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+HEADERS = [
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("cache-control", "no-store"),
+]
+OPEN = {"page", "openapi", "healthz", "readyz"}  # routes that need no key
+Answer = tuple[int, str, bytes]
+log = logging.getLogger("creator_yield")
+encode = msgspec.json.Encoder().encode
+
+
+class App:
+    """Answers requests. Raises ValueError or OSError for keys that cannot be read."""
+
+    def __init__(self) -> None:
+        self.folder = Path(os.environ[STATE])
+        self.metrics = Metrics(self.folder / "metrics")
+        self.keys = None
+        if not os.environ.get(NO_AUTH):
+            self.keys = Keys(os.environ[VARIABLE], self.folder / "limits")
+        self.holder = Holder(self.folder, swapped=lambda: self.metrics.count("swaps"))
+        self.routes: dict[tuple[str, str], tuple[str, Callable[[Any, Any], Awaitable[Answer]]]] = {
+            ("POST", "/v1/score"): ("score", self.score),
+            ("POST", "/v1/rank"): ("rank", self.rank),
+            ("GET", "/v1/model"): ("model", self.model),
+            ("GET", "/openapi.json"): ("openapi", self.openapi),
+            ("GET", "/healthz"): ("healthz", self.healthz),
+            ("GET", "/readyz"): ("readyz", self.readyz),
+            ("GET", "/metrics"): ("metrics", self.prometheus),
+            **{("GET", path): ("page", self.page) for path in PARTS},
+        }
+        self.methods: dict[str, set[str]] = {}
+        for method, path in self.routes:
+            self.methods.setdefault(path, set()).add(method)
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin with a worker's loop."""
+        logs.set_up()
+        self.batcher = Batcher(loop)
+        self.holder.start()
+        loop.create_task(self._refresh_keys())
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The worker ends."""
+        self.holder.stop()
+
+    async def _refresh_keys(self) -> None:
+        while self.keys is not None:
+            await asyncio.sleep(1.0)
+            try:
+                self.keys.refresh()
+            except (OSError, ValueError) as error:
+                log.warning("keys cannot be read; the old ones stay", extra={"told": {"why": type(error).__name__}})
+
+    async def __rsgi__(self, scope: Any, proto: Any) -> None:
+        """Answer one request, whatever happens."""
+        if scope.proto != "http":
+            proto.close()
+            return
+        began = time.perf_counter()
+        asked = scope.headers.get("x-request-id") or ""
+        request_id = asked if REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
+        name, key = "none", None
+        headers = [*HEADERS, ("x-request-id", request_id)]
+        try:
+            name, handler = self._route(scope.method, scope.path)
+            if name not in OPEN:
+                key = self._let_in(scope)
+            status, kind, body = await handler(scope, proto)
+        except Problem as problem:
+            status, kind = problem.status, "application/problem+json"
+            body = encode(problem.body(request_id))
+            headers += problem.headers
+        except Exception:
+            log.exception("a request failed", extra={"told": {"request_id": request_id}})
+            status, kind = 500, "application/problem+json"
+            body = encode(Problem(500, "internal", "It was noted under this request_id.").body(request_id))
+        headers.append(("content-security-policy", PAGE_POLICY if name == "page" else API_POLICY))
+        headers.append(("content-type", kind))
+        proto.response_bytes(status, headers, body)
+        seconds = time.perf_counter() - began
+        self.metrics.request(name, status, seconds)
+        logs.request(request_id, scope.method, name, status, seconds, key.name if key else None)
+
+    def _route(self, method: str, path: str) -> tuple[str, Callable[[Any, Any], Awaitable[Answer]]]:
+        found = self.routes.get((method, path))
+        if found:
+            return found
+        if path.startswith("/v1/creators/") and len(path) > len("/v1/creators/"):
+            if method == "GET":
+                return "creators", self.creator
+            raise Problem(405, "method", "Only GET is answered here.", allow="GET")
+        if path in self.methods:
+            allowed = ", ".join(sorted(self.methods[path]))
+            raise Problem(405, "method", f"Only {allowed} is answered here.", allow=allowed)
+        raise Problem(404, "no-such-path", "There is no such path. /openapi.json tells which there are.")
+
+    def _let_in(self, scope: Any) -> Key | None:
+        if self.keys is None:
+            return None
+        presented = scope.headers.get("x-api-key")
+        key = self.keys.find(presented) if presented else None
+        if key is None:
+            raise Problem(401, "key", "Send a valid key in the header X-API-Key.", www_authenticate="ApiKey")
+        if not self.keys.allows(key):
+            raise Problem(429, "key-limit", f"This key may ask {key.limit} times a second.", retry_after="1")
+        return key
+
+    async def serving(self) -> Serving:
+        """What answers now. Waits for what is published and being loaded; raises Problem where nothing is."""
+        waited = 0.0
+        while self.holder.serving is None:
+            if waited > LOAD_SECONDS or not self.holder.published():
+                raise Problem(503, "not-ready", "The model is being loaded. Try again shortly.", retry_after="2")
+            await asyncio.sleep(0.05)
+            waited += 0.05
+        return self.holder.serving
+
+    async def body(self, scope: Any, proto: Any) -> bytes:
+        """A request's JSON. Raises Problem for what is too large, too slow, or of another kind."""
+        kind = (scope.headers.get("content-type") or "application/json").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise Problem(415, "not-json", "Send the body with the header Content-Type: application/json.")
+        stated = scope.headers.get("content-length")
+        length = int(stated) if stated and stated.isdigit() else None
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                if length is not None and length <= SMALL_BYTES:
+                    return await proto()
+                # what is too large is read, up to a point, and thrown away: else its sender never hears why
+                async for chunk in proto:
+                    size += len(chunk)
+                    if size > DRAINED_BYTES:
+                        break
+                    if size <= MOST_BYTES:
+                        parts.append(chunk)
+        except TimeoutError:
+            detail = f"The body did not arrive within {BODY_SECONDS:g} seconds."
+            raise Problem(408, "slow", detail, connection="close") from None
+        if size > MOST_BYTES:
+            raise Problem(413, "too-large", f"A body may have {MOST_BYTES:,} bytes at most.", connection="close")
+        return b"".join(parts)
+
+    async def score(self, scope: Any, proto: Any) -> Answer:
+        """POST /v1/score."""
+        options = answers.Options.read(scope.query_string)
+        body = await self.body(scope, proto)
+        serving = await self.serving()
+        terms, candidates, history = read_score(body)
+        if history is not None or (terms.starts_at < serving.snapshot.horizon).any():
+            matrix = await lane.ask(self.folder, serving.published.features, terms, history)
+            return await self._by_batch(serving, matrix, terms, candidates, options)
+        level = options.level if options.interval else None
+        scores = await self.batcher.score(Asked(serving, terms, level, options.reasons))
+        self.metrics.count("items", len(terms))
+        return 200, "application/json", encode(answers.scores(serving.published.label, scores, candidates))
+
+    async def _by_batch(
+        self, serving: Serving, matrix: Any, terms: Any, candidates: Any, options: answers.Options
+    ) -> Answer:
+        """Rows whose matrix the batch code made."""
+        self.metrics.count("slow_lane")
+        told = await asyncio.to_thread(answers.by_batch, serving, matrix, terms, candidates, options)
+        self.metrics.count("items", len(terms))
+        return 200, "application/json", encode(told)
+
+    async def rank(self, scope: Any, proto: Any) -> Answer:
+        """POST /v1/rank."""
+        options = answers.Options.read(scope.query_string)
+        body = await self.body(scope, proto)
+        serving = await self.serving()
+        deal, asked = read_rank(body)
+        terms, rows = answers.chosen(serving.snapshot, deal, asked)
+        if (terms.starts_at < serving.snapshot.horizon).any():
+            raise answers.too_early(serving.snapshot)
+        scores = await self.batcher.score(Asked(serving, terms, None, False, rows))
+        best = answers.best(scores, int(asked.limit), terms, rows)
+        level = options.level if options.interval else None
+        shown = await self.batcher.score(Asked(serving, best.terms, level, options.reasons, best.rows))
+        self.metrics.count("items", len(terms))
+        return 200, "application/json", encode(answers.ranking(serving.published.label, shown, best, len(terms)))
+
+    async def creator(self, scope: Any, proto: Any) -> Answer:
+        """GET /v1/creators/{id}."""
+        identifier = unquote(scope.path.removeprefix("/v1/creators/"))
+        return 200, "application/json", encode(answers.creator(await self.serving(), identifier))
+
+    async def model(self, scope: Any, proto: Any) -> Answer:
+        """GET /v1/model."""
+        return 200, "application/json", encode(answers.model(await self.serving()))
+
+    async def openapi(self, scope: Any, proto: Any) -> Answer:
+        """GET /openapi.json."""
+        from service.openapi import DOCUMENT
+
+        return 200, "application/json", DOCUMENT
+
+    async def page(self, scope: Any, proto: Any) -> Answer:
+        """GET / and its parts."""
+        return 200, *PARTS[scope.path]
+
+    async def healthz(self, scope: Any, proto: Any) -> Answer:
+        """GET /healthz: the worker lives."""
+        return 200, "text/plain; charset=utf-8", b"alive\n"
+
+    async def readyz(self, scope: Any, proto: Any) -> Answer:
+        """GET /readyz: 200 once it can score; alarms beside it, for it goes on with what it has."""
+        serving = await self.serving()
+        lines = [f"ready: {serving.published.label}"]
+        lines += [f"alarm: {about}: {told}" for about, told in sorted(self.holder.alarms.items())]
+        return 200, "text/plain; charset=utf-8", ("\n".join(lines) + "\n").encode()
+
+    async def prometheus(self, scope: Any, proto: Any) -> Answer:
+        """GET /metrics."""
+        held = self.holder.serving
+        alarms = self.holder.alarms
+        gauges = {
+            "creator_yield_ready": ("Whether this worker can score.", float(held is not None)),
+            "creator_yield_alarm": ("Alarms that readyz tells.", float(len(alarms))),
+            "creator_yield_publication": (
+                "Serial of what is served: rises with each model and each set of features.",
+                float(held.published.serial if held else 0),
+            ),
+            "creator_yield_waiting_rows": ("Rows waiting in this worker.", float(self.batcher.waiting)),
+        }
+        return 200, "text/plain; version=0.0.4; charset=utf-8", self.metrics.page(gauges).encode()
+
+
+def make() -> App:
+    """The application of a worker, as `serve.py` names it; one that takes another's place begins when it can answer."""
+    app = App()
+    if app.holder.published():
+        app.holder.look()
+    return app

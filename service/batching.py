@@ -1,0 +1,138 @@
+"""Requests that wait at the same moment are scored together: what a call costs beside its rows is paid once. Rows do
+not depend on their company, so no bit of an answer does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from service.assembly import Terms
+from service.problems import Problem
+from service.publication import Serving
+from service.scoring import Scores, ranks
+
+MOST_WAITING = 2_000  # rows; a request that finds none waiting may have more
+LARGE = 256  # rows from which a request is scored in a thread, in parts between which others get their turn
+PART = 512
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request wants of a publication. rows: of its creators in the snapshot, where known already."""
+
+    serving: Serving
+    terms: Terms
+    level: float | None
+    reasons: bool
+    rows: np.ndarray | None = None
+
+
+class Batcher:
+    """Scores for one worker."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.waiting = 0
+        self._queue: list[tuple[Asked, asyncio.Future[Scores]]] = []
+        self._thread = ThreadPoolExecutor(1, "large")
+
+    async def score(self, asked: Asked) -> Scores:
+        """Scores of a request's rows. Raises Problem where too many wait already."""
+        n = len(asked.terms)
+        if self.waiting and self.waiting + n > MOST_WAITING:
+            raise Problem(429, "overloaded", "Too many rows are waiting here. Try again shortly.", retry_after="1")
+        self.waiting += n
+        try:
+            if n > LARGE:
+                return await self.loop.run_in_executor(self._thread, _in_parts, asked)
+            future = self.loop.create_future()
+            if not self._queue:
+                self.loop.call_soon(self._flush)
+            self._queue.append((asked, future))
+            return await future
+        finally:
+            self.waiting -= n
+
+    def _flush(self) -> None:
+        queue, self._queue = self._queue, []
+        while queue:
+            first = queue[0][0]
+            alike = [one for one in queue if _alike(one[0], first)]
+            queue = [one for one in queue if not _alike(one[0], first)]
+            try:
+                found = together([asked for asked, _ in alike])
+                for (_, future), scores in zip(alike, found, strict=True):
+                    if not future.done():
+                        future.set_result(scores)
+            except Exception as error:
+                for _, future in alike:
+                    if not future.done():
+                        future.set_exception(error)
+
+
+def _alike(one: Asked, other: Asked) -> bool:
+    return one.serving is other.serving and one.level == other.level and one.reasons == other.reasons
+
+
+def together(asked: Sequence[Asked]) -> list[Scores]:
+    """Score requests of the same publication, level and reasons in one go."""
+    first = asked[0]
+    if len(asked) == 1:
+        return [_score(first, first.terms, first.rows)]
+    rows = [one.serving.snapshot.rows(one.terms.creator_id) if one.rows is None else one.rows for one in asked]
+    scores = _score(first, join([one.terms for one in asked]), np.concatenate(rows))
+    ends = np.cumsum([len(one.terms) for one in asked]).tolist()
+    return [part(scores, slice(end - len(one.terms), end)) for one, end in zip(asked, ends, strict=True)]
+
+
+def _score(asked: Asked, terms: Terms, rows: np.ndarray | None) -> Scores:
+    return asked.serving.scorer.score(terms, rows, level=asked.level, reasons=asked.reasons)
+
+
+def _in_parts(asked: Asked) -> Scores:
+    places = [slice(at, at + PART) for at in range(0, len(asked.terms), PART)]
+    rows = asked.serving.snapshot.rows(asked.terms.creator_id) if asked.rows is None else asked.rows
+    return put_together([_score(asked, cut(asked.terms, place), rows[place]) for place in places])
+
+
+def cut(terms: Terms, place: slice) -> Terms:
+    """Some of the rows."""
+    return Terms(**{name: getattr(terms, name)[place] for name in Terms.__dataclass_fields__})
+
+
+def join(parts: Sequence[Terms]) -> Terms:
+    """The rows of all parts, one after the other."""
+    columns: dict[str, Any] = {}
+    for name in Terms.__dataclass_fields__:
+        values = [getattr(one, name) for one in parts]
+        joined = np.concatenate(values) if isinstance(values[0], np.ndarray) else [v for one in values for v in one]
+        columns[name] = joined
+    return Terms(**columns)
+
+
+def part(scores: Scores, place: slice) -> Scores:
+    """The scores of one request among those of several, ranked among themselves."""
+    found: dict[str, Any] = {
+        name: None if (v := getattr(scores, name)) is None else v[place] for name in Scores.__dataclass_fields__
+    }
+    return Scores(**{**found, "rank": ranks(found["rate"])})
+
+
+def put_together(parts: Sequence[Scores]) -> Scores:
+    """The scores of one request that was scored in parts, ranked over all of them."""
+    columns: dict[str, Any] = {}
+    for name in Scores.__dataclass_fields__:
+        values = [getattr(one, name) for one in parts]
+        if values[0] is None:
+            columns[name] = None
+        elif isinstance(values[0], np.ndarray):
+            columns[name] = np.concatenate(values)
+        else:
+            columns[name] = [v for one in values for v in one]
+    return Scores(**{**columns, "rank": ranks(columns["rate"])})

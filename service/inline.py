@@ -1,0 +1,106 @@
+"""Creators whom DATA does not know, with their history in the request: scored as if their rows stood in DATA.
+
+The rows are checked by the contract, put beside DATA's, and pass through the very same feature code. They may speak of
+their own creators alone, so nobody can change what is known of others.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import ibis.expr.types as ir
+import pandas as pd
+import pyarrow as pa
+
+from features.checks import casts, check_table
+from features.columns import kind_of
+from features.contract import TABLES
+from features.faults import Fault, InputError
+from features.matrix import FeatureBuilder
+from features.source import History
+from models.scorer import Scorer
+
+Rows = Mapping[str, Sequence[Mapping[str, Any]]]
+# names that a request makes up must not meet those of DATA
+OWN = {"posts": ("post_id",), "comments": ("comment_id", "post_id"), "collaborations": ("collaboration_id",),
+       "conversions": ("collaboration_id",)}  # fmt: skip
+_numbers = itertools.count()
+
+
+def matrix(history: History, scorer: Scorer, tables: Rows, spine: pd.DataFrame) -> pd.DataFrame:
+    """The matrix of a spine with the tables' rows beside DATA's. Raises InputError for rows that are at fault."""
+    with _beside(history, tables) as both, FeatureBuilder(both, scorer.settings, scorer.classifier) as builder:
+        return builder.build(spine)
+
+
+@contextmanager
+def _beside(history: History, tables: Rows) -> Iterator[History]:
+    """DATA with the rows; all that was put into the engine is gone afterwards."""
+    told = {name: rows for name, rows in tables.items() if rows}
+    _require_own(history, told)
+    connection, names = history.backend.con, []
+    raw: dict[str, ir.Table] = {}
+    try:
+        for name, rows in told.items():
+            names.append(f"inline_{next(_numbers)}")
+            connection.register(names[-1], _arrow(name, rows))
+            raw[name] = history.backend.table(names[-1])
+        faults = [
+            fault for name, table in raw.items() for fault in check_table(TABLES[name], table, table.columns, raw)
+        ]
+        if faults:
+            raise InputError(faults)
+        typed = {name: table.select(**casts(TABLES[name], table)) for name, table in raw.items()}
+        yield replace(history, **{name: _union(getattr(history, name), table) for name, table in typed.items()})
+    finally:
+        for name in names:
+            connection.unregister(name)
+
+
+def _union(known: ir.Table | None, more: ir.Table) -> ir.Table:
+    return more if known is None else known.union(more, distinct=False)
+
+
+def _require_own(history: History, tables: Rows) -> None:
+    """Raise InputError where the rows speak of creators that are not theirs."""
+    mine = {str(row.get("creator_id")) for row in tables.get("creators", ())}
+    known = history.creators.filter(history.creators.creator_id.isin(sorted(mine))) if mine else None
+    twice = sorted(known.creator_id.to_pandas()) if known is not None else []
+    faults = [
+        Fault("creators", "creator_id", received=repr(one), problem="DATA knows this creator already",
+              remedy="Leave the history out.")
+        for one in twice[:10]
+    ]  # fmt: skip
+    for name in ("posts", "comments", "collaborations"):
+        for number, row in enumerate(tables.get(name, ()), 1):
+            if row.get("creator_id") is not None and str(row["creator_id"]) not in mine:
+                told = repr(row["creator_id"])
+                problem, remedy = "not among the creators told here", "Add the creator to history.creators."
+                faults.append(Fault(name, "creator_id", 1, f"row {number}", told, problem, remedy))
+    if faults:
+        raise InputError(faults)
+
+
+def _arrow(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Rows of JSON as a table; names that the request made up get a mark of their own."""
+    schema = TABLES[name].columns
+    columns: dict[str, pa.Array] = {}
+    for column in {key: None for row in rows for key in row if key in schema}:
+        values = [row.get(column) for row in rows]
+        if kind_of(schema[column]) == "text":
+            values = [str(v) if isinstance(v, int) and not isinstance(v, bool) else v for v in values]
+        if column in OWN.get(name, ()):
+            values = [f"\x1f{v}" if isinstance(v, str) and v else v for v in values]
+        try:
+            array = pa.array(values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            problem = "its values are of several kinds"
+            raise InputError([Fault(name, column, problem=problem, remedy="Send numbers as numbers.")]) from None
+        columns[column] = array.cast(pa.string()) if pa.types.is_null(array.type) else array
+    if not columns:
+        raise InputError([Fault(name, problem="none of its columns is known", remedy="See docs/data.md.")])
+    return pa.table(columns)

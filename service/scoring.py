@@ -1,0 +1,121 @@
+"""Scores of a request's rows, without a data frame: what `Scorer.score` answers, to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.encoding import OTHER
+from models.interval import EVERY
+from models.reasons import top_reasons
+from models.scorer import ABSENT, UNLIKE, Scorer
+from service.assembly import Assembled, Assembler, Terms
+from service.likeness import Likeness
+from service.snapshot import Snapshot
+from service.trees import log_rate
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The contract's columns of scores (n,); bounds and reasons where they were asked for.
+
+    rank: 1 is the best of these rows; equal rates share one. reasons: JSON texts, as `predict.py` writes them.
+    """
+
+    rate: np.ndarray
+    low: np.ndarray | None
+    high: np.ndarray | None
+    expected: np.ndarray
+    cost: np.ndarray
+    rank: np.ndarray
+    warnings: list[tuple[str, ...]]
+    reasons: list[str] | None
+
+
+class RequestScorer:
+    """A model beside the newest features. Several threads may use it at a time."""
+
+    def __init__(self, snapshot: Snapshot, scorer: Scorer) -> None:
+        """Raises ValueError for a model whose columns a request cannot come by."""
+        self.assembler = Assembler(snapshot, scorer.encoding)
+        self.scorer = scorer
+        at = self.assembler.at
+        absent = {code: at[column] for code, column in ABSENT.items() if column in at}
+        self.absent = np.array(list(absent.values()), np.intp)
+        self.told = at.get("creator_told")
+        self.categories = np.array([at[name] for name in scorer.encoding.levels], np.intp)
+        ranged = [(at[name], *bounds) for name, bounds in scorer.ranges.items() if name in at]
+        self.ranged, self.lowest, self.highest = (np.array(part) for part in zip(*ranged, strict=True))
+        self.codes = [*absent]
+        self.codes += ["no_results"] * (self.told is not None) + ["unknown_category", "outside_training_range", UNLIKE]
+        self.likeness = Likeness(scorer.support, self.assembler)
+        self.powers = 1 << np.arange(len(self.codes))
+        self._lists: dict[int, tuple[str, ...]] = {}
+        self.tiers = self._tiers(snapshot)
+
+    def _tiers(self, snapshot: Snapshot) -> np.ndarray | None:
+        if "tier" not in self.assembler.at:
+            return None
+        return np.array(["unknown", "unknown", *snapshot.vocabularies["tier"]])
+
+    def score(
+        self, terms: Terms, rows: np.ndarray | None = None, *, level: float | None = None, reasons: bool = False
+    ) -> Scores:
+        """Score rows that start at the snapshot's horizon or later.
+
+        rows: of the creators in the snapshot, where known already. level: of the interval, None for none.
+        """
+        assembled = self.assembler.assemble(terms, rows)
+        return self.of(assembled, level, reasons)
+
+    def of(self, assembled: Assembled, level: float | None, reasons: bool) -> Scores:
+        """Score a matrix."""
+        features, spend = assembled.features, assembled.terms.spend
+        rate = np.exp(log_rate(self.scorer.rate, features))
+        expected = rate * spend
+        excess = self.likeness.excess(assembled)
+        low = high = None
+        if level is not None:
+            low, high = self.scorer.intervals.bounds(expected, self.groups(assembled), level, excess)
+            low, high = low / spend, high / spend
+        told = None
+        if reasons:
+            contributions = self.scorer.rate.contributions(features)
+            values = self.assembler.values(assembled)
+            told = top_reasons(contributions, self.scorer.encoding.columns, values)  # type: ignore[arg-type]
+        return Scores(rate, low, high, expected, 1 / rate, ranks(rate), self.warnings(features, excess), told)
+
+    def groups(self, assembled: Assembled) -> np.ndarray:
+        """The follower tier of every row, as `Scorer.groups` tells it."""
+        if self.tiers is None:
+            return np.full(len(assembled.rows), EVERY)
+        held = self.assembler.snapshot
+        return self.tiers[held.texts[assembled.rows, held.columns["texts"].index("tier")]]
+
+    def warnings(self, features: np.ndarray, excess: np.ndarray) -> list[tuple[str, ...]]:
+        """Codes, a row each, as `Scorer.warnings` gives them."""
+        flags = np.empty((len(features), len(self.codes)), bool)
+        absent = features[:, self.absent]
+        n = absent.shape[1]
+        flags[:, :n] = np.isnan(absent) | (absent == 0)
+        if self.told is not None:
+            flags[:, n] = ~(features[:, self.told] > 0)
+        flags[:, -3] = (features[:, self.categories] == OTHER).any(axis=1)
+        asked = features[:, self.ranged]
+        flags[:, -2] = ((asked < self.lowest) | (asked > self.highest)).any(axis=1)
+        flags[:, -1] = excess > 0
+        bits = flags @ self.powers
+        return [self._list(key) for key in bits.tolist()]
+
+    def _list(self, bits: int) -> tuple[str, ...]:
+        if bits not in self._lists:
+            self._lists[bits] = tuple(code for i, code in enumerate(self.codes) if bits >> i & 1)
+        return self._lists[bits]
+
+
+def ranks(rate: np.ndarray | Sequence[float]) -> np.ndarray:
+    """1 for the highest; equal ones share the lowest of their places."""
+    falling = -np.asarray(rate)
+    return np.searchsorted(np.sort(falling), falling) + 1

@@ -1,0 +1,137 @@
+"""A real server for tests: trained on the tiny market, started as a user starts it, asked over HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+KEY, LIMITED = "a key that nobody guesses", "a key for three a second"
+SECONDS = 120.0
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's, without what points MLflow elsewhere."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "CREATOR_YIELD_"))}
+    return kept | {"PYTHONPATH": str(ROOT)} | more
+
+
+def command(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the project in a folder."""
+    call = [sys.executable, str(ROOT / words[0]), *words[1:]]
+    return subprocess.run(call, cwd=folder, env=environment(**more), capture_output=True, text=True)
+
+
+def digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Server:
+    """`serve.py` in a folder with a store."""
+
+    def __init__(self, folder: Path, data: Path, *words: str, **more: str) -> None:
+        self.port, self.log = free_port(), folder / "serve.log"
+        call = [sys.executable, str(ROOT / "serve.py"), "--data", str(data), "--port", str(self.port), *words]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(call, cwd=folder, env=environment(**more), stderr=log, stdout=log)
+
+    def wait(self, path: str = "/readyz", wanted: str = "ready") -> None:
+        """Until `path` answers 200 with `wanted` in it."""
+        until = time.monotonic() + SECONDS
+        told = b""
+        while time.monotonic() < until and self.process.poll() is None:
+            try:
+                reply = self.ask("GET", path)
+                told = reply.body
+                if reply.status == 200 and wanted in told.decode():
+                    return
+            except OSError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(f"{path} never told {wanted!r} but {told!r}; the log: {self.log.read_text()[-3000:]}")
+
+    def ask(self, method: str, path: str, body: Any = None, key: str | None = KEY, **headers: str) -> Reply:
+        """One request on a connection of its own. body: bytes as they are, anything else as JSON."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+        told = {name.replace("_", "-"): value for name, value in headers.items()}
+        if key is not None:
+            told["X-API-Key"] = key
+        if body is not None:
+            told.setdefault("Content-Type", "application/json")
+        raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        try:
+            connection.request(method, path, raw, told)
+            reply = connection.getresponse()
+            return Reply(reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read())
+        finally:
+            connection.close()
+
+    def children(self) -> list[tuple[int, str]]:
+        """Processes that it started, with their command lines."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue  # it has ended meanwhile
+            if parent == self.process.pid and line:
+                found.append((int(folder.name), line))
+        return found
+
+    def workers(self) -> list[int]:
+        return [pid for pid, line in self.children() if "spawn_main" in line]
+
+    def stop(self, within: float = 30.0) -> int:
+        """End it as an orchestrator does; its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(within)
+
+
+def make_desk(folder: Path, market: Path, store: Path) -> Path:
+    """A folder with a store and a champion, a copy of the market's data, and a file of keys."""
+    shutil.copytree(market / "data", folder / "data")
+    shutil.copy(store, folder / "mlflow.db")
+    done = command(folder, "train.py", "data", "--search", "0")
+    assert done.returncode == 0, done.stderr
+    (folder / "keys").write_text(f"# who may ask\ntool:{digest(KEY)}\nlimited:{digest(LIMITED)}:3\n")
+    return folder
+
+
+def copy_desk(folder: Path, desk: Path) -> Path:
+    """A desk of its own; versions trained so far stay where they lie."""
+    for name in ("mlflow.db", "keys"):
+        shutil.copy(desk / name, folder / name)
+    shutil.copytree(desk / "data", folder / "data")
+    return folder

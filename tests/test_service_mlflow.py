@@ -1,0 +1,105 @@
+"""MLflow's own ways with the registered model: `mlflow models serve`, started for real, and batches by pyfunc."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from features.matrix import FeatureBuilder
+from features.source import open_candidates, open_history
+from models import tracking
+from models.scorer import SCORES
+from tests.service_desk import copy_desk, environment, free_port
+
+URI = "models:/conversions-per-dollar@champion"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, trained_desk: Path) -> Path:
+    return copy_desk(tmp_path_factory.mktemp("mlflow"), trained_desk)
+
+
+@pytest.fixture(scope="module")
+def rows(desk: Path, tiny_market: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The matrix of the market's candidates as MLflow takes it, and what the scorer says of it."""
+    scorer = tracking.load(MlflowClient(f"sqlite:///{desk / 'mlflow.db'}"), URI).scorer
+    with open_history(desk / "data") as history:
+        asked = next(open_candidates(history, tiny_market / "candidates.parquet").batches(1000)).to_pandas()
+        asked.loc[3, "creator_id"] = "nobody"
+        with FeatureBuilder(history, scorer.settings, scorer.classifier) as builder:
+            matrix = builder.build(asked)
+    sent = matrix[list(scorer.encoding.columns)].assign(creator_id=asked.creator_id, spend=asked.spend)
+    assert sent.isna().any().sum() > 5
+    return sent, scorer.score(matrix, asked, 0.9)
+
+
+def assert_alike(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    assert found.columns.tolist() == list(SCORES)
+    for name in SCORES:
+        assert found[name].tolist() == expected[name].tolist(), name
+
+
+def test_pyfunc_scores_a_batch_as_the_scorer_does(
+    desk: Path, rows: tuple[pd.DataFrame, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{desk / 'mlflow.db'}")
+    mlflow.set_tracking_uri(f"sqlite:///{desk / 'mlflow.db'}")
+    try:
+        model = mlflow.pyfunc.load_model(URI)
+        assert_alike(model.predict(rows[0], params={"level": 0.9}), rows[1])
+    finally:
+        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+
+
+def test_mlflow_serves_the_registered_model(desk: Path, rows: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    port = free_port()
+    call = [sys.executable, "-m", "mlflow", "models", "serve", "-m", URI, "-p", str(port), "--env-manager", "local"]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    told = environment(PATH=path, MLFLOW_TRACKING_URI="sqlite:///mlflow.db")
+    assert shutil.which("uvicorn", path=path), "MLflow starts uvicorn by its name"
+    log = desk / "serve.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(call, cwd=desk, env=told, stdout=out, stderr=out)
+    try:
+        until = time.monotonic() + 120
+        while _ask(port, "GET", "/ping") != 200:
+            assert process.poll() is None, log.read_text()[-2000:]
+            assert time.monotonic() < until, log.read_text()[-2000:]
+            time.sleep(0.2)
+        sent, expected = rows
+        data = [[None if pd.isna(v) else v for v in row] for row in sent.astype(object).to_numpy().tolist()]
+        body = {"dataframe_split": {"columns": sent.columns.tolist(), "data": data}, "params": {"level": 0.9}}
+        status, reply = _reply(port, "POST", "/invocations", json.dumps(body))
+        assert status == 200, reply[:1000]
+        assert_alike(pd.DataFrame(json.loads(reply)["predictions"]), expected)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _ask(port: int, method: str, path: str) -> int | None:
+    try:
+        return _reply(port, method, path, None)[0]
+    except OSError:
+        return None
+
+
+def _reply(port: int, method: str, path: str, body: str | None) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request(method, path, body, {"Content-Type": "application/json"})
+        reply = connection.getresponse()
+        return reply.status, reply.read()
+    finally:
+        connection.close()
