@@ -138,11 +138,12 @@ def load(client: MlflowClient, uri: str) -> Model:
     with tempfile.TemporaryDirectory() as scratch:
         try:
             folder = _fetch(client, registered.source or "", scratch)
+            inputs = _inputs(folder)
         except (MlflowException, OSError) as error:
             told = " ".join(str(error).split())
             raise ModelError(f"{name} {registered.version}: its files cannot be fetched ({told}). Train anew") from None
         scorer = Scorer.load(folder / "artifacts" / SCORER)
-        return Model(name, str(registered.version), scorer, registered.run_id, _inputs(folder))
+        return Model(name, str(registered.version), scorer, registered.run_id, inputs)
 
 
 def _inputs(folder: Path) -> frozenset[str]:

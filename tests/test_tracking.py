@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import FileInfo
+from mlflow.models import Model
 from mlflow.store.artifact import artifact_repository_registry as repositories
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
@@ -111,9 +112,16 @@ def test_what_was_fetched_from_afar_is_cleared_away(
 ) -> None:
     scorer = fitted(spine(60)).scorer
     scorer.save(tmp_path / "store" / "artifacts" / "scorer")
+    scorer.save(tmp_path / "torn" / "artifacts" / "scorer")  # without what MLflow tells of a model
+    Model().save(str(tmp_path / "store" / "MLmodel"))
     monkeypatch.setitem(repositories._artifact_repository_registry._registry, "far", Far)
     client.create_registered_model("far away")
-    for source in (f"far:{tmp_path / 'store'}", (tmp_path / "store").as_uri(), f"far:{tmp_path / 'nowhere'}"):
+    for source in (
+        f"far:{tmp_path / 'store'}",
+        (tmp_path / "store").as_uri(),
+        f"far:{tmp_path / 'nowhere'}",
+        (tmp_path / "torn").as_uri(),
+    ):
         client.create_model_version("far away", source)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -121,6 +129,7 @@ def test_what_was_fetched_from_afar_is_cleared_away(
     for version in ("1", "2"):
         assert tracking.load(client, f"models:/far away/{version}").scorer.told == scorer.told
         assert list(scratch.iterdir()) == []
-    with pytest.raises(tracking.ModelError):
-        tracking.load(client, "models:/far away/3")
+    for version in ("3", "4"):
+        with pytest.raises(tracking.ModelError, match="cannot be fetched"):
+            tracking.load(client, f"models:/far away/{version}")
     assert list(scratch.iterdir()) == []
