@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   python train.py export/                                  a folder of tables (Parquet, CSV, .sql mappings)
   python train.py export/ --experiment summer --seed 7     under another name, with another seed
-  python train.py export/ --search 20                      ten times the search of settings, and some ten times the time
+  python train.py export/ --search 20                      a longer search of settings, some seven times the time
   MLFLOW_TRACKING_URI=http://mlflow:5000 python train.py export/
 
 docs/models.md says what the figures mean."""
