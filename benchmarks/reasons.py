@@ -63,7 +63,7 @@ def compare(text: str, features: np.ndarray, threads: int) -> str:
         told = shap.contributions(rows, threads)
         ours += perf_counter() - start
         start = perf_counter()
-        reference = booster.predict(rows, pred_contrib=True, num_threads=threads)[:, :-1]  # type: ignore[call-overload]
+        reference = np.asarray(booster.predict(rows, pred_contrib=True, num_threads=threads))[:, :-1]
         theirs += perf_counter() - start
         differs = max(differs, float(np.abs(told - reference).max()))
     start = perf_counter()

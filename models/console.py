@@ -31,7 +31,7 @@ def run(command: Callable[[], None], debug: bool = False) -> int:
         return AT_FAULT
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception as error:
+    except Exception as error:  # the command's own end: whatever was not foreseen is told in a line, with status 1
         if _told_to_leave.is_set():  # a library between may have made an error of its own of it
             return TERMINATED
         if debug:

@@ -76,9 +76,8 @@ def examine(training: Training, maturity: Maturity, claims: Sequence[Claim] = CL
     frame = frame[arrived >= RIPE_SHARE]
     with threadpool_limits(1, "blas"):  # several threads add in another order, and so in other last digits
         findings = [_examine(claim, frame) for claim in claims]
-    asked = [i for i, finding in enumerate(findings) if finding.like is not None]
-    raised = holm(np.array([findings[i].like.p for i in asked]))  # type: ignore[union-attr]
-    for i, p in zip(asked, raised, strict=True):
+    asked = {i: finding.like.p for i, finding in enumerate(findings) if finding.like is not None}
+    for i, p in zip(asked, holm(np.array(list(asked.values()))), strict=True):
         findings[i] = _judged(replace(findings[i], p=float(p)), len(asked))
     return Examined(tuple(findings), _speed(frame))
 

@@ -215,10 +215,10 @@ def _dispersions(expected: np.ndarray, counts: np.ndarray, added: np.ndarray) ->
         return np.zeros(1), np.array([np.log(pooled)])
     away = np.log(DISPERSIONS / pooled) ** 2
     parts = np.array_split(np.argsort(expected, kind="stable"), bins)
-    centres = [float(np.log(expected[part]).mean()) for part in parts]
+    means = [float(np.log(expected[part]).mean()) for part in parts]
     chosen = [float(np.log(DISPERSIONS[np.argmax(table[part].sum(0) - away)])) for part in parts]
-    centres, where = np.unique(centres, return_index=True)  # type: ignore[assignment]
-    return np.asarray(centres), np.asarray(chosen)[where]
+    centres, where = np.unique(means, return_index=True)
+    return centres, np.asarray(chosen)[where]
 
 
 def _log_likelihoods(expected: np.ndarray, counts: np.ndarray, dispersion: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,10 +41,10 @@ def top_reasons(contributions: np.ndarray, columns: tuple[str, ...], matrix: pd.
     return out
 
 
-def plain(value: object) -> str | float | None:
+def plain(value: Any) -> str | float | None:
     """A value as JSON may hold it: text, a finite number of six digits, or null."""
     if isinstance(value, str):
         return value
-    if value is None or pd.isna(value) or not math.isfinite(float(value)):  # type: ignore[call-overload,arg-type]
+    if value is None or pd.isna(value) or not math.isfinite(float(value)):
         return None
-    return float(f"{float(value):.6g}")  # type: ignore[arg-type]
+    return float(f"{float(value):.6g}")

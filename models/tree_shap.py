@@ -95,7 +95,7 @@ class TreeShap:
     def _by_lightgbm(self, tree: int, values: np.ndarray) -> np.ndarray:
         assert self.booster
         told = self.booster.predict(values, start_iteration=tree, num_iteration=1, pred_contrib=True, num_threads=1)
-        return told[:, :-1]  # type: ignore[call-overload]
+        return np.asarray(told)[:, :-1]
 
     def _sums(self, cells: np.ndarray) -> np.ndarray:
         sums = np.zeros(cells.shape)

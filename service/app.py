@@ -104,7 +104,7 @@ class App:
             status, kind = problem.status, "application/problem+json"
             body = encode(problem.body(request_id))
             headers += problem.headers
-        except Exception:
+        except Exception:  # whatever was not foreseen costs this request alone, and tells nothing of the inside
             log.exception("a request failed", extra={"told": {"request_id": request_id}})
             status, kind = 500, "application/problem+json"
             body = encode(Problem(500, "internal", "It was noted under this request_id.").body(request_id))

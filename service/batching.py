@@ -70,7 +70,7 @@ class Batcher:
                 for (_, future), scores in zip(alike, found, strict=True):
                     if not future.done():
                         future.set_result(scores)
-            except Exception as error:
+            except Exception as error:  # each of those who wait is told, or they would wait for ever
                 for _, future in alike:
                     if not future.done():
                         future.set_exception(error)

@@ -277,7 +277,7 @@ def main(arguments: list[str]) -> int:
         time.sleep(EVERY)
         try:
             keeper.look()
-        except Exception:
+        except Exception:  # what is served stays, and the next look may go well
             log.exception("a look failed")
     return 0
 
