@@ -38,18 +38,10 @@ class Deal(msgspec.Struct, omit_defaults=True):
     deliverables: int | None = None
 
 
-class Item(msgspec.Struct, omit_defaults=True):
+class Item(Deal, omit_defaults=True, kw_only=True):
     """A deal with a creator."""
 
     creator_id: str
-    brand: str
-    product_niche: str
-    starts_at: str
-    promotion_hours: float
-    spend: float
-    product_country: str | None = None
-    objective: str | None = None
-    deliverables: int | None = None
     candidate_id: str | None = None
 
 

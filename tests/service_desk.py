@@ -12,6 +12,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +119,17 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(within)
+
+
+@contextmanager
+def running(desk: Path, *words: str, **more: str) -> Iterator[Server]:
+    """A service on a desk's data that is ready, stopped at the end."""
+    started = Server(desk, desk / "data", *words, TMPDIR=str(desk), **more)
+    try:
+        started.wait()
+        yield started
+    finally:
+        started.stop()
 
 
 def make_desk(folder: Path, market: Path, store: Path) -> Path:

@@ -15,7 +15,7 @@ import pytest
 from features.source import open_history
 from service.checking import random_spine
 from service.snapshot import Snapshot
-from tests.service_desk import KEY, LIMITED, Reply, Server, command, copy_desk, digest
+from tests.service_desk import KEY, LIMITED, Reply, Server, command, copy_desk, digest, running
 
 ROWS, EARLY = 2000, 40
 NUMBERS = [
@@ -37,12 +37,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory, trained_desk: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def server(desk: Path) -> Iterator[Server]:
-    started = Server(desk, desk / "data", CREATOR_YIELD_API_KEYS=f"@{desk / 'keys'}", TMPDIR=str(desk))
-    try:
-        started.wait()
+    with running(desk, CREATOR_YIELD_API_KEYS=f"@{desk / 'keys'}") as started:
         yield started
-    finally:
-        started.stop()
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from models import tracking
 from models.encoding import Encoding
 from models.rate import RateModel
 from models.scorer import Scorer
-from tests.service_desk import Reply, Server, copy_desk
+from tests.service_desk import Reply, Server, copy_desk, running
 
 NAME = "conversions-per-dollar"
 CREATORS = [f"creator_{i:06}" for i in range(1, 21)]
@@ -47,12 +47,8 @@ def client(desk: Path) -> MlflowClient:
 
 @pytest.fixture(scope="module")
 def server(desk: Path) -> Iterator[Server]:
-    started = Server(desk, desk / "data", "--no-auth", TMPDIR=str(desk))
-    try:
-        started.wait()
+    with running(desk, "--no-auth") as started:
         yield started
-    finally:
-        started.stop()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,40 @@
+"""The typed client against a real service."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from service.client import Client, Deal, Item, ServiceError
+from tests.service_desk import KEY, copy_desk, running
+
+TERMS: dict[str, Any] = {
+    "brand": "somebody", "product_niche": "beauty", "starts_at": "2026-06-01T12:00:00Z", "promotion_hours": 48.0,
+    "spend": 300.0,
+}  # fmt: skip
+
+
+def test_the_client_tells_what_the_service_answers(tmp_path: Path, trained_desk: Path) -> None:
+    desk = copy_desk(tmp_path, trained_desk)
+    item = Item(**TERMS, creator_id="creator_000001")
+    with running(desk, CREATOR_YIELD_API_KEYS=f"@{desk / 'keys'}") as server:
+        url = f"http://127.0.0.1:{server.port}"
+        with Client(url, key=KEY) as client:
+            scored = client.score([item], interval=True, reasons=True, level=0.9)
+            asked = {"items": [TERMS | {"creator_id": "creator_000001"}]}
+            theirs = server.ask("POST", "/v1/score?include=reasons,interval&level=0.9", asked).json["scores"][0]
+            mine = msgspec.to_builtins(scored.scores[0])
+            shared = mine.keys() & theirs.keys()
+            assert {"reasons", "conversions_per_dollar_low", "rank", "warnings"} <= shared
+            assert {k: mine[k] for k in shared} == {k: theirs[k] for k in shared}
+            ranked = client.rank(Deal(**TERMS), filters={"tier": ["micro", "nano"]}, limit=3)
+            assert [score.rank for score in ranked.scores] == [1, 2, 3]
+            assert ranked.considered > 3
+            assert client.creator("creator_000001").features
+            assert client.model().model_version == scored.model_version == ranked.model_version
+            with pytest.raises(ServiceError, match="422") as refused:
+                client.score([Item(**(TERMS | {"spend": -1.0}), creator_id="creator_000001")])
+            assert refused.value.problem["errors"][0]["field"] == "spend"
+        with Client(url) as stranger, pytest.raises(ServiceError, match="401"):
+            stranger.model()
