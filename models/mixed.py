@@ -77,23 +77,26 @@ class _Lines:
     """All lines beside each other: what `Line.apply` makes of each, times its slopes, in a handful of calls."""
 
     def __init__(self, lines: tuple[Line, ...], slopes: np.ndarray) -> None:
+        first = np.cumsum([0, *(1 + line.flagged for line in lines)])[:-1]
+        # lines whose logarithm is taken come first, so that they are one slice
+        order = sorted(range(len(lines)), key=lambda i: lines[i].shift is None)
+        lines, first = tuple(lines[i] for i in order), first[order]
         self.column = np.array([line.column for line in lines], np.intp)
-        self.bent = np.flatnonzero([line.shift is not None for line in lines])
         self.shift = np.array([line.shift for line in lines if line.shift is not None])
         told = np.array([(line.low, line.high, line.usual, line.mean, line.scale) for line in lines]).reshape(-1, 5)
-        self.low, self.high, self.usual, self.mean, self.scale = told.T
+        self.low, self.high, self.usual, self.mean, self.scale = np.ascontiguousarray(told.T)
         self.flagged = np.flatnonzero([line.flagged for line in lines])
-        first = np.cumsum([0, *(1 + line.flagged for line in lines)])[:-1]
         self.slope, self.slope_missing = slopes[first], slopes[first[self.flagged] + 1]
 
     def add(self, features: np.ndarray, out: np.ndarray) -> None:
         """Add every line's terms to its column of `out`; no two lines share one."""
-        values = features[:, self.column]
+        values = features.take(self.column, axis=1)
         missing = np.isnan(values)
-        values[:, self.bent] = np.log(np.maximum(values[:, self.bent], 0.0) + self.shift)
-        values = np.where(missing, self.usual, np.clip(values, self.low, self.high))
+        bent = values[:, : len(self.shift)]
+        np.log(np.maximum(bent, 0.0) + self.shift, out=bent)
+        values = np.where(missing, self.usual, np.minimum(np.maximum(values, self.low), self.high))
         out[:, self.column] += (values - self.mean) / self.scale * self.slope
-        out[:, self.column[self.flagged]] += missing[:, self.flagged] * self.slope_missing
+        out[:, self.column[self.flagged]] += missing.take(self.flagged, axis=1) * self.slope_missing
 
 
 @dataclass(frozen=True)

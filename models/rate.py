@@ -210,7 +210,7 @@ class RateModel:
         self.components, self.weights = list(components), [float(w) for w in weights]
         self.level, self.constant = level, constant
 
-    @property
+    @cached_property
     def base(self) -> float:
         """Log rate of an average row."""
         total = sum(self.weights)

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import msgspec
+from threadpoolctl import threadpool_limits
 
 from service import answers, lane, logs
 from service.batching import Asked, Batcher
@@ -263,6 +264,8 @@ class App:
 
 def make() -> App:
     """The application of a worker, as `serve.py` names it; one that takes another's place begins when it can answer."""
+    # a request's matrices are small: to share one out among threads costs more than to multiply it
+    threadpool_limits(1, "blas")
     app = App()
     if app.holder.published():
         app.holder.look()

@@ -13,6 +13,7 @@ from service.snapshot import DAYS_SINCE, Snapshot
 from service.snapshot import MISSING as NO_TEXT
 from service.snapshot import OTHER as STRANGE
 
+MICROSECONDS, MONTHS = np.dtype("datetime64[us]"), np.dtype("datetime64[M]")
 TEXT_TERMS = ("brand", "product_niche", "product_country", "objective")
 COMPUTED = (
     "promotion_hours", "deliverables", "spend", "start_month", "start_weekday", "hours_per_deliverable",
@@ -43,12 +44,12 @@ class Terms:
 
 @dataclass(frozen=True)
 class Assembled:
-    """Encoded features (n, columns + 1) as `Encoding.transform` makes them, the creators' rows in the snapshot (n,),
-    and the terms that they come from.
+    """Encoded features (n, columns + 1) as `Encoding.transform` makes them, places of the creators' texts in the
+    snapshot's vocabularies (n, text columns), and the terms that they come from.
     """
 
     features: np.ndarray
-    rows: np.ndarray
+    texts: np.ndarray
     terms: Terms
 
 
@@ -118,7 +119,7 @@ class Assembler:
         self._put_terms(wide, terms, rows)
         known = self.creator_codes
         wide[:, -1] = [known.get(creator, 0) for creator in terms.creator_id]
-        return Assembled(wide.take(self.order, axis=1), rows, terms)
+        return Assembled(wide.take(self.order, axis=1), texts, terms)
 
     def _put_pairs(self, wide: np.ndarray, terms: Terms, rows: np.ndarray, own_niche: np.ndarray) -> None:
         held, blocks = self.snapshot, self.blocks
@@ -148,7 +149,7 @@ class Assembler:
         followers, spend = wide[:, self.followers], terms.spend
         out = wide[:, self.blocks["terms"]]
         out[:, 0], out[:, 1], out[:, 2] = terms.promotion_hours, terms.deliverables, spend
-        out[:, 3] = terms.starts_at.view("datetime64[us]").astype("datetime64[M]").astype(np.int64) % 12 + 1
+        out[:, 3] = terms.starts_at.view(MICROSECONDS).astype(MONTHS).view(np.int64) % 12 + 1
         out[:, 4] = (terms.starts_at // DAY_US + 3) % 7  # 1970 began on a Thursday
         below = np.empty((len(terms), 4))
         below[:, 0], below[:, 1] = terms.deliverables, followers
@@ -166,7 +167,7 @@ class Assembler:
                 out[name] = np.array(getattr(assembled.terms, name), object)
             elif name in texts:
                 vocabulary = np.array([None, None, *self.snapshot.vocabularies[name]], object)
-                out[name] = vocabulary[self.snapshot.texts[assembled.rows, texts.index(name)]]
+                out[name] = vocabulary[assembled.texts[:, texts.index(name)]]
             else:
                 out[name] = assembled.features[:, place]
         return out

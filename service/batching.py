@@ -85,8 +85,11 @@ def together(asked: Sequence[Asked]) -> list[Scores]:
     first = asked[0]
     if len(asked) == 1:
         return [_score(first, first.terms, first.rows)]
-    rows = [one.serving.snapshot.rows(one.terms.creator_id) if one.rows is None else one.rows for one in asked]
-    scores = _score(first, join([one.terms for one in asked]), np.concatenate(rows))
+    terms = join([one.terms for one in asked])
+    rows = None
+    if any(one.rows is not None for one in asked):
+        rows = np.concatenate([_rows(one) for one in asked])
+    scores = _score(first, terms, rows)
     ends = np.cumsum([len(one.terms) for one in asked]).tolist()
     return [part(scores, slice(end - len(one.terms), end)) for one, end in zip(asked, ends, strict=True)]
 
@@ -95,9 +98,13 @@ def _score(asked: Asked, terms: Terms, rows: np.ndarray | None) -> Scores:
     return asked.serving.scorer.score(terms, rows, level=asked.level, reasons=asked.reasons)
 
 
+def _rows(asked: Asked) -> np.ndarray:
+    return asked.serving.snapshot.rows(asked.terms.creator_id) if asked.rows is None else asked.rows
+
+
 def _in_parts(asked: Asked) -> Scores:
     places = [slice(at, at + PART) for at in range(0, len(asked.terms), PART)]
-    rows = asked.serving.snapshot.rows(asked.terms.creator_id) if asked.rows is None else asked.rows
+    rows = _rows(asked)
     return put_together([_score(asked, cut(asked.terms, place), rows[place]) for place in places])
 
 

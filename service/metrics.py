@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from bisect import bisect_left
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class Metrics:
         at = ROUTES.index(route)
         self._values[at * len(STATUSES) + STATUSES.index(status)] += 1
         first = len(ROUTES) * len(STATUSES) + at * _HISTOGRAM
-        self._values[first + int(np.searchsorted(SECONDS, seconds))] += 1
+        self._values[first + bisect_left(SECONDS, seconds)] += 1
         self._values[first + _HISTOGRAM - 1] += seconds
 
     def count(self, event: str, n: int = 1) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from service.assembly import Assembled, Assembler, Terms
 from service.likeness import Likeness
 from service.snapshot import Snapshot
 from service.trees import log_rate
+
+LEVELS = 64  # of intervals whose shares are kept at hand
+NEEDED = ABSENT | {"no_results": "creator_told"}  # columns that tell something where they are above 0
+Bounds = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -42,23 +47,18 @@ class RequestScorer:
         self.assembler = Assembler(snapshot, scorer.encoding)
         self.scorer = scorer
         at = self.assembler.at
-        absent = {code: at[column] for code, column in ABSENT.items() if column in at}
-        self.absent = np.array(list(absent.values()), np.intp)
-        self.told = at.get("creator_told")
+        needed = {code: at[column] for code, column in NEEDED.items() if column in at}
+        self.needed = np.array(list(needed.values()), np.intp)
         self.categories = np.array([at[name] for name in scorer.encoding.levels], np.intp)
         ranged = [(at[name], *bounds) for name, bounds in scorer.ranges.items() if name in at]
         self.ranged, self.lowest, self.highest = (np.array(part) for part in zip(*ranged, strict=True))
-        self.codes = [*absent]
-        self.codes += ["no_results"] * (self.told is not None) + ["unknown_category", "outside_training_range", UNLIKE]
+        self.codes = [*needed, "unknown_category", "outside_training_range", UNLIKE]
         self.likeness = Likeness(scorer.support, self.assembler)
         self.powers = 1 << np.arange(len(self.codes))
         self._lists: dict[int, tuple[str, ...]] = {}
-        self.tiers = self._tiers(snapshot)
-
-    def _tiers(self, snapshot: Snapshot) -> np.ndarray | None:
-        if "tier" not in self.assembler.at:
-            return None
-        return np.array(["unknown", "unknown", *snapshot.vocabularies["tier"]])
+        self.tier = snapshot.columns["texts"].index("tier") if "tier" in at else None
+        self.groups = [EVERY] if self.tier is None else ["unknown", "unknown", *snapshot.vocabularies["tier"]]
+        self._shares = lru_cache(LEVELS)(lambda level: scorer.intervals.shares(self.groups, level))
 
     def score(
         self, terms: Terms, rows: np.ndarray | None = None, *, level: float | None = None, reasons: bool = False
@@ -78,7 +78,7 @@ class RequestScorer:
         excess = self.likeness.excess(assembled)
         low = high = None
         if level is not None:
-            low, high = self.scorer.intervals.bounds(expected, self.groups(assembled), level, excess)
+            low, high = self.bounds(assembled, level, expected, excess)
             low, high = low / spend, high / spend
         told = None
         if reasons:
@@ -87,23 +87,18 @@ class RequestScorer:
             told = top_reasons(contributions, self.scorer.encoding.columns, values)  # type: ignore[arg-type]
         return Scores(rate, low, high, expected, 1 / rate, ranks(rate), self.warnings(features, excess), told)
 
-    def groups(self, assembled: Assembled) -> np.ndarray:
-        """The follower tier of every row, as `Scorer.groups` tells it."""
-        if self.tiers is None:
-            return np.full(len(assembled.rows), EVERY)
-        held = self.assembler.snapshot
-        return self.tiers[held.texts[assembled.rows, held.columns["texts"].index("tier")]]
+    def bounds(self, assembled: Assembled, level: float, expected: np.ndarray, excess: np.ndarray) -> Bounds:
+        """Low and high counts, as `Intervals.bounds` of `Scorer.groups` tells them."""
+        group = np.zeros(len(expected), np.intp) if self.tier is None else assembled.texts[:, self.tier]
+        low, high = self._shares(level)
+        return self.scorer.intervals.between(expected, low.take(group), high.take(group), excess)
 
     def warnings(self, features: np.ndarray, excess: np.ndarray) -> list[tuple[str, ...]]:
         """Codes, a row each, as `Scorer.warnings` gives them."""
         flags = np.empty((len(features), len(self.codes)), bool)
-        absent = features[:, self.absent]
-        n = absent.shape[1]
-        flags[:, :n] = np.isnan(absent) | (absent == 0)
-        if self.told is not None:
-            flags[:, n] = ~(features[:, self.told] > 0)
-        flags[:, -3] = (features[:, self.categories] == OTHER).any(axis=1)
-        asked = features[:, self.ranged]
+        flags[:, :-3] = ~(features.take(self.needed, axis=1) > 0)
+        flags[:, -3] = (features.take(self.categories, axis=1) == OTHER).any(axis=1)
+        asked = features.take(self.ranged, axis=1)
         flags[:, -2] = ((asked < self.lowest) | (asked > self.highest)).any(axis=1)
         flags[:, -1] = excess > 0
         bits = flags @ self.powers
@@ -117,5 +112,7 @@ class RequestScorer:
 
 def ranks(rate: np.ndarray | Sequence[float]) -> np.ndarray:
     """1 for the highest; equal ones share the lowest of their places."""
+    if len(rate) == 1:
+        return np.ones(1, np.intp)
     falling = -np.asarray(rate)
     return np.searchsorted(np.sort(falling), falling) + 1

@@ -12,6 +12,12 @@ from lightgbm.basic import _LIB
 from models.rate import RateModel, Trees
 
 FLOAT64, ROW_MAJOR, RAW_SCORE = 1, 1, 1
+# a function object of its own: LightGBM's must not learn these types
+_predict = _LIB["LGBM_BoosterPredictForMat"]
+_predict.argtypes = [
+    ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int32, ctypes.c_int32, ctypes.c_int, ctypes.c_int,
+    ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p,
+]  # fmt: skip
 
 
 def log_rate(model: RateModel, features: np.ndarray) -> np.ndarray:
@@ -28,20 +34,24 @@ def _trees(trees: Trees, features: np.ndarray) -> np.ndarray:
     rows, columns = features.shape
     out = np.empty(rows)
     length = ctypes.c_int64(0)
-    status = _LIB.LGBM_BoosterPredictForMat(
+    status = _predict(
         trees.booster._handle,
-        ctypes.c_void_p(features.ctypes.data),
+        _address(features),
         FLOAT64,
-        ctypes.c_int32(rows),
-        ctypes.c_int32(columns),
+        rows,
+        columns,
         ROW_MAJOR,
         RAW_SCORE,
         0,
         -1,
         b"num_threads=1",
-        ctypes.byref(length),
-        ctypes.c_void_p(out.ctypes.data),
+        ctypes.addressof(length),
+        _address(out),
     )
     if status or length.value != rows:
         raise RuntimeError(f"LightGBM could not predict {rows} rows of {columns} columns")
     return out + trees.offset
+
+
+def _address(array: np.ndarray) -> int:
+    return int(array.__array_interface__["data"][0])

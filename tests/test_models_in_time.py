@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import gammaincinv
+from scipy.stats import nbinom
 
 from features.settings import FeatureSettings
 from features.track_record import checkpoints
@@ -16,7 +18,7 @@ from models.backtest import make_folds
 from models.blend import fit_level, fit_weights
 from models.card import model_card
 from models.gate import judge
-from models.interval import Intervals, fit_intervals
+from models.interval import Intervals, _quantile, fit_intervals
 from models.maturity import BY_AGE, BY_DAY, FINAL, Maturity, fit_maturity
 from models.metrics import measure, poisson_deviance
 from models.report import study, unlike
@@ -189,6 +191,24 @@ def test_intervals_cover_what_they_say(mean: float) -> None:
                 assert inside[group[3000:] == name].mean() == pytest.approx(level, abs=0.05)
     again = Intervals.from_dict(law.to_dict())
     np.testing.assert_array_equal(again.bounds(expected, group, 0.8), law.bounds(expected, group, 0.8))
+
+
+def test_quantiles_of_counts_are_those_of_the_law() -> None:
+    rng = np.random.default_rng(4)
+    expected, dispersion = np.exp(rng.uniform(-20, 13, 4000)), np.exp(rng.uniform(-4, 4, 4000))
+    share = np.concatenate([rng.uniform(0.0001, 0.9999, 3990), np.full(10, 1e-9)])
+    size = 1 / dispersion
+    np.testing.assert_array_equal(
+        _quantile(share, expected, dispersion), nbinom.ppf(share, size, size / (size + expected))
+    )
+    assert _quantile(np.zeros(1), np.ones(1), np.ones(1)).tolist() == [0], "no count is below 0"
+
+
+@pytest.mark.parametrize("share", [1e-9, 0.1, 0.9, 1 - 1e-9])
+def test_quantiles_of_huge_counts_are_those_of_the_gamma_law(share: float) -> None:
+    expected, size = np.array([1e12, 1e15]), np.array([20.0, 0.5])
+    found = _quantile(np.full(2, share), expected, 1 / size)
+    np.testing.assert_allclose(found, gammaincinv(size, share) * expected / size, rtol=1e-6, atol=1)
 
 
 def test_intervals_without_any_backtest_are_wide_and_nest() -> None:
