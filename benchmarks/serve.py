@@ -1,9 +1,10 @@
 """How fast the service answers, against `mlflow models serve` with the same model on the same machine, in one run.
 
-python -m benchmarks.serve [--seconds 10] [--folder build/bench-serve]        needs wrk (apt-get install wrk)
+python -m benchmarks.serve [--seconds 10] [--rounds 3] [--folder build/bench-serve]        needs wrk
 
 A made-up market is trained on once and kept in the folder. Load comes from wrk on loopback, 8 connections, every
-request another body. The constant app answers the same bytes always, on the same server: what HTTP alone costs.
+request another body. In each round every server is started, loaded and ended in turn; medians over the rounds count.
+The constant apps (`benchmarks.constant`) have as many workers as ours, FastAPI under uvicorn as MLflow brings it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -28,10 +30,12 @@ import pandas as pd
 from features.matrix import FeatureBuilder
 from features.source import open_candidates, open_history
 from models.scorer import Scorer
+from serve import WORKERS
 
 ROOT = Path(__file__).resolve().parent.parent
 URI = "models:/conversions-per-dollar@champion"
 CONNECTIONS, BODIES = 8, 64
+CHECKED, UNREAD, BARE = (f"a constant, {how}" for how in ("FastAPI that checks the items", "FastAPI", "bare RSGI"))
 LUA = """
 local requests, at = {}, 0
 function init(args)
@@ -45,11 +49,6 @@ function done(summary, latency, all)
   io.write(string.format("TOLD %d %d %f %f %d\\n", summary.requests, summary.duration, latency:percentile(50),
     latency:percentile(99), e.connect + e.read + e.write + e.status + e.timeout))
 end
-"""
-CONSTANT = """
-async def app(scope, proto):
-    await proto()
-    proto.response_bytes(200, [("content-type", "application/json")], ANSWER)
 """
 
 
@@ -90,10 +89,11 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def running(command: list[str], desk: Path, port: int, path: str, log: Path) -> Iterator[int]:
-    """A server, from the moment it answers 200 on `path`; yields its process."""
+def running(command: list[str], desk: Path, port: int, path: str, log: Path, **more: str) -> Iterator[int]:
+    """A server, from the moment it answers 200 on `path`; yields its process. more: of its environment."""
     with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=desk, env=environment(), stdout=out, stderr=out, start_new_session=True)
+        variables = environment() | more
+        process = subprocess.Popen(command, cwd=desk, env=variables, stdout=out, stderr=out, start_new_session=True)
         try:
             until = time.monotonic() + 300
             while not _answers(port, path):
@@ -156,47 +156,49 @@ def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): None if v is None or v != v else v for k, v in row.items()} for row in frame.to_dict("records")]
 
 
-def measure(folder: Path, seconds: int) -> dict[str, Told]:
-    """Every load, ours and theirs one after the other."""
+def measure(folder: Path, seconds: int, rounds: int) -> dict[str, list[Told]]:
+    """By load, what each round told."""
     market, desk = prepare(folder)
     asked = {rows: bodies(market, desk, rows) for rows in (1, 100)}
-    found: dict[str, Told] = {}
-
-    def run(name: str, port: int, path: str, texts: list[str]) -> None:
-        load(port, path, texts, min(3, seconds), folder)
-        found[name] = load(port, path, texts, seconds, folder)
-        print(f"{name}: {found[name]}", file=sys.stderr, flush=True)
-
-    port = free_port()
-    serve = [sys.executable, str(ROOT / "serve.py"), "--data", str((market / "data").resolve()), "--no-auth"]
-    with running([*serve, "--port", str(port)], desk, port, "/readyz", folder / "serve.log"):
-        for rows, (ours, _) in asked.items():
-            run(f"ours {rows}", port, "/v1/score", ours)
-            run(f"ours {rows} intervals", port, "/v1/score?include=interval", ours)
-            run(f"ours {rows} reasons", port, "/v1/score?include=reasons", ours)
-        answer = _ask(port, asked[1][0][0])
-    (folder / "constant.py").write_text(f"ANSWER = {answer!r}\n{CONSTANT}")
-    port = free_port()
-    constant = [
-        sys.executable,
-        "-m",
-        "granian",
-        "--interface",
-        "rsgi",
-        "--workers",
-        "2",
-        "--no-log",
-        "--port",
-        str(port),
-    ]
-    with running([*constant, "--working-dir", str(folder), "constant:app"], desk, port, "/", folder / "constant.log"):
-        run("constant 1", port, "/", asked[1][0])
-    port = free_port()
-    theirs = [sys.executable, "-m", "mlflow", "models", "serve", "-m", URI, "-p", str(port), "--env-manager", "local"]
-    with running(theirs, desk, port, "/ping", folder / "mlflow.log"):
-        for rows, (_, told) in asked.items():
-            run(f"mlflow {rows}", port, "/invocations", told)
+    found: dict[str, list[Told]] = {}
+    answer = folder / "answer.json"
+    data = str((market / "data").resolve())
+    python, workers = [sys.executable, "-m"], ["--workers", str(WORKERS)]
+    apps = {
+        "ours": ([sys.executable, str(ROOT / "serve.py"), "--data", data, "--no-auth"], "/readyz"),
+        "rsgi": ([*python, "granian", "--interface", "rsgi", *workers, "--no-log", "benchmarks.constant:rsgi"], "/"),
+        "fastapi": ([*python, "benchmarks.constant", *workers], "/ready"),
+        "mlflow": ([*python, "mlflow", "models", "serve", "-m", URI, "--env-manager", "local"], "/ping"),
+    }
+    for _ in range(rounds):
+        for name, (command, ready) in apps.items():
+            port = free_port()
+            call = [*command, "--port", str(port)]
+            with running(call, desk, port, ready, folder / f"{name}.log", CONSTANT=str(answer)):
+                if name == "ours":
+                    answer.write_bytes(_ask(port, asked[1][0][0]))
+                for label, path, texts in _loads(name, asked):
+                    load(port, path, texts, min(3, seconds), folder)
+                    told = load(port, path, texts, seconds, folder)
+                    found.setdefault(label, []).append(told)
+                    print(f"{label}: {told}", file=sys.stderr, flush=True)
     return found
+
+
+def _loads(name: str, asked: dict[int, tuple[list[str], list[str]]]) -> Iterator[tuple[str, str, list[str]]]:
+    """What an app is loaded with: label, path and bodies."""
+    if name == "ours":
+        for rows, (ours, _) in asked.items():
+            for part in ("", "interval", "reasons"):
+                yield f"ours {rows} {part}".strip(), f"/v1/score?include={part}".removesuffix("?include="), ours
+    elif name == "mlflow":
+        for rows, (_, theirs) in asked.items():
+            yield f"mlflow {rows}", "/invocations", theirs
+    elif name == "fastapi":
+        yield CHECKED, "/checked", asked[1][0]
+        yield UNREAD, "/bare", asked[1][0]
+    else:
+        yield BARE, "/", asked[1][0]
 
 
 def _ask(port: int, body: str) -> bytes:
@@ -205,31 +207,36 @@ def _ask(port: int, body: str) -> bytes:
     return connection.getresponse().read()
 
 
-def tell(found: dict[str, Told]) -> None:
-    """The table, and what is asked of it."""
-    print("| load | requests/s | p50 ms | p99 ms | errors |\n|---|---|---|---|---|")
+def tell(found: dict[str, list[Told]]) -> None:
+    """The table of medians, each round's requests, and what is asked of them."""
+    print("| load | requests/s | p50 ms | p99 ms | errors | requests/s of each round |\n|---|---|---|---|---|---|")
     for name, told in found.items():
-        print(f"| {name} | {told.rate:,.0f} | {told.p50:.2f} | {told.p99:.2f} | {told.errors} |")
-    one, many = found["ours 1"], found["ours 100"]
-    ratios = {
-        "1 item: requests/s over mlflow (at least 40)": one.rate / found["mlflow 1"].rate,
-        "1 item: p99 of mlflow over ours (at least 30)": found["mlflow 1"].p99 / one.p99,
-        "100 items: requests/s over mlflow (at least 8)": many.rate / found["mlflow 100"].rate,
-        "1 item with intervals over without (at least 0.7)": found["ours 1 intervals"].rate / one.rate,
-        "100 items with intervals over without (at least 0.7)": found["ours 100 intervals"].rate / many.rate,
-        "1 item over a constant answer (at least 0.7)": one.rate / found["constant 1"].rate,
-    }
-    print()
-    for name, ratio in ratios.items():
-        print(f"{name}: {ratio:.2f}")
+        rate, p50, p99 = (median(getattr(one, what) for one in told) for what in ("rate", "p50", "p99"))
+        errors, rounds = sum(one.errors for one in told), ", ".join(f"{one.rate:,.0f}" for one in told)
+        print(f"| {name} | {rate:,.0f} | {p50:.2f} | {p99:.2f} | {errors} | {rounds} |")
+    ratios = [
+        ("1 item: requests/s over mlflow (at least 40)", "ours 1", "mlflow 1", "rate"),
+        ("1 item: p99 of mlflow over ours (at least 30)", "mlflow 1", "ours 1", "p99"),
+        ("100 items: requests/s over mlflow (at least 8)", "ours 100", "mlflow 100", "rate"),
+        ("1 item: requests/s with intervals over without (at least 0.7)", "ours 1 interval", "ours 1", "rate"),
+        ("100 items: requests/s with intervals over without (at least 0.7)", "ours 100 interval", "ours 100", "rate"),
+        (f"1 item: requests/s over {CHECKED} (at least 0.7)", "ours 1", CHECKED, "rate"),
+        (f"1 item: requests/s over {UNREAD}", "ours 1", UNREAD, "rate"),
+        (f"1 item: requests/s over {BARE}", "ours 1", BARE, "rate"),
+    ]
+    print("\nThe median of each round's own ratio, and each of them:\n")
+    for name, above, below, what in ratios:
+        each = [getattr(a, what) / getattr(b, what) for a, b in zip(found[above], found[below], strict=True)]
+        print(f"{name}: {median(each):.2f} ({', '.join(f'{one:.2f}' for one in each)})")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser("benchmarks.serve", description=__doc__)
     parser.add_argument("--seconds", type=int, default=10, help="of each load (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="(%(default)s)")
     parser.add_argument("--folder", type=Path, default=Path("build/bench-serve"))
     asked = parser.parse_args()
-    tell(measure(asked.folder.resolve(), asked.seconds))
+    tell(measure(asked.folder.resolve(), asked.seconds, asked.rounds))
 
 
 if __name__ == "__main__":
