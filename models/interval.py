@@ -158,8 +158,8 @@ def _require_probability(name: str, value: float) -> None:
 def _quantile(share: np.ndarray, expected: np.ndarray, dispersion: np.ndarray) -> np.ndarray:
     """The smallest counts that are reached with at least these probabilities.
 
-    As `nbinom.ppf`, without its checks, which cost more than a hundred quantiles do, and in microseconds also where it
-    takes seconds: in the far tail of a huge count. Above 1e8 they may differ, by less than a millionth.
+    As `nbinom.ppf`, without its checks, which cost more than a hundred quantiles do, and without its long search in
+    the far tail of huge counts. Above 1e7 they may differ, by less than a millionth.
     """
     return np.ceil(nbdtrik(share, *_law(expected, dispersion)))
 

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -35,6 +36,7 @@ class Options:
     level: float = LEVEL
 
     @classmethod
+    @lru_cache(256)  # clients ask for the same again and again
     def read(cls, query: str) -> Options:
         """From a query string. Raises Problem for what is unknown."""
         if not query:
