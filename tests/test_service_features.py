@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from features.catalogue import CATALOGUE
 from features.feature import Feature
@@ -15,6 +17,7 @@ from features.source import open_history
 from models.encoding import Encoding
 from models.mixed import Line, MixedModel
 from service import probing
+from service.app import NO_AUTH, STATE, make
 from service.assembly import Assembler, Terms
 from service.checking import random_spine, terms_of
 from service.snapshot import Snapshot
@@ -90,6 +93,14 @@ def test_a_column_that_hangs_on_something_new_is_refused(
     told = Encoding(("spend", "moon"), {}, ())
     with pytest.raises(ValueError, match=r"\['moon'\]"):
         Assembler(world[2], told)
+
+
+def test_a_worker_multiplies_in_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(STATE, str(tmp_path))
+    monkeypatch.setenv(NO_AUTH, "1")
+    with threadpool_limits(2, "blas"):
+        make()
+        assert {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"} == {1}
 
 
 def test_no_rows_are_no_rows(world: tuple[Tables, FeatureBuilder, Snapshot]) -> None:
