@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import ablation, efficiency
+from benchmarks import ablation, cuts, efficiency
 from benchmarks.afternoon import afternoon
 from benchmarks.figures import cells, judge, markdown, write_tables
 from benchmarks.learners import Task, by_price, one_rate, past_rate
 from benchmarks.market import Asked, Market, opened, thinned
 from benchmarks.peers import measure_peers
 from features.faults import InputError
+from features.source import open_history
 
 
 def truth(rows: int = 400, seed: int = 3) -> pd.DataFrame:
@@ -149,6 +150,51 @@ def test_fewer_results_are_part_of_more_and_candidates_stay(tiny_market: Path, t
     assert set() < set(daily.collaboration_id) <= set(kept.collaboration_id)
     assert asked.seen.tolist() == asked.spine.creator_id.isin(kept.creator_id).tolist()
     assert not asked.seen.all()
+
+
+def test_a_cut_knows_nothing_later_and_asks_what_followed(tiny_market: Path, tmp_path: Path) -> None:
+    spine = pd.read_parquet(tiny_market / "data/collaborations.parquet").sort_values(["starts_at", "collaboration_id"])
+    spine["starts_at"] = spine.starts_at.dt.tz_localize(None)
+    moment = spine.starts_at.iloc[int(0.6 * len(spine))].floor("D")
+    with open_history(tiny_market / "data") as history:
+        assert cuts.cut(history, 0.01, 0.2, tmp_path / "nothing") is None
+        market = cuts.cut(history, 0.6, 0.2, tmp_path / "cut")
+    assert market is not None
+    known, posts, daily = (
+        pd.read_parquet(market.data / f"{name}.parquet") for name in ("collaborations", "posts", "conversions")
+    )
+    assert known.starts_at.max() < moment
+    assert known.observed_until.max() == moment
+    assert posts.posted_at.max() < moment
+    assert pd.to_datetime(daily.date).max() < moment
+    young = known[known.observed_until == moment]
+    so_far = daily.groupby("collaboration_id").conversions.sum()
+    assert young.conversions.tolist() == young.collaboration_id.map(so_far).fillna(0).tolist()
+    final = spine.set_index("collaboration_id").conversions
+    assert young.conversions.sum() < young.collaboration_id.map(final).sum()
+    with opened(market) as (_, asked):
+        assert asked.spine.starts_at.min() >= moment
+        assert set(asked.spine.candidate_id) <= set(spine.collaboration_id[spine.starts_at >= moment])
+        assert 0.1 * len(spine) < len(asked.spine) <= 0.2 * len(spine) + 1
+        assert (asked.truth.conversions >= asked.truth.candidate_id.map(final) - 1e-9).all()
+
+
+def test_a_comparison_tells_how_sure_it_is() -> None:
+    lines = pd.DataFrame(
+        [
+            {"at": at, "model": model, **dict.fromkeys(cuts.SHOWN, value)}
+            for at, model, value in (
+                (0.4, cuts.OURS, 0.8),
+                (0.4, "other", 0.5),
+                (0.6, cuts.OURS, 0.6),
+                (0.6, "other", 0.7),
+            )
+        ]
+    )
+    table = cuts.summary(lines)
+    assert table["rank"].tolist() == pytest.approx([0.7, 0.6])
+    assert table["± rank"].isna().tolist() == [True, False]
+    assert table["± rank"][1] == pytest.approx(0.2)  # differences of -0.3 and 0.1: 0.283 / √2
 
 
 def test_a_truth_of_other_candidates_is_refused(tiny_market: Path, tmp_path: Path) -> None:

@@ -1,0 +1,152 @@
+"""Ours beside what a user would pick instead, on results of one's own: no truth is needed but what came.
+
+    python -m benchmarks.cuts DATA [--at 0.4,0.5,0.6,0.7,0.8] [--ask 0.2]
+
+DATA is cut at several moments: when that share of its collaborations had started. What was known at the moment teaches,
+and the collaborations that started next, up to a share of `--ask` of all, are asked for. Nobody sees what became known
+later: posts, comments and conversions end there, and a result counts as far as it stood. The figures are means over the
+moments; `±` is the standard error of the difference to ours from moment to moment (they share results, so it tells
+rather too little). Needs the extra `bench`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.figures import cells, write_tables
+from benchmarks.learners import LEARNERS
+from benchmarks.market import BUILD, Market, opened, prepare
+from benchmarks.peers import OURS, measure_ours, measure_peers, task_of
+from features.contract import CANDIDATES
+from features.settings import FeatureSettings
+from features.source import History, open_history
+from models import console
+from models.backtest import LEAST_TRAINING, RIPE_SHARE
+from models.maturity import fit_maturity
+from models.results import Results
+
+PEERS = (
+    "one rate for all", "rate by price", "creator's past rate", "glum Poisson", "LightGBM Poisson", "LightGBM log",
+    "CatBoost Tweedie 1.5",
+)  # fmt: skip
+SHOWN = ("skill", "rank", "value", "total", "coverage", "width")
+COMPARED = ("skill", "rank", "value")
+AT = (0.4, 0.5, 0.6, 0.7, 0.8)
+
+
+def cut(history: History, share: float, ask: float, folder: Path) -> Market | None:
+    """What was known when `share` of all collaborations had started, and those that came next, in `folder`.
+
+    Only ripe results are asked for; a result whose conversions are still arriving when DATA ends tells no truth. None
+    where too little was known, or nothing followed.
+    """
+    spine = history.collaborations.order_by("starts_at", "collaboration_id").to_pandas()
+    daily = None if history.conversions is None else history.conversions.to_pandas()
+    results = Results.from_tables(spine, daily, FeatureSettings().attribution_days)
+    moment = results.starts[int(share * len(results))].astype("datetime64[D]").astype("datetime64[us]")
+    end = results.starts[min(int((share + ask) * len(results)), len(results) - 1)]
+    rows, then = results.as_of(moment)
+    arrived, _ = fit_maturity(results).arrived(results)
+    asked = (arrived >= RIPE_SHARE) & (results.starts >= moment) & (results.starts <= end)
+    if len(rows) < LEAST_TRAINING or then.counts.sum() <= 0 or results.counts[asked].sum() <= 0:
+        return None
+    known = spine.iloc[rows].assign(conversions=then.counts.astype(int), observed_until=then.until)
+    # a click is counted when its result is; how many there were before is told nowhere
+    known["clicks"] = known.clicks.where(then.until == results.until[rows])
+    (folder / "data").mkdir(parents=True)
+    tables = {"collaborations": known, "creators": history.creators.to_pandas()}
+    for name, at in {"posts": "posted_at", "comments": "commented_at"}.items():
+        if (table := getattr(history, name)) is not None:
+            tables[name] = table.filter(table[at] < pd.Timestamp(moment)).to_pandas()
+    if daily is not None:
+        ended = pd.to_datetime(daily.date) + pd.Timedelta(days=1) <= moment
+        tables["conversions"] = daily[ended & daily.collaboration_id.isin(known.collaboration_id)]
+    for name, table in tables.items():
+        table.dropna(axis=1, how="all").to_parquet(folder / f"data/{name}.parquet", index=False)
+    candidates = spine[asked].rename(columns={"collaboration_id": "candidate_id"})
+    wanted = [name for name in CANDIDATES.columns if name in candidates]
+    candidates[wanted].dropna(axis=1, how="all").to_parquet(folder / "candidates.parquet", index=False)
+    truth = pd.DataFrame(
+        {
+            "candidate_id": candidates.candidate_id,
+            "spend": results.spend[asked],
+            "conversions": results.counts[asked] / arrived[asked],
+        }
+    )
+    truth.to_parquet(folder / "truth.parquet", index=False)
+    return Market.of(folder)
+
+
+def measure(market: Market) -> list[dict]:
+    """The lines of one moment: a model each."""
+    with opened(market) as (history, asked):
+        prepared = prepare(history, asked)
+        task, took = task_of(history, asked, prepared, 0.0)
+    ours, _ = measure_ours(prepared, asked, None)
+    return [ours, *measure_peers(dict.fromkeys(LEARNERS, (task, took)), asked, PEERS, None)]
+
+
+def summary(lines: pd.DataFrame) -> pd.DataFrame:
+    """A row a model, in the order of `lines`: means over moments, and how sure the difference to ours is."""
+    ours = lines[lines["model"] == OURS].set_index("at")
+    groups = lines.groupby("model", sort=False)
+    table = groups[list(SHOWN)].mean()
+    for name in COMPARED:
+        less = lines[name] - lines["at"].map(ours[name])
+        error: pd.Series = less.groupby(lines["model"], sort=False).std() / np.sqrt(groups.size())
+        table[f"± {name}"] = error.where(table.index != OURS)
+    return table.reset_index()
+
+
+def shares(text: str) -> list[float]:
+    """`0.4,0.6` as numbers, for the command line. Raises ValueError where one is none, or not within 0 to 1."""
+    numbers = [float(part) for part in text.split(",")]
+    if not all(0 < number < 1 for number in numbers):
+        raise ValueError(text)
+    return numbers
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line, read."""
+    text = (__doc__ or "").split("\n\n", 1)
+    parser = argparse.ArgumentParser(
+        "benchmarks.cuts", description=text[0], epilog=text[1], formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", metavar="DATA", help="folder of tables, or a database")
+    parser.add_argument("--at", type=shares, default=list(AT), help="shares of the collaborations, by commas")
+    parser.add_argument("--ask", type=float, default=0.2, help="share that is asked for next (%(default)s)")
+    parser.add_argument("--output", type=Path, default=BUILD, metavar="FOLDER", help="for the tables (%(default)s)")
+    return parser.parse_args(argv)
+
+
+def main(asked: argparse.Namespace) -> None:
+    """Print the table and write it; raises InputError for data at fault, or too few."""
+    lines: list[dict] = []
+    asked.output.mkdir(parents=True, exist_ok=True)
+    with console.Progress() as progress, tempfile.TemporaryDirectory(dir=asked.output) as aside:
+        for done, share in enumerate(asked.at, 1):
+            with open_history(asked.data) as history:
+                market = cut(history, share, asked.ask, Path(aside) / str(done))
+            if market:
+                lines += [{"at": share} | line for line in measure(market)]
+            progress("moments", done, len(asked.at))
+    if not lines:
+        console.refuse("DATA", asked.data, "too little was known at every moment", "Give later ones with --at.")
+    every = pd.DataFrame(lines)
+    table = summary(every)
+    write_tables(every, asked.output / "cuts-runs")
+    write_tables(table, asked.output / "cuts")
+    print(f"{every['at'].nunique()} moments")
+    console.show_table(cells(table))
+
+
+if __name__ == "__main__":
+    call = arguments(None)
+    sys.exit(console.run(lambda: main(call), debug=True))
