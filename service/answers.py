@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from models.reasons import plain
+from models.target import MOST_DOLLARS, SURE, TARGET_SCORES, Target
 from service.assembly import Terms
 from service.batching import cut
 from service.problems import FieldError, Problem
@@ -23,6 +24,7 @@ from service.scoring import Scores, ranks
 from service.snapshot import FIRST, Snapshot
 
 PARTS = ("reasons", "interval")
+PARAMETERS = ("include", "level", "target_cost", "confidence")
 LEVEL = 0.8
 
 
@@ -33,6 +35,7 @@ class Options:
     interval: bool = False
     reasons: bool = False
     level: float = LEVEL
+    target: Target | None = None
 
     @classmethod
     def read(cls, query: str) -> Options:
@@ -40,23 +43,34 @@ class Options:
         if not query:
             return NO_OPTIONS
         told = parse_qs(query, keep_blank_values=True)
-        if strange := sorted(set(told) - {"include", "level"}):
-            raise _refused(strange[0], f"there is no parameter {strange[0][:40]!r}; there are include and level")
+        if strange := sorted(set(told) - set(PARAMETERS)):
+            there = f"{', '.join(PARAMETERS[:-1])} and {PARAMETERS[-1]}"
+            raise _refused(strange[0], f"there is no parameter {strange[0][:40]!r}; there are {there}")
         parts = [part for value in told.get("include", []) for part in value.split(",") if part]
         if strange := sorted(set(parts) - set(PARTS)):
             raise _refused("include", f"{strange[0][:40]!r} cannot be included; {' and '.join(PARTS)} can")
-        level = LEVEL
-        if "level" in told:
-            try:
-                level = float(told["level"][-1])
-            except ValueError:
-                level = math.nan
-            if not 0 < level < 1:
-                raise _refused("level", "a number between 0 and 1 is needed, such as 0.8")
-        return cls("interval" in parts, "reasons" in parts, level)
+        level, cost, sure = (_number(told, name) for name in PARAMETERS[1:])
+        if level is not None and not 0 < level < 1:
+            raise _refused("level", "a number between 0 and 1 is needed, such as 0.8")
+        if cost is not None and not 0 < cost <= MOST_DOLLARS:
+            raise _refused("target_cost", f"dollars above 0 and up to {MOST_DOLLARS:g} are needed, such as 25")
+        if sure is not None and cost is None:
+            raise _refused("confidence", "it means nothing without a target_cost")
+        if sure is not None and not 0 < sure < 1:
+            raise _refused("confidence", "a number between 0 and 1 is needed, such as 0.5")
+        target = None if cost is None else Target(cost, SURE if sure is None else sure)
+        return cls("interval" in parts, "reasons" in parts, LEVEL if level is None else level, target)
 
 
 NO_OPTIONS = Options()
+
+
+def _number(told: dict[str, list[str]], name: str) -> float | None:
+    """The last value of a parameter, NaN where it is no number, None where it is not there."""
+    try:
+        return float(told[name][-1]) if name in told else None
+    except ValueError:
+        return math.nan
 
 
 def _refused(field: str, detail: str) -> Problem:
@@ -77,6 +91,8 @@ def rows(label: str, found: Scores, keys: dict[str, Sequence[Any]]) -> list[dict
         columns["conversions_per_dollar_high"] = found.high.tolist()
     columns["conversions"] = found.expected.tolist()
     columns["cost_per_conversion"] = found.cost.tolist()
+    if found.within is not None and found.worth is not None:
+        columns |= zip(TARGET_SCORES, (found.within.tolist(), found.worth.tolist()), strict=True)
     columns["rank"] = found.rank.tolist()
     if found.reasons is not None:
         columns["reasons"] = [msgspec.Raw(told.encode()) for told in found.reasons]
@@ -91,7 +107,7 @@ def by_batch(
 ) -> dict[str, Any]:
     """Scores of a matrix that the batch code made, by the batch's own scorer."""
     spine = pd.DataFrame({"creator_id": pd.Series(list(terms.creator_id), dtype=object), "spend": terms.spend})
-    told = serving.scorer.scorer.score(matrix, spine, options.level, options.reasons)
+    told = serving.scorer.scorer.score(matrix, spine, options.level, options.reasons, options.target)
     numbers = {name: told[name].to_numpy(float) for name in told if name not in ("reasons", "warnings")}
     rate = numbers["conversions_per_dollar"]
     found = Scores(
@@ -103,6 +119,7 @@ def by_batch(
         ranks(rate),
         [tuple(json.loads(codes)) for codes in told.warnings],
         told.reasons.tolist() if options.reasons else None,
+        *(numbers.get(name) for name in TARGET_SCORES),
     )
     return scores(serving.published.label, found, candidates)
 

@@ -186,7 +186,7 @@ class App:
             matrix = await lane.ask(self.folder, serving.published.features, terms, history)
             return await self._by_batch(serving, matrix, terms, candidates, options)
         level = options.level if options.interval else None
-        scores = await self.batcher.score(Asked(serving, terms, level, options.reasons))
+        scores = await self.batcher.score(Asked(serving, terms, level, options.reasons, options.target))
         self.metrics.count("items", len(terms))
         return 200, "application/json", encode(answers.scores(serving.published.label, scores, candidates))
 
@@ -208,10 +208,11 @@ class App:
         terms, rows = answers.chosen(serving.snapshot, deal, asked)
         if (terms.starts_at < serving.snapshot.horizon).any():
             raise answers.too_early(serving.snapshot)
-        scores = await self.batcher.score(Asked(serving, terms, None, False, rows))
+        scores = await self.batcher.score(Asked(serving, terms, None, False, rows=rows))
         best = answers.best(scores, int(asked.limit), terms, rows)
         level = options.level if options.interval else None
-        shown = await self.batcher.score(Asked(serving, best.terms, level, options.reasons, best.rows))
+        wanted = Asked(serving, best.terms, level, options.reasons, options.target, best.rows)
+        shown = await self.batcher.score(wanted)
         self.metrics.count("items", len(terms))
         return 200, "application/json", encode(answers.ranking(serving.published.label, shown, best, len(terms)))
 

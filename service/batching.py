@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from models.target import Target
 from service.assembly import Terms
 from service.problems import Problem
 from service.publication import Serving
@@ -30,6 +31,7 @@ class Asked:
     terms: Terms
     level: float | None
     reasons: bool
+    target: Target | None = None
     rows: np.ndarray | None = None
 
 
@@ -77,11 +79,12 @@ class Batcher:
 
 
 def _alike(one: Asked, other: Asked) -> bool:
-    return one.serving is other.serving and one.level == other.level and one.reasons == other.reasons
+    same = one.level == other.level and one.reasons == other.reasons and one.target == other.target
+    return same and one.serving is other.serving
 
 
 def together(asked: Sequence[Asked]) -> list[Scores]:
-    """Score requests of the same publication, level and reasons in one go."""
+    """Score requests of the same publication, level, reasons and target in one go."""
     first = asked[0]
     if len(asked) == 1:
         return [_score(first, first.terms, first.rows)]
@@ -92,7 +95,8 @@ def together(asked: Sequence[Asked]) -> list[Scores]:
 
 
 def _score(asked: Asked, terms: Terms, rows: np.ndarray | None) -> Scores:
-    return asked.serving.scorer.score(terms, rows, level=asked.level, reasons=asked.reasons)
+    scorer = asked.serving.scorer
+    return scorer.score(terms, rows, level=asked.level, reasons=asked.reasons, target=asked.target)
 
 
 def _in_parts(asked: Asked) -> Scores:

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from tests.service_desk import KEY, LIMITED, Reply, Server, command, copy_desk, 
 ROWS, EARLY = 2000, 40
 NUMBERS = [
     "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high", "conversions",
-    "cost_per_conversion", "rank",
+    "cost_per_conversion", "probability_within_target", "walk_away_price", "rank",
 ]  # fmt: skip
-ALL = "/v1/score?include=reasons,interval"
+EVERYTHING = "include=reasons,interval&target_cost=25.5&confidence=0.7"
+ALL = f"/v1/score?{EVERYTHING}"
+TARGET = ("--target-cost", "25.5", "--confidence", "0.7")
 DEAL: dict[str, Any] = {
     "brand": "somebody", "product_niche": "beauty", "starts_at": "2026-06-01T12:00:00Z", "promotion_hours": 48,
     "spend": 300,
@@ -57,7 +60,7 @@ def spine(desk: Path, server: Server) -> pd.DataFrame:
 def predicted(desk: Path, spine: pd.DataFrame) -> pd.DataFrame:
     """What predict.py says of the same deals."""
     spine.to_parquet(desk / "asked.parquet", index=False)
-    done = command(desk, "predict.py", "asked.parquet", "--data", "data", "--output", "scores.parquet")
+    done = command(desk, "predict.py", "asked.parquet", "--data", "data", "--output", "scores.parquet", *TARGET)
     assert done.returncode == 0, done.stderr
     return pd.read_parquet(desk / "scores.parquet")
 
@@ -93,6 +96,8 @@ def test_answers_are_those_of_predict_to_the_bit(server: Server, spine: pd.DataF
     assert_alike(scores_of(reply), predicted[late])
     assert reply.json["model_version"] == "conversions-per-dollar/1"
     assert predicted.conversions_per_dollar.nunique() > ROWS / 2
+    assert predicted.probability_within_target.between(0.01, 0.99).sum() > ROWS / 10
+    assert 0.1 < (predicted.walk_away_price >= predicted.spend).mean() < 0.9
     whole = predicted.conversions_per_dollar.rank(method="min", ascending=False).astype(int)
     assert predicted["rank"].tolist() == whole.tolist()
     assert {"unknown_creator", "unknown_category", "outside_training_range"} <= {
@@ -147,7 +152,7 @@ def test_unknown_creators_with_their_history_are_scored_as_if_the_data_had_them(
     asked = pd.DataFrame(items).assign(starts_at=pd.Timestamp(DEAL["starts_at"]))
     asked.to_parquet(tmp_path / "asked.parquet", index=False)
     output = tmp_path / "scores.parquet"
-    words = (str(tmp_path / "asked.parquet"), "--data", str(folder), "--output", str(output))
+    words = (str(tmp_path / "asked.parquet"), "--data", str(folder), "--output", str(output), *TARGET)
     done = command(desk, "predict.py", *words)
     assert done.returncode == 0, done.stderr
     history = {name: _rows(frame) for name, frame in told.items()}
@@ -194,6 +199,13 @@ def test_only_what_is_asked_for_is_told(server: Server) -> None:
     width = [r["conversions_per_dollar_high"] - r["conversions_per_dollar_low"] for r in (wide, narrow)]
     assert width[0] > width[1] >= 0
     assert scores_of(server.ask("POST", "/v1/score", {"items": []})) == []
+    (sure, unsure) = (
+        scores_of(server.ask("POST", f"/v1/score?target_cost=25{more}", {"items": [ITEM]}))[0]
+        for more in ("&confidence=0.9", "")
+    )
+    assert set(unsure) == set(row) | {"probability_within_target", "walk_away_price"}
+    assert sure["walk_away_price"] < unsure["walk_away_price"]
+    assert sure["probability_within_target"] == unsure["probability_within_target"]
 
 
 def test_keys_may_be_numbers_and_times_have_many_forms(server: Server) -> None:
@@ -271,9 +283,31 @@ def test_what_is_not_there_is_told(server: Server) -> None:
     wrong = server.ask("GET", "/v1/score")
     assert (wrong.status, wrong.headers["allow"]) == (405, "POST")
     assert server.ask("POST", "/v1/score", b"a=1", Content_Type="application/x-www-form-urlencoded").status == 415
-    for query in ("include=everything", "level=80", "depth=3"):
-        reply = server.ask("POST", f"/v1/score?{query}", {"items": [ITEM]})
-        assert (reply.status, reply.json["errors"][0]["field"]) == (422, query.split("=")[0])
+    costs = ("0", "-1", "nan", "inf", "1e13", "ten", "")
+    wrong_queries = [
+        "include=everything",
+        "level=80",
+        "level=nan",
+        "depth=3",
+        *(f"target_cost={cost}" for cost in costs),
+    ]
+    wrong_queries += [
+        "confidence=0.5",
+        *(f"confidence={sure}&target_cost=25" for sure in ("0", "1", "80", "nan", "much")),
+    ]
+    for query in wrong_queries:
+        for path, body in {"/v1/score": {"items": [ITEM]}, "/v1/rank": {"deal": DEAL}}.items():
+            reply = server.ask("POST", f"{path}?{query}", body)
+            assert (reply.status, reply.json["errors"][0]["field"]) == (422, query.split("=")[0]), query
+
+
+def test_requests_that_wait_together_each_keep_to_their_own_target(server: Server) -> None:
+    paths = [f"/v1/score?target_cost={cost}&confidence={sure}" for cost in (2, 4, 8) for sure in (0.5, 0.9)]
+    alone = {path: scores_of(server.ask("POST", path, {"items": [ITEM]})) for path in paths}
+    assert len({json.dumps(told) for told in alone.values()}) == len(paths)
+    with ThreadPoolExecutor(12) as pool:
+        together = pool.map(lambda path: (path, server.ask("POST", path, {"items": [ITEM]})), paths * 50)
+        assert [path for path, reply in together if scores_of(reply) != alone[path]] == []
 
 
 def test_ten_thousand_items_are_answered(server: Server) -> None:
@@ -291,8 +325,7 @@ def test_a_ranking_is_the_scores_in_order(server: Server, desk: Path) -> None:
     asked = [*creators, "nobody"]
     scored = scores_of(server.ask("POST", ALL, {"items": [DEAL | {"creator_id": c} for c in asked]}))
     by_creator = dict(zip(asked, scored, strict=True))
-    path = "/v1/rank?include=reasons,interval"
-    reply = server.ask("POST", path, {"deal": DEAL, "creator_ids": [*asked, "nobody"], "limit": 10})
+    reply = server.ask("POST", f"/v1/rank?{EVERYTHING}", {"deal": DEAL, "creator_ids": [*asked, "nobody"], "limit": 10})
     assert reply.json["considered"] == len(asked)
     found = scores_of(reply)
     assert [row["rank"] for row in found] == sorted(row["rank"] for row in scored)[:10]
