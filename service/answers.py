@@ -23,9 +23,10 @@ from service.requests import MOST_ITEMS, Deal, Filters, RankRequest, for_creator
 from service.scoring import Scores, ranks
 from service.snapshot import FIRST, Snapshot
 
-PARTS = ("reasons", "interval")
+PARTS = ("reasons", "interval", "creator")
 PARAMETERS = ("include", "level", "target_cost", "confidence")
 LEVEL = 0.8
+KINDS = {"platform": "platform", "niche": "creator_niche", "tier": "tier"}  # by filter, the column that it asks
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Options:
     reasons: bool = False
     level: float = LEVEL
     target: Target | None = None
+    creator: bool = False
 
     @classmethod
     def read(cls, query: str) -> Options:
@@ -48,7 +50,7 @@ class Options:
             raise _refused(strange[0], f"there is no parameter {strange[0][:40]!r}; there are {there}")
         parts = [part for value in told.get("include", []) for part in value.split(",") if part]
         if strange := sorted(set(parts) - set(PARTS)):
-            raise _refused("include", f"{strange[0][:40]!r} cannot be included; {' and '.join(PARTS)} can")
+            raise _refused("include", f"{strange[0][:40]!r} cannot be included; {', '.join(PARTS)} can")
         level, cost, sure = (_number(told, name) for name in PARAMETERS[1:])
         if level is not None and not 0 < level < 1:
             raise _refused("level", "a number between 0 and 1 is needed, such as 0.8")
@@ -59,7 +61,8 @@ class Options:
         if sure is not None and not 0 < sure < 1:
             raise _refused("confidence", "a number between 0 and 1 is needed, such as 0.5")
         target = None if cost is None else Target(cost, SURE if sure is None else sure)
-        return cls("interval" in parts, "reasons" in parts, LEVEL if level is None else level, target)
+        width = LEVEL if level is None else level
+        return cls("interval" in parts, "reasons" in parts, width, target, "creator" in parts)
 
 
 NO_OPTIONS = Options()
@@ -77,9 +80,9 @@ def _refused(field: str, detail: str) -> Problem:
     return Problem(422, "invalid-parameter", f"{field}: {detail}.", [FieldError(detail, field)])
 
 
-def scores(label: str, found: Scores, candidates: Sequence[str | None]) -> dict[str, Any]:
-    """The contract's scores, in the items' order."""
-    return {"model_version": label, "scores": rows(label, found, {"candidate_id": candidates})}
+def scores(label: str, found: Scores, candidates: Sequence[str | None], told: dict[str, Sequence[Any]]) -> Any:
+    """The contract's scores, in the items' order. told: what else is known of each."""
+    return {"model_version": label, "scores": rows(label, found, {"candidate_id": candidates} | told)}
 
 
 def rows(label: str, found: Scores, keys: dict[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -121,7 +124,20 @@ def by_batch(
         told.reasons.tolist() if options.reasons else None,
         *(numbers.get(name) for name in TARGET_SCORES),
     )
-    return scores(serving.published.label, found, candidates)
+    kinds: dict[str, Sequence[Any]] = {}
+    if options.creator:
+        kinds = {name: [v if isinstance(v, str) else None for v in matrix[column]] for name, column in KINDS.items()}
+    return scores(serving.published.label, found, candidates, kinds)
+
+
+def kinds_of(snapshot: Snapshot, rows: np.ndarray) -> dict[str, Sequence[Any]]:
+    """What the creators of rows (n,) are, by the name of the filter that asks for it; None where it is not known."""
+    texts = snapshot.texts.take(rows, axis=0)
+    found: dict[str, Sequence[Any]] = {}
+    for name, column in KINDS.items():
+        words = (*[None] * FIRST, *snapshot.vocabularies[column])
+        found[name] = [words[place] for place in texts[:, snapshot.columns["texts"].index(column)].tolist()]
+    return found
 
 
 def too_early(snapshot: Snapshot) -> Problem:
@@ -160,7 +176,7 @@ def _filtered(snapshot: Snapshot, filters: Filters) -> np.ndarray:
     keep = np.ones(snapshot.unknown, bool)
     texts = snapshot.columns["texts"]
     for name in ("platform", "niche", "tier", "country", "language"):
-        column = "creator_niche" if name == "niche" else name
+        column = KINDS.get(name, name)
         wanted = getattr(filters, name)
         if wanted is not None:
             places = [snapshot.place[column][one] for one in wanted if one in snapshot.place[column]]
@@ -188,10 +204,10 @@ def best(found: Scores, limit: int, terms: Terms, at: np.ndarray) -> Best:
     return Best(take(terms, order), at[order], found.rank[order])
 
 
-def ranking(label: str, shown: Scores, found: Best, considered: int) -> dict[str, Any]:
-    """The best rows, ranked among all that were considered."""
+def ranking(label: str, shown: Scores, found: Best, considered: int, kinds: dict[str, Sequence[Any]]) -> dict[str, Any]:
+    """The best rows, ranked among all that were considered. kinds: what else is known of each."""
     ranked = replace(shown, rank=found.rank)
-    told = rows(label, ranked, {"creator_id": found.terms.creator_id})
+    told = rows(label, ranked, {"creator_id": found.terms.creator_id} | kinds)
     return {"model_version": label, "considered": considered, "scores": told}
 
 

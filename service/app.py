@@ -188,7 +188,10 @@ class App:
         level = options.level if options.interval else None
         scores = await self.batcher.score(Asked(serving, terms, level, options.reasons, options.target))
         self.metrics.count("items", len(terms))
-        return 200, "application/json", encode(answers.scores(serving.published.label, scores, candidates))
+        kinds = {}
+        if options.creator:
+            kinds = answers.kinds_of(serving.snapshot, serving.snapshot.rows(terms.creator_id))
+        return 200, "application/json", encode(answers.scores(serving.published.label, scores, candidates, kinds))
 
     async def _by_batch(
         self, serving: Serving, matrix: Any, terms: Any, candidates: Any, options: answers.Options
@@ -214,7 +217,9 @@ class App:
         wanted = Asked(serving, best.terms, level, options.reasons, options.target, best.rows)
         shown = await self.batcher.score(wanted)
         self.metrics.count("items", len(terms))
-        return 200, "application/json", encode(answers.ranking(serving.published.label, shown, best, len(terms)))
+        kinds = answers.kinds_of(serving.snapshot, best.rows) if options.creator else {}
+        told = answers.ranking(serving.published.label, shown, best, len(terms), kinds)
+        return 200, "application/json", encode(told)
 
     async def creator(self, scope: Any, proto: Any) -> Answer:
         """GET /v1/creators/{id}."""

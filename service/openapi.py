@@ -8,6 +8,7 @@ import msgspec
 
 from models.target import MOST_DOLLARS, SURE
 from service import client
+from service.answers import PARTS
 from service.problems import TITLES, FieldError
 from service.requests import RankRequest, ScoreRequest
 
@@ -55,8 +56,8 @@ class ProblemDocument(msgspec.Struct):
 INCLUDE = {
     "name": "include",
     "in": "query",
-    "description": "What is told besides, with commas between: reasons, interval.",
-    "schema": {"type": "array", "items": {"enum": ["reasons", "interval"]}},
+    "description": "What is told besides, with commas between; creator: the creator's platform, niche and tier.",
+    "schema": {"type": "array", "items": {"enum": list(PARTS)}},
     "style": "form",
     "explode": False,
 }

@@ -23,7 +23,7 @@ NUMBERS = [
     "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high", "conversions",
     "cost_per_conversion", "probability_within_target", "walk_away_price", "rank",
 ]  # fmt: skip
-EVERYTHING = "include=reasons,interval&target_cost=25.5&confidence=0.7"
+EVERYTHING = "include=reasons,interval,creator&target_cost=25.5&confidence=0.7"
 ALL = f"/v1/score?{EVERYTHING}"
 TARGET = ("--target-cost", "25.5", "--confidence", "0.7")
 DEAL: dict[str, Any] = {
@@ -111,6 +111,12 @@ def test_deals_before_the_horizon_are_answered_too(
     early = slice(ROWS - EARLY, ROWS)
     reply = server.ask("POST", ALL, {"items": items_of(spine)[early]})
     assert_alike(scores_of(reply), predicted[early])
+    lately = server.ask(
+        "POST", ALL, {"items": [item | {"starts_at": DEAL["starts_at"]} for item in items_of(spine)[early]]}
+    )
+    for now, then in zip(scores_of(lately), scores_of(reply), strict=True):
+        for name in ("platform", "niche", "tier"):  # what a creator is hangs on no deal
+            assert now.get(name) == then.get(name), name
 
 
 def test_a_row_is_scored_alike_in_any_company(server: Server, spine: pd.DataFrame, predicted: pd.DataFrame) -> None:
@@ -342,6 +348,15 @@ def test_filters_leave_the_creators_meant(server: Server, desk: Path) -> None:
     reply = server.ask("POST", "/v1/rank", {"deal": DEAL, "filters": {"platform": [platform], "niche": [niche]}})
     meant = told[(told.platform == platform) & (told.niche == niche)]
     assert {row["creator_id"] for row in scores_of(reply)} == set(meant.creator_id)
+    everybody = pd.DataFrame(scores_of(server.ask("POST", "/v1/rank?include=creator", {"deal": DEAL}))).set_index(
+        "creator_id"
+    )
+    assert everybody.platform.to_dict() == told.set_index("creator_id").platform.to_dict()
+    assert everybody.niche.to_dict() == told.set_index("creator_id").niche.to_dict()
+    assert everybody.tier.nunique() > 1
+    for tier, those in everybody.groupby("tier"):
+        reply = server.ask("POST", "/v1/rank", {"deal": DEAL, "filters": {"tier": [tier]}})
+        assert {row["creator_id"] for row in scores_of(reply)} == set(those.index)
     none = server.ask("POST", "/v1/rank", {"deal": DEAL, "filters": {"niche": ["no such niche"]}})
     assert (scores_of(none), none.json["considered"]) == ([], 0)
     large = scores_of(server.ask("POST", "/v1/rank", {"deal": DEAL, "filters": {"followers_min": 50_000}}))
@@ -477,6 +492,7 @@ def test_the_page_ranks_creators_for_a_deal(server: Server, page: Any) -> None:
     rows.nth(0).locator("summary").click()
     assert "×" in rows.nth(0).locator("li").first.inner_text()
     assert "Backtest: rank" in page.locator("#model").inner_text()
+    assert not page.locator("th.target").first.is_visible()
     costs = sorted(row["cost_per_conversion"] for row in expected)
     page.get_by_label("Most dollars a conversion").fill(str((costs[1] + costs[2]) / 2))
     assert rows.count() == 2
@@ -484,10 +500,11 @@ def test_the_page_ranks_creators_for_a_deal(server: Server, page: Any) -> None:
 
 
 def test_the_page_scores_a_file_and_tells_its_faults(
-    page: Any, spine: pd.DataFrame, predicted: pd.DataFrame, tmp_path: Path
+    server: Server, page: Any, spine: pd.DataFrame, tmp_path: Path
 ) -> None:
-    asked = spine[:30].assign(brand='a "quoted", brand')
+    asked = spine[:30].assign(brand='a "quoted", brand', starts_at="2026-06-01T12:00:00Z")
     asked.to_csv(tmp_path / "candidates.csv", index=False)
+    page.get_by_label("Target cost per conversion, dollars").fill("25.5")
     page.locator("input[type=file]").set_input_files(tmp_path / "candidates.csv")
     page.get_by_role("button", name="Rank").click()
     page.get_by_text("30 candidates, by conversions-per-dollar/1").wait_for()
@@ -496,6 +513,13 @@ def test_the_page_scores_a_file_and_tells_its_faults(
     saved = pd.read_csv(told.value.path())
     assert sorted(saved.candidate_id) == sorted(asked.candidate_id)
     assert saved["rank"].is_monotonic_increasing
+    items = [item | {"starts_at": "2026-06-01T12:00:00Z"} for item in items_of(spine[:30].assign(brand=asked.brand))]
+    theirs = scores_of(server.ask("POST", "/v1/score?include=creator&target_cost=25.5", {"items": items}))
+    expected = pd.DataFrame(theirs).set_index("candidate_id").loc[saved.candidate_id].fillna("unknown")
+    for name in ("probability_within_target", "walk_away_price"):
+        assert saved[name].tolist() == expected[name].tolist(), name
+    _filter_by_keyboard(page, expected.assign(spend=asked.set_index("candidate_id").spend))
+    page.get_by_label("Target cost per conversion, dollars").fill("")
     asked.assign(spend=-1.0).to_csv(tmp_path / "wrong.csv", index=False)
     page.locator("input[type=file]").set_input_files(tmp_path / "wrong.csv")
     page.get_by_role("button", name="Rank").click()
@@ -503,11 +527,41 @@ def test_the_page_scores_a_file_and_tells_its_faults(
     page.locator("input[type=file]").set_input_files([])
 
 
+def _filter_by_keyboard(page: Any, table: pd.DataFrame) -> None:
+    """The table that is shown, whose rows are those of `table`, filtered step by step with keys alone."""
+    rows, left = page.locator("#scores tbody tr"), page.get_by_role("group", name="Show only").get_by_role("status")
+    assert page.get_by_role("columnheader", name="P(≤ 25.5 $)").is_visible()
+    assert rows.nth(0).locator("td").nth(8).inner_text() == f"{table.probability_within_target.iloc[0]:.2f}"
+    page.get_by_role("combobox", name="Tier", exact=True).focus()
+    for number, name in enumerate(("tier", "niche", "platform")):
+        assert page.evaluate("document.activeElement.name") == name
+        common = table[name].mode()[0]
+        page.keyboard.type(common)
+        kept = table[table[name] == common]
+        assert len(kept) < len(table)
+        assert left.inner_text() == f"{len(kept)} of 30 shown"
+        assert [told.split(", ")[number] for told in rows.locator("td:nth-child(3)").all_inner_texts()] == [
+            common
+        ] * len(kept)
+        page.keyboard.press("Home")
+        assert rows.count() == 30
+        page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.name") == "spend"
+    page.keyboard.type(f"{table.spend.median():.2f}")
+    assert left.inner_text() == "15 of 30 shown"
+    with page.expect_download() as told:
+        page.get_by_role("button", name="Download CSV").click()
+    assert len(pd.read_csv(told.value.path())) == 15
+    page.get_by_role("spinbutton", name="Most dollars of spend").fill("")
+
+
 def test_the_page_can_be_used_by_keyboard(page: Any) -> None:
     page.get_by_label("Brand", exact=True).focus()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.name") == "product_niche"
-    unnamed = page.evaluate("[...document.querySelectorAll('input, textarea')].filter(e => !e.labels.length).length")
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('input, select, textarea')].filter(e => !e.labels.length).length"
+    )
     assert unnamed == 0
 
 
