@@ -3,7 +3,8 @@
 python -m benchmarks.serve [--seconds 10] [--folder build/bench-serve]        needs wrk (apt-get install wrk)
 
 A made-up market is trained on once and kept in the folder. Load comes from wrk on loopback, 8 connections, every
-request another body. The constant app answers the same bytes always, on the same server: what HTTP alone costs.
+request another body; then more than it can do (`benchmarks.serve_overload`). The constant app answers the same bytes
+always, on the same server: what HTTP alone costs.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks import serve_overload
 from features.matrix import FeatureBuilder
 from features.source import open_candidates, open_history
 from models.scorer import Scorer
@@ -107,6 +109,15 @@ def running(command: list[str], desk: Path, port: int, path: str, log: Path) -> 
             process.wait(60)
 
 
+@contextmanager
+def service(market: Path, desk: Path, folder: Path) -> Iterator[int]:
+    """Ours, ready; yields its port."""
+    port = free_port()
+    serve = [sys.executable, str(ROOT / "serve.py"), "--data", str((market / "data").resolve()), "--no-auth"]
+    with running([*serve, "--port", str(port)], desk, port, "/readyz", folder / "serve.log"):
+        yield port
+
+
 def _answers(port: int, path: str) -> bool:
     try:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
@@ -156,8 +167,8 @@ def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): None if v is None or v != v else v for k, v in row.items()} for row in frame.to_dict("records")]
 
 
-def measure(folder: Path, seconds: int) -> dict[str, Told]:
-    """Every load, ours and theirs one after the other."""
+def measure(folder: Path, seconds: int) -> tuple[dict[str, Told], dict[str, serve_overload.Answers]]:
+    """Every load, ours and theirs one after the other; and ours under more than it can do."""
     market, desk = prepare(folder)
     asked = {rows: bodies(market, desk, rows) for rows in (1, 100)}
     found: dict[str, Told] = {}
@@ -167,13 +178,12 @@ def measure(folder: Path, seconds: int) -> dict[str, Told]:
         found[name] = load(port, path, texts, seconds, folder)
         print(f"{name}: {found[name]}", file=sys.stderr, flush=True)
 
-    port = free_port()
-    serve = [sys.executable, str(ROOT / "serve.py"), "--data", str((market / "data").resolve()), "--no-auth"]
-    with running([*serve, "--port", str(port)], desk, port, "/readyz", folder / "serve.log"):
+    with service(market, desk, folder) as port:
         for rows, (ours, _) in asked.items():
             run(f"ours {rows}", port, "/v1/score", ours)
             run(f"ours {rows} intervals", port, "/v1/score?include=interval", ours)
             run(f"ours {rows} reasons", port, "/v1/score?include=reasons", ours)
+        overload = serve_overload.measure(port, {rows: ours for rows, (ours, _) in asked.items()}, seconds, folder)
         answer = _ask(port, asked[1][0][0])
     (folder / "constant.py").write_text(f"ANSWER = {answer!r}\n{CONSTANT}")
     port = free_port()
@@ -196,7 +206,7 @@ def measure(folder: Path, seconds: int) -> dict[str, Told]:
     with running(theirs, desk, port, "/ping", folder / "mlflow.log"):
         for rows, (_, told) in asked.items():
             run(f"mlflow {rows}", port, "/invocations", told)
-    return found
+    return found, overload
 
 
 def _ask(port: int, body: str) -> bytes:
@@ -229,7 +239,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=10, help="of each load (%(default)s)")
     parser.add_argument("--folder", type=Path, default=Path("build/bench-serve"))
     asked = parser.parse_args()
-    tell(measure(asked.folder.resolve(), asked.seconds))
+    found, overload = measure(asked.folder.resolve(), asked.seconds)
+    tell(found)
+    print()
+    serve_overload.tell(overload)
 
 
 if __name__ == "__main__":

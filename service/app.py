@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import re
 import secrets
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import msgspec
+from threadpoolctl import threadpool_limits
 
 from service import answers, lane, logs
 from service.batching import Asked, Batcher
@@ -27,6 +30,10 @@ from service.requests import MOST_BYTES, read_rank, read_score
 STATE = "CREATOR_YIELD_STATE"  # the folder that serve.py and all its processes share
 NO_AUTH = "CREATOR_YIELD_NO_AUTH"
 BODY_SECONDS, LOAD_SECONDS = 10.0, 20.0
+# To turn away costs as much as to score a row: who asks again at once, whatever Retry-After says, would slow the rest.
+# It is drawn, so that those who came together do not come again together.
+HELD_SECONDS = (0.5, 1.0)
+SWITCH_SECONDS = 0.0005  # the server's own thread needs Python for a moment, several times a request
 SMALL_BYTES, DRAINED_BYTES = 65_536, 8 * MOST_BYTES
 REQUEST_ID = re.compile(r"[\w.:-]{1,64}")
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -101,6 +108,9 @@ class App:
                 key = self._let_in(scope)
             status, kind, body = await handler(scope, proto)
         except Problem as problem:
+            if problem.code == "overloaded":
+                problem.__traceback__ = None  # else its frames keep the body all the while
+                await asyncio.sleep(random.uniform(*HELD_SECONDS))
             status, kind = problem.status, "application/problem+json"
             body = encode(problem.body(request_id))
             headers += problem.headers
@@ -181,10 +191,14 @@ class App:
         options = answers.Options.read(scope.query_string)
         body = await self.body(scope, proto)
         serving = await self.serving()
-        terms, candidates, history = read_score(body)
-        if history is not None or (terms.starts_at < serving.snapshot.horizon).any():
-            matrix = await lane.ask(self.folder, serving.published.features, terms, history)
-            return await self._by_batch(serving, matrix, terms, candidates, options)
+        with self.batcher.place():
+            terms, candidates, history = read_score(body)
+            if history is None and (terms.starts_at >= serving.snapshot.horizon).all():
+                return await self._by_arrays(serving, terms, candidates, options)
+        return await self._by_batch(serving, terms, candidates, history, options)
+
+    async def _by_arrays(self, serving: Serving, terms: Any, candidates: Any, options: answers.Options) -> Answer:
+        """Rows that the flat arrays can answer."""
         level = options.level if options.interval else None
         scores = await self.batcher.score(Asked(serving, terms, level, options.reasons, options.target))
         self.metrics.count("items", len(terms))
@@ -194,9 +208,10 @@ class App:
         return 200, "application/json", encode(answers.scores(serving.published.label, scores, candidates, kinds))
 
     async def _by_batch(
-        self, serving: Serving, matrix: Any, terms: Any, candidates: Any, options: answers.Options
+        self, serving: Serving, terms: Any, candidates: Any, history: Any, options: answers.Options
     ) -> Answer:
-        """Rows whose matrix the batch code made."""
+        """Rows whose matrix the batch code makes, in the keeper; their long wait is nobody else's."""
+        matrix = await lane.ask(self.folder, serving.published.features, terms, history)
         self.metrics.count("slow_lane")
         told = await asyncio.to_thread(answers.by_batch, serving, matrix, terms, candidates, options)
         self.metrics.count("items", len(terms))
@@ -207,15 +222,16 @@ class App:
         options = answers.Options.read(scope.query_string)
         body = await self.body(scope, proto)
         serving = await self.serving()
-        deal, asked = read_rank(body)
-        terms, rows = answers.chosen(serving.snapshot, deal, asked)
-        if (terms.starts_at < serving.snapshot.horizon).any():
-            raise answers.too_early(serving.snapshot)
-        scores = await self.batcher.score(Asked(serving, terms, None, False, rows=rows))
-        best = answers.best(scores, int(asked.limit), terms, rows)
-        level = options.level if options.interval else None
-        wanted = Asked(serving, best.terms, level, options.reasons, options.target, best.rows)
-        shown = await self.batcher.score(wanted)
+        with self.batcher.place():
+            deal, asked = read_rank(body)
+            terms, rows = answers.chosen(serving.snapshot, deal, asked)
+            if (terms.starts_at < serving.snapshot.horizon).any():
+                raise answers.too_early(serving.snapshot)
+            scores = await self.batcher.score(Asked(serving, terms, None, False, rows=rows))
+            best = answers.best(scores, int(asked.limit), terms, rows)
+            level = options.level if options.interval else None
+            wanted = Asked(serving, best.terms, level, options.reasons, options.target, best.rows)
+            shown = await self.batcher.score(wanted)
         self.metrics.count("items", len(terms))
         kinds = answers.kinds_of(serving.snapshot, best.rows) if options.creator else {}
         told = answers.ranking(serving.published.label, shown, best, len(terms), kinds)
@@ -269,6 +285,8 @@ class App:
 
 def make() -> App:
     """The application of a worker, as `serve.py` names it; one that takes another's place begins when it can answer."""
+    threadpool_limits(1, "blas")  # there is a worker for every core: more threads only wait for each other
+    sys.setswitchinterval(SWITCH_SECONDS)
     app = App()
     if app.holder.published():
         app.holder.look()
