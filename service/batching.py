@@ -23,6 +23,7 @@ MOST_WAITING = 2_000  # rows; a request that finds none waiting may have more
 MOST_INSIDE = 8  # requests: with more, those who are let in would wait several times as long as where it is quiet
 LARGE = 256  # rows from which a request is scored in a thread, in parts between which others get their turn
 PART = 512
+TOGETHER = 128  # rows of several requests; a go of more is hardly faster, and keeps those who arrive waiting
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Batcher:
         left: list[tuple[Asked, asyncio.Future[Scores]]] = []
         for one in self._queue:
             n = len(one[0].terms)
-            if _alike(one[0], first) and (not alike or rows + n <= LARGE):
+            if _alike(one[0], first) and (not alike or rows + n <= TOGETHER):
                 alike.append(one)
                 rows += n
             else:

@@ -423,6 +423,11 @@ def test_keys_come_and_go_without_a_restart(server: Server, desk: Path) -> None:
             raise AssertionError("the new key was never let in")
     finally:
         (desk / "keys").write_text(before)
+    until = time.monotonic() + 20
+    while not all(server.ask("GET", "/v1/model", key="a new key").status == 401 for _ in range(10)):
+        assert time.monotonic() < until, "the key that was removed is still let in"
+        time.sleep(0.1)
+    assert server.ask("GET", "/v1/model").status == 200
 
 
 def test_headers_and_logs_are_sober(server: Server, desk: Path) -> None:
@@ -430,6 +435,8 @@ def test_headers_and_logs_are_sober(server: Server, desk: Path) -> None:
     assert reply.headers["x-request-id"] == "trace-77"
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert reply.headers["cache-control"] == "no-store"
+    assert reply.headers["x-frame-options"] == "DENY"
+    assert reply.headers["referrer-policy"] == "no-referrer"
     assert "default-src 'none'" in reply.headers["content-security-policy"]
     assert server.ask("GET", "/v1/model", X_Request_Id="a b\t<script>").headers["x-request-id"] != "a b\t<script>"
     lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]

@@ -23,7 +23,8 @@ from mlflow import MlflowClient
 from models import tracking
 from models.encoding import Encoding
 from models.rate import RateModel
-from models.scorer import Scorer
+from models.scorer import ModelError, Scorer
+from service.keeper import require_signature
 from tests.service_desk import Reply, Server, copy_desk, running
 
 NAME = "conversions-per-dollar"
@@ -171,6 +172,13 @@ def test_a_model_of_other_columns_is_refused(server: Server, client: MlflowClien
     assert rates(score(server))[0] == f"{NAME}/2"
     client.set_registered_model_alias(NAME, "champion", "1")
     everywhere(server, f"ready: {NAME}/1", "alarm")
+
+
+def test_a_model_whose_signature_is_another_s_is_refused(client: MlflowClient) -> None:
+    model = tracking.load(client, f"models:/{NAME}/1")
+    require_signature(model)
+    with pytest.raises(ModelError, match="its signature names other columns"):
+        require_signature(dataclasses.replace(model, inputs=model.inputs - {"spend"}))
 
 
 def test_without_the_registry_it_goes_on(server: Server, desk: Path) -> None:
