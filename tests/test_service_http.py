@@ -311,7 +311,7 @@ def test_requests_that_wait_together_each_keep_to_their_own_target(server: Serve
     paths = [f"/v1/score?target_cost={cost}&confidence={sure}" for cost in (2, 4, 8) for sure in (0.5, 0.9)]
     alone = {path: scores_of(server.ask("POST", path, {"items": [ITEM]})) for path in paths}
     assert len({json.dumps(told) for told in alone.values()}) == len(paths)
-    with ThreadPoolExecutor(12) as pool:
+    with ThreadPoolExecutor(6) as pool:
         together = pool.map(lambda path: (path, server.ask("POST", path, {"items": [ITEM]})), paths * 50)
         assert [path for path, reply in together if scores_of(reply) != alone[path]] == []
 
