@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-peers bench-efficiency bench-ablation bench-serve soak-serve lock clean
+.PHONY: help install demo test lint format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak-serve lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench: install ## measure features and comment classes
 
 bench-serve: install ## measure the service against mlflow models serve (needs wrk)
 	$(BIN)/python -m benchmarks.serve
+
+bench-memory: install ## what a million creators take of memory in the service's workers
+	$(BIN)/python -m benchmarks.serve_memory
 
 soak-serve: install ## ten minutes of load, swaps, killed workers and an absent registry
 	$(BIN)/python -m benchmarks.serve_soak

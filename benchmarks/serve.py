@@ -3,8 +3,9 @@
 python -m benchmarks.serve [--seconds 10] [--rounds 3] [--folder build/bench-serve]        needs wrk
 
 A made-up market is trained on once and kept in the folder. Load comes from wrk on loopback, 8 connections, every
-request another body. In each round every server is started, loaded and ended in turn; medians over the rounds count.
-The constant apps (`benchmarks.constant`) have as many workers as ours, FastAPI under uvicorn as MLflow brings it.
+request another body; then ours gets more than it can do (`benchmarks.serve_overload`). In each round every server is
+started, loaded and ended in turn; medians over the rounds count. The constant apps (`benchmarks.constant`) have as many
+workers as ours, FastAPI under uvicorn as MLflow brings it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks import serve_overload
 from features.matrix import FeatureBuilder
 from features.source import open_candidates, open_history
 from models.scorer import Scorer
@@ -105,6 +107,15 @@ def running(command: list[str], desk: Path, port: int, path: str, log: Path, **m
         finally:
             process.terminate()
             process.wait(60)
+
+
+@contextmanager
+def service(market: Path, desk: Path, folder: Path) -> Iterator[int]:
+    """Ours, ready; yields its port."""
+    port = free_port()
+    serve = [sys.executable, str(ROOT / "serve.py"), "--data", str((market / "data").resolve()), "--no-auth"]
+    with running([*serve, "--port", str(port)], desk, port, "/readyz", folder / "serve.log"):
+        yield port
 
 
 def _answers(port: int, path: str) -> bool:
@@ -236,7 +247,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="(%(default)s)")
     parser.add_argument("--folder", type=Path, default=Path("build/bench-serve"))
     asked = parser.parse_args()
-    tell(measure(asked.folder.resolve(), asked.seconds, asked.rounds))
+    folder = asked.folder.resolve()
+    tell(measure(folder, asked.seconds, asked.rounds))
+    print()
+    serve_overload.tell(serve_overload.run(folder, asked.seconds))
 
 
 if __name__ == "__main__":

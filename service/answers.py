@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from models.reasons import plain
+from models.target import MOST_DOLLARS, SURE, TARGET_SCORES, Target
 from service.assembly import Terms
 from service.batching import cut
 from service.problems import FieldError, Problem
@@ -23,8 +24,10 @@ from service.requests import MOST_ITEMS, Deal, Filters, RankRequest, for_creator
 from service.scoring import Scores, ranks
 from service.snapshot import FIRST, Snapshot
 
-PARTS = ("reasons", "interval")
+PARTS = ("reasons", "interval", "creator")
+PARAMETERS = ("include", "level", "target_cost", "confidence")
 LEVEL = 0.8
+KINDS = {"platform": "platform", "niche": "creator_niche", "tier": "tier"}  # by filter, the column that it asks
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Options:
     interval: bool = False
     reasons: bool = False
     level: float = LEVEL
+    target: Target | None = None
+    creator: bool = False
 
     @classmethod
     @lru_cache(256)  # clients ask for the same again and again
@@ -42,32 +47,44 @@ class Options:
         if not query:
             return NO_OPTIONS
         told = parse_qs(query, keep_blank_values=True)
-        if strange := sorted(set(told) - {"include", "level"}):
-            raise _refused(strange[0], f"there is no parameter {strange[0][:40]!r}; there are include and level")
+        if strange := sorted(set(told) - set(PARAMETERS)):
+            there = f"{', '.join(PARAMETERS[:-1])} and {PARAMETERS[-1]}"
+            raise _refused(strange[0], f"there is no parameter {strange[0][:40]!r}; there are {there}")
         parts = [part for value in told.get("include", []) for part in value.split(",") if part]
         if strange := sorted(set(parts) - set(PARTS)):
-            raise _refused("include", f"{strange[0][:40]!r} cannot be included; {' and '.join(PARTS)} can")
-        level = LEVEL
-        if "level" in told:
-            try:
-                level = float(told["level"][-1])
-            except ValueError:
-                level = math.nan
-            if not 0 < level < 1:
-                raise _refused("level", "a number between 0 and 1 is needed, such as 0.8")
-        return cls("interval" in parts, "reasons" in parts, level)
+            raise _refused("include", f"{strange[0][:40]!r} cannot be included; {', '.join(PARTS)} can")
+        level, cost, sure = (_number(told, name) for name in PARAMETERS[1:])
+        if level is not None and not 0 < level < 1:
+            raise _refused("level", "a number between 0 and 1 is needed, such as 0.8")
+        if cost is not None and not 0 < cost <= MOST_DOLLARS:
+            raise _refused("target_cost", f"dollars above 0 and up to {MOST_DOLLARS:g} are needed, such as 25")
+        if sure is not None and cost is None:
+            raise _refused("confidence", "it means nothing without a target_cost")
+        if sure is not None and not 0 < sure < 1:
+            raise _refused("confidence", "a number between 0 and 1 is needed, such as 0.5")
+        target = None if cost is None else Target(cost, SURE if sure is None else sure)
+        width = LEVEL if level is None else level
+        return cls("interval" in parts, "reasons" in parts, width, target, "creator" in parts)
 
 
 NO_OPTIONS = Options()
+
+
+def _number(told: dict[str, list[str]], name: str) -> float | None:
+    """The last value of a parameter, NaN where it is no number, None where it is not there."""
+    try:
+        return float(told[name][-1]) if name in told else None
+    except ValueError:
+        return math.nan
 
 
 def _refused(field: str, detail: str) -> Problem:
     return Problem(422, "invalid-parameter", f"{field}: {detail}.", [FieldError(detail, field)])
 
 
-def scores(label: str, found: Scores, candidates: Sequence[str | None]) -> dict[str, Any]:
-    """The contract's scores, in the items' order."""
-    return {"model_version": label, "scores": rows(label, found, {"candidate_id": candidates})}
+def scores(label: str, found: Scores, candidates: Sequence[str | None], told: dict[str, Sequence[Any]]) -> Any:
+    """The contract's scores, in the items' order. told: what else is known of each."""
+    return {"model_version": label, "scores": rows(label, found, {"candidate_id": candidates} | told)}
 
 
 def rows(label: str, found: Scores, keys: dict[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -79,6 +96,8 @@ def rows(label: str, found: Scores, keys: dict[str, Sequence[Any]]) -> list[dict
         columns["conversions_per_dollar_high"] = found.high.tolist()
     columns["conversions"] = found.expected.tolist()
     columns["cost_per_conversion"] = found.cost.tolist()
+    if found.within is not None and found.worth is not None:
+        columns |= zip(TARGET_SCORES, (found.within.tolist(), found.worth.tolist()), strict=True)
     columns["rank"] = found.rank.tolist()
     if found.reasons is not None:
         columns["reasons"] = [msgspec.Raw(told.encode()) for told in found.reasons]
@@ -93,7 +112,7 @@ def by_batch(
 ) -> dict[str, Any]:
     """Scores of a matrix that the batch code made, by the batch's own scorer."""
     spine = pd.DataFrame({"creator_id": pd.Series(list(terms.creator_id), dtype=object), "spend": terms.spend})
-    told = serving.scorer.scorer.score(matrix, spine, options.level, options.reasons)
+    told = serving.scorer.scorer.score(matrix, spine, options.level, options.reasons, options.target)
     numbers = {name: told[name].to_numpy(float) for name in told if name not in ("reasons", "warnings")}
     rate = numbers["conversions_per_dollar"]
     found = Scores(
@@ -105,8 +124,22 @@ def by_batch(
         ranks(rate),
         [tuple(json.loads(codes)) for codes in told.warnings],
         told.reasons.tolist() if options.reasons else None,
+        *(numbers.get(name) for name in TARGET_SCORES),
     )
-    return scores(serving.published.label, found, candidates)
+    kinds: dict[str, Sequence[Any]] = {}
+    if options.creator:
+        kinds = {name: [v if isinstance(v, str) else None for v in matrix[column]] for name, column in KINDS.items()}
+    return scores(serving.published.label, found, candidates, kinds)
+
+
+def kinds_of(snapshot: Snapshot, rows: np.ndarray) -> dict[str, Sequence[Any]]:
+    """What the creators of rows (n,) are, by the name of the filter that asks for it; None where it is not known."""
+    texts = snapshot.texts.take(rows, axis=0)
+    found: dict[str, Sequence[Any]] = {}
+    for name, column in KINDS.items():
+        words = (*[None] * FIRST, *snapshot.vocabularies[column])
+        found[name] = [words[place] for place in texts[:, snapshot.columns["texts"].index(column)].tolist()]
+    return found
 
 
 def too_early(snapshot: Snapshot) -> Problem:
@@ -145,7 +178,7 @@ def _filtered(snapshot: Snapshot, filters: Filters) -> np.ndarray:
     keep = np.ones(snapshot.unknown, bool)
     texts = snapshot.columns["texts"]
     for name in ("platform", "niche", "tier", "country", "language"):
-        column = "creator_niche" if name == "niche" else name
+        column = KINDS.get(name, name)
         wanted = getattr(filters, name)
         if wanted is not None:
             places = [snapshot.place[column][one] for one in wanted if one in snapshot.place[column]]
@@ -173,10 +206,10 @@ def best(found: Scores, limit: int, terms: Terms, at: np.ndarray) -> Best:
     return Best(take(terms, order), at[order], found.rank[order])
 
 
-def ranking(label: str, shown: Scores, found: Best, considered: int) -> dict[str, Any]:
-    """The best rows, ranked among all that were considered."""
+def ranking(label: str, shown: Scores, found: Best, considered: int, kinds: dict[str, Sequence[Any]]) -> dict[str, Any]:
+    """The best rows, ranked among all that were considered. kinds: what else is known of each."""
     ranked = replace(shown, rank=found.rank)
-    told = rows(label, ranked, {"creator_id": found.terms.creator_id})
+    told = rows(label, ranked, {"creator_id": found.terms.creator_id} | kinds)
     return {"model_version": label, "considered": considered, "scores": told}
 
 

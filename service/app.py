@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import re
 import secrets
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -28,6 +30,10 @@ from service.requests import MOST_BYTES, read_rank, read_score
 STATE = "CREATOR_YIELD_STATE"  # the folder that serve.py and all its processes share
 NO_AUTH = "CREATOR_YIELD_NO_AUTH"
 BODY_SECONDS, LOAD_SECONDS = 10.0, 20.0
+# To turn away costs as much as to score a row: who asks again at once, whatever Retry-After says, would slow the rest.
+# It is drawn, so that those who came together do not come again together.
+HELD_SECONDS = (0.5, 1.0)
+SWITCH_SECONDS = 0.0005  # the server's own thread needs Python for a moment, several times a request
 SMALL_BYTES, DRAINED_BYTES = 65_536, 8 * MOST_BYTES
 REQUEST_ID = re.compile(r"[\w.:-]{1,64}")
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -102,6 +108,9 @@ class App:
                 key = self._let_in(scope)
             status, kind, body = await handler(scope, proto)
         except Problem as problem:
+            if problem.code == "overloaded":
+                problem.__traceback__ = None  # else its frames keep the body all the while
+                await asyncio.sleep(random.uniform(*HELD_SECONDS))
             status, kind = problem.status, "application/problem+json"
             body = encode(problem.body(request_id))
             headers += problem.headers
@@ -182,19 +191,27 @@ class App:
         options = answers.Options.read(scope.query_string)
         body = await self.body(scope, proto)
         serving = await self.serving()
-        terms, candidates, history = read_score(body)
-        if history is not None or (terms.starts_at < serving.snapshot.horizon).any():
-            matrix = await lane.ask(self.folder, serving.published.features, terms, history)
-            return await self._by_batch(serving, matrix, terms, candidates, options)
+        with self.batcher.place():
+            terms, candidates, history = read_score(body)
+            if history is None and (terms.starts_at >= serving.snapshot.horizon).all():
+                return await self._by_arrays(serving, terms, candidates, options)
+        return await self._by_batch(serving, terms, candidates, history, options)
+
+    async def _by_arrays(self, serving: Serving, terms: Any, candidates: Any, options: answers.Options) -> Answer:
+        """Rows that the flat arrays can answer."""
         level = options.level if options.interval else None
-        scores = await self.batcher.score(Asked(serving, terms, level, options.reasons))
+        scores = await self.batcher.score(Asked(serving, terms, level, options.reasons, options.target))
         self.metrics.count("items", len(terms))
-        return 200, "application/json", encode(answers.scores(serving.published.label, scores, candidates))
+        kinds = {}
+        if options.creator:
+            kinds = answers.kinds_of(serving.snapshot, serving.snapshot.rows(terms.creator_id))
+        return 200, "application/json", encode(answers.scores(serving.published.label, scores, candidates, kinds))
 
     async def _by_batch(
-        self, serving: Serving, matrix: Any, terms: Any, candidates: Any, options: answers.Options
+        self, serving: Serving, terms: Any, candidates: Any, history: Any, options: answers.Options
     ) -> Answer:
-        """Rows whose matrix the batch code made."""
+        """Rows whose matrix the batch code makes, in the keeper; their long wait is nobody else's."""
+        matrix = await lane.ask(self.folder, serving.published.features, terms, history)
         self.metrics.count("slow_lane")
         told = await asyncio.to_thread(answers.by_batch, serving, matrix, terms, candidates, options)
         self.metrics.count("items", len(terms))
@@ -205,16 +222,20 @@ class App:
         options = answers.Options.read(scope.query_string)
         body = await self.body(scope, proto)
         serving = await self.serving()
-        deal, asked = read_rank(body)
-        terms, rows = answers.chosen(serving.snapshot, deal, asked)
-        if (terms.starts_at < serving.snapshot.horizon).any():
-            raise answers.too_early(serving.snapshot)
-        scores = await self.batcher.score(Asked(serving, terms, None, False, rows))
-        best = answers.best(scores, int(asked.limit), terms, rows)
-        level = options.level if options.interval else None
-        shown = await self.batcher.score(Asked(serving, best.terms, level, options.reasons, best.rows))
+        with self.batcher.place():
+            deal, asked = read_rank(body)
+            terms, rows = answers.chosen(serving.snapshot, deal, asked)
+            if (terms.starts_at < serving.snapshot.horizon).any():
+                raise answers.too_early(serving.snapshot)
+            scores = await self.batcher.score(Asked(serving, terms, None, False, rows=rows))
+            best = answers.best(scores, int(asked.limit), terms, rows)
+            level = options.level if options.interval else None
+            wanted = Asked(serving, best.terms, level, options.reasons, options.target, best.rows)
+            shown = await self.batcher.score(wanted)
         self.metrics.count("items", len(terms))
-        return 200, "application/json", encode(answers.ranking(serving.published.label, shown, best, len(terms)))
+        kinds = answers.kinds_of(serving.snapshot, best.rows) if options.creator else {}
+        told = answers.ranking(serving.published.label, shown, best, len(terms), kinds)
+        return 200, "application/json", encode(told)
 
     async def creator(self, scope: Any, proto: Any) -> Answer:
         """GET /v1/creators/{id}."""
@@ -266,6 +287,7 @@ def make() -> App:
     """The application of a worker, as `serve.py` names it; one that takes another's place begins when it can answer."""
     # a request's matrices are small: to share one out among threads costs more than to multiply it
     threadpool_limits(1, "blas")
+    sys.setswitchinterval(SWITCH_SECONDS)
     app = App()
     if app.holder.published():
         app.holder.look()

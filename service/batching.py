@@ -5,21 +5,25 @@ not depend on their company, so no bit of an answer does.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from models.target import Target
 from service.assembly import Terms
 from service.problems import Problem
 from service.publication import Serving
 from service.scoring import Scores, ranks
 
 MOST_WAITING = 2_000  # rows; a request that finds none waiting may have more
+MOST_INSIDE = 8  # requests: with more, those who are let in would wait several times as long as where it is quiet
 LARGE = 256  # rows from which a request is scored in a thread, in parts between which others get their turn
 PART = 512
+TOGETHER = 128  # rows of several requests; a go of more is hardly faster, and keeps those who arrive waiting
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Asked:
     terms: Terms
     level: float | None
     reasons: bool
+    target: Target | None = None
     rows: np.ndarray | None = None
 
 
@@ -38,9 +43,23 @@ class Batcher:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.waiting = 0
+        self.waiting = self.inside = 0
         self._queue: list[tuple[Asked, asyncio.Future[Scores]]] = []
         self._thread = ThreadPoolExecutor(1, "large")
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Held by a request from before it is read until it is scored: who is turned away should cost next to nothing.
+
+        Raises Problem where too many are inside already.
+        """
+        if self.inside >= MOST_INSIDE:
+            raise Problem(429, "overloaded", "Too many requests are waiting here. Try again shortly.", retry_after="1")
+        self.inside += 1
+        try:
+            yield
+        finally:
+            self.inside -= 1
 
     async def score(self, asked: Asked) -> Scores:
         """Scores of a request's rows. Raises Problem where too many wait already."""
@@ -60,28 +79,37 @@ class Batcher:
             self.waiting -= n
 
     def _flush(self) -> None:
-        queue, self._queue = self._queue, []
-        while queue:
-            first = queue[0][0]
-            alike = [one for one in queue if _alike(one[0], first)]
-            queue = [one for one in queue if not _alike(one[0], first)]
-            try:
-                found = together([asked for asked, _ in alike])
-                for (_, future), scores in zip(alike, found, strict=True):
-                    if not future.done():
-                        future.set_result(scores)
-            except Exception as error:  # each of those who wait is told, or they would wait for ever
-                for _, future in alike:
-                    if not future.done():
-                        future.set_exception(error)
+        first, rows = self._queue[0][0], 0
+        alike: list[tuple[Asked, asyncio.Future[Scores]]] = []
+        left: list[tuple[Asked, asyncio.Future[Scores]]] = []
+        for one in self._queue:
+            n = len(one[0].terms)
+            if _alike(one[0], first) and (not alike or rows + n <= TOGETHER):
+                alike.append(one)
+                rows += n
+            else:
+                left.append(one)
+        self._queue = left
+        if left:  # between two goes those who arrive get a word: they are let in, or turned away
+            self.loop.call_soon(self._flush)
+        try:
+            found = together([asked for asked, _ in alike])
+            for (_, future), scores in zip(alike, found, strict=True):
+                if not future.done():
+                    future.set_result(scores)
+        except Exception as error:  # each of those who wait is told, or they would wait for ever
+            for _, future in alike:
+                if not future.done():
+                    future.set_exception(error)
 
 
 def _alike(one: Asked, other: Asked) -> bool:
-    return one.serving is other.serving and one.level == other.level and one.reasons == other.reasons
+    same = one.level == other.level and one.reasons == other.reasons and one.target == other.target
+    return same and one.serving is other.serving
 
 
 def together(asked: Sequence[Asked]) -> list[Scores]:
-    """Score requests of the same publication, level and reasons in one go."""
+    """Score requests of the same publication, level, reasons and target in one go."""
     first = asked[0]
     if len(asked) == 1:
         return [_score(first, first.terms, first.rows)]
@@ -95,7 +123,8 @@ def together(asked: Sequence[Asked]) -> list[Scores]:
 
 
 def _score(asked: Asked, terms: Terms, rows: np.ndarray | None) -> Scores:
-    return asked.serving.scorer.score(terms, rows, level=asked.level, reasons=asked.reasons)
+    scorer = asked.serving.scorer
+    return scorer.score(terms, rows, level=asked.level, reasons=asked.reasons, target=asked.target)
 
 
 def _rows(asked: Asked) -> np.ndarray:

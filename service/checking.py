@@ -10,12 +10,14 @@ import pandas as pd
 from features.matrix import FeatureBuilder
 from features.source import History
 from models.scorer import Scorer
+from models.target import Target
 from service.assembly import Terms
 from service.scoring import RequestScorer
 from service.snapshot import Snapshot
 
 ROWS = 300
-NUMBERS = ("rate", "low", "high", "expected", "cost")
+NUMBERS = ("rate", "low", "high", "expected", "cost", "within", "worth")
+TARGET = Target(25.0)
 DAY_US = 86_400e6
 
 
@@ -26,8 +28,8 @@ class CheckError(Exception):
 def check(snapshot: Snapshot, scorer: Scorer, builder: FeatureBuilder, rows: int = ROWS, seed: int = 0) -> None:
     """Score random rows both ways. Raises CheckError where a bit differs."""
     spine = random_spine(snapshot, builder.history, rows, seed)
-    expected = scorer.score(builder.build(spine), spine)
-    found = RequestScorer(snapshot, scorer).score(terms_of(spine), level=0.8, reasons=True)
+    expected = scorer.score(builder.build(spine), spine, target=TARGET)
+    found = RequestScorer(snapshot, scorer).score(terms_of(spine), level=0.8, reasons=True, target=TARGET)
     columns = [*(getattr(found, name) for name in NUMBERS), found.reasons, [json.dumps(w) for w in found.warnings]]
     for name, column in zip(expected, columns, strict=True):
         wrong = [i for i, (a, b) in enumerate(zip(expected[name], column, strict=True)) if a != b]

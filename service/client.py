@@ -54,7 +54,7 @@ class Reason(msgspec.Struct):
 
 
 class Score(msgspec.Struct):
-    """A row of scores; bounds and reasons where they were asked for."""
+    """A row of scores; what was not asked for, or is not known, is None."""
 
     conversions_per_dollar: float
     conversions: float
@@ -66,7 +66,12 @@ class Score(msgspec.Struct):
     creator_id: str | None = None
     conversions_per_dollar_low: float | None = None
     conversions_per_dollar_high: float | None = None
+    probability_within_target: float | None = None
+    walk_away_price: float | None = None
     reasons: list[Reason] | None = None
+    platform: str | None = None
+    niche: str | None = None
+    tier: str | None = None
 
 
 class Scores(msgspec.Struct):
@@ -152,16 +157,21 @@ class Client:
         *,
         interval: bool = False,
         reasons: bool = False,
+        creator: bool = False,
         level: float | None = None,
+        target_cost: float | None = None,
+        confidence: float | None = None,
         history: dict[str, list[dict[str, Any]]] | None = None,
     ) -> Scores:
         """Scores of at most 10,000 items, in their order.
 
-        level: of the interval, 0.8 unless told. history: rows of the contract's tables, by table, of creators among the
-        items that the service does not know.
+        creator: with platform, niche and tier. level: of the interval, 0.8 unless told. target_cost: the most dollars
+        that a conversion may cost; confidence: how sure the walk-away price must be of it, 0.5 unless told. history:
+        rows of the contract's tables, by table, of creators among the items that the service does not know.
         """
+        parts = _parts(interval, reasons, creator)
         body: dict[str, Any] = {"items": list(items)} | ({"history": history} if history else {})
-        return self._ask("POST", f"/v1/score{_query(interval, reasons, level)}", body, Scores)
+        return self._ask("POST", f"/v1/score{_query(parts, level, target_cost, confidence)}", body, Scores)
 
     def rank(
         self,
@@ -172,12 +182,16 @@ class Client:
         limit: int = 100,
         interval: bool = False,
         reasons: bool = False,
+        creator: bool = False,
+        target_cost: float | None = None,
+        confidence: float | None = None,
     ) -> Ranking:
-        """The best creators for a deal: of those named, else of all that the filters leave."""
+        """The best creators for a deal: of those named, else of all that the filters leave. The rest as for `score`."""
+        parts = _parts(interval, reasons, creator)
         body: dict[str, Any] = {"deal": deal, "limit": limit, "filters": filters or {}}
         if creator_ids is not None:
             body["creator_ids"] = list(creator_ids)
-        return self._ask("POST", f"/v1/rank{_query(interval, reasons, None)}", body, Ranking)
+        return self._ask("POST", f"/v1/rank{_query(parts, None, target_cost, confidence)}", body, Ranking)
 
     def creator(self, creator_id: str) -> Creator:
         """What is known of a creator."""
@@ -209,9 +223,15 @@ class Client:
         raise ServiceError(reply.status, _problem(told))
 
 
-def _query(interval: bool, reasons: bool, level: float | None) -> str:
-    parts = [name for name, wanted in (("interval", interval), ("reasons", reasons)) if wanted]
-    told = ([f"include={','.join(parts)}"] if parts else []) + ([f"level={level!r}"] if level is not None else [])
+def _parts(interval: bool, reasons: bool, creator: bool) -> list[str]:
+    wanted = {"interval": interval, "reasons": reasons, "creator": creator}
+    return [name for name, asked in wanted.items() if asked]
+
+
+def _query(parts: list[str], level: float | None, target_cost: float | None, confidence: float | None) -> str:
+    numbers = {"level": level, "target_cost": target_cost, "confidence": confidence}
+    told = [f"include={','.join(parts)}"] if parts else []
+    told += [f"{name}={value!r}" for name, value in numbers.items() if value is not None]
     return f"?{'&'.join(told)}" if told else ""
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 
+from models.target import MOST_DOLLARS, SURE
 from service import client
+from service.answers import PARTS
 from service.problems import TITLES, FieldError
 from service.requests import RankRequest, ScoreRequest
 
@@ -28,6 +30,8 @@ SCORE = {
     "conversions_per_dollar_high": 0.26,
     "conversions": 36.0,
     "cost_per_conversion": 8.33,
+    "probability_within_target": 0.83,
+    "walk_away_price": 775.0,
     "rank": 1,
     "reasons": [{"feature": "creator_record", "value": 2.2, "factor": 1.4}],
     "warnings": ["unknown_category"],
@@ -52,8 +56,8 @@ class ProblemDocument(msgspec.Struct):
 INCLUDE = {
     "name": "include",
     "in": "query",
-    "description": "What is told besides, with commas between: reasons, interval.",
-    "schema": {"type": "array", "items": {"enum": ["reasons", "interval"]}},
+    "description": "What is told besides, with commas between; creator: the creator's platform, niche and tier.",
+    "schema": {"type": "array", "items": {"enum": list(PARTS)}},
     "style": "form",
     "explode": False,
 }
@@ -63,6 +67,20 @@ LEVEL = {
     "description": "Probability that the interval holds.",
     "schema": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": 0.8},
 }
+TARGET_COST = {
+    "name": "target_cost",
+    "in": "query",
+    "description": "The most dollars that a conversion may cost: adds how likely that is, and the walk-away price.",
+    "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_DOLLARS},
+    "example": 25,
+}
+CONFIDENCE = {
+    "name": "confidence",
+    "in": "query",
+    "description": "How sure the walk-away price must be of the target_cost, which is needed beside it.",
+    "schema": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": SURE},
+}
+OPTIONS = [INCLUDE, LEVEL, TARGET_COST, CONFIDENCE]
 
 
 def _problems(*statuses: int) -> dict[str, Any]:
@@ -120,7 +138,7 @@ def document() -> dict[str, Any]:
                 "post": {
                     "operationId": "score",
                     "summary": "Score deals, in their order",
-                    "parameters": [INCLUDE, LEVEL],
+                    "parameters": OPTIONS,
                     "requestBody": _body("ScoreRequest", ITEMS),
                     "responses": _answer("Scores", ANSWER) | score_problems,
                     "security": keyed,
@@ -130,7 +148,7 @@ def document() -> dict[str, Any]:
                 "post": {
                     "operationId": "rank",
                     "summary": "The best creators for a deal",
-                    "parameters": [INCLUDE, LEVEL],
+                    "parameters": OPTIONS,
                     "requestBody": _body("RankRequest", ranked),
                     "responses": _answer("Ranking", RANKED) | score_problems | _problems(409),
                     "security": keyed,

@@ -1,10 +1,11 @@
 "use strict";
 const form = document.querySelector("#ask"), said = document.querySelector("#said");
 const body = document.querySelector("#scores tbody"), save = document.querySelector("#save");
-const price = document.querySelector("#price"), drop = document.querySelector("#drop");
+const filters = document.querySelector("#filters"), left = document.querySelector("#left"), drop = document.querySelector("#drop");
 const DEAL = ["brand", "product_niche", "product_country", "objective", "starts_at", "promotion_hours", "deliverables", "spend"];
 const NUMBERS = new Set(["promotion_hours", "deliverables", "spend"]);
-let shown = [];
+const KINDS = ["tier", "niche", "platform"];
+let shown = [], target = "";
 
 function tell(text, wrong = false) { said.textContent = text; said.classList.toggle("wrong", wrong); }
 
@@ -56,19 +57,22 @@ function csv(text) {
 }
 
 async function rank() {
-  const file = form.file.files[0];
+  const file = form.file.files[0], cost = form.target_cost.value;
+  const wanted = `include=interval,reasons,creator${cost && `&target_cost=${encodeURIComponent(cost)}`}`;
   if (!file) {
     const filters = {};
     for (const name of ["tier", "platform", "niche"]) if (form[name].value.trim()) filters[name] = form[name].value.split(",").map(w => w.trim());
     const what = { deal: deal(), filters, limit: Number(form.limit.value) || 50 };
     if (words(form.creator_ids.value).length) what.creator_ids = words(form.creator_ids.value);
-    const told = await ask("v1/rank?include=interval,reasons", what);
-    return [told.scores, `${told.scores.length} of ${told.considered} creators, by ${told.model_version}`];
+    const told = await ask(`v1/rank?${wanted}`, what);
+    const scores = told.scores.map(score => ({ ...score, spend: what.deal.spend }));
+    return [scores, cost, `${told.scores.length} of ${told.considered} creators, by ${told.model_version}`];
   }
   const items = csv(await file.text());
-  const told = await ask("v1/score?include=interval,reasons", { items });
-  const scores = told.scores.map((score, i) => ({ ...score, creator_id: items[i].creator_id })).sort((a, b) => a.rank - b.rank);
-  return [scores, `${scores.length} candidates, by ${told.model_version}`];
+  const told = await ask(`v1/score?${wanted}`, { items });
+  const scores = told.scores.map((score, i) => ({ ...score, creator_id: items[i].creator_id, spend: items[i].spend }))
+    .sort((a, b) => a.rank - b.rank);
+  return [scores, cost, `${scores.length} candidates, by ${told.model_version}`];
 }
 
 function element(name, text, kind) {
@@ -97,29 +101,50 @@ function bar(score, most) {
   return svg;
 }
 
+// a filter bears the name of what it looks at: a list wants the same, a number at most so much
+const kept = () => shown.filter(score => [...filters.elements].every(field => field.value === ""
+  || (field.type === "number" ? score[field.name] <= Number(field.value) : score[field.name] === field.value)));
+
+function offer() {
+  for (const name of KINDS) {
+    const list = filters.elements[name], before = list.value;
+    list.replaceChildren(new Option("all", ""), ...[...new Set(shown.map(score => score[name]))].sort().map(kind => new Option(kind)));
+    list.value = shown.some(score => score[name] === before) ? before : "";
+  }
+  filters.disabled = !shown.length;
+}
+
 function show() {
-  const kept = shown.filter(s => !price.value || s.cost_per_conversion <= Number(price.value));
-  const most = Math.max(...kept.map(s => s.conversions_per_dollar_high), 1e-9);
-  body.replaceChildren(...kept.map(score => {
+  const rows = kept();
+  const most = Math.max(...rows.map(s => s.conversions_per_dollar_high), 1e-9);
+  for (const head of document.querySelectorAll("th.target")) head.hidden = !target;
+  document.querySelector("#within").textContent = `P(≤ ${target} $)`;
+  body.replaceChildren(...rows.map(score => {
     const row = element("tr"), interval = element("td"), why = element("td"), details = element("details"), list = element("ul");
     interval.append(bar(score, most));
     for (const one of score.reasons) list.append(element("li", `${one.feature} ${one.value ?? "unknown"}: ×${one.factor}`));
     details.append(element("summary", `${score.reasons.length} reasons`), list);
     why.append(details);
-    row.append(element("td", score.rank), element("td", score.creator_id), element("td", score.conversions_per_dollar.toPrecision(3)),
-      interval, element("td", score.conversions.toFixed(1)), element("td", score.cost_per_conversion.toFixed(2)),
-      element("td", score.warnings.join(", ").replaceAll("_", " ")), why);
+    why.className = "text";
+    row.append(element("td", score.rank), element("td", score.creator_id, "text"), element("td", KINDS.map(name => score[name]).join(", "), "text"),
+      element("td", score.spend), element("td", score.conversions_per_dollar.toPrecision(3)), interval,
+      element("td", score.conversions.toFixed(1)), element("td", score.cost_per_conversion.toFixed(2)));
+    if (target) row.append(element("td", score.probability_within_target.toFixed(2)), element("td", score.walk_away_price.toFixed(2)));
+    row.append(element("td", score.warnings.join(", ").replaceAll("_", " "), "text"), why);
     return row;
   }));
-  save.disabled = !kept.length;
+  left.textContent = shown.length ? `${rows.length} of ${shown.length} shown` : "";
+  save.disabled = !rows.length;
 }
 
 form.addEventListener("submit", async event => {
   event.preventDefault();
   tell("…");
   try {
-    const [scores, text] = await rank();
-    shown = scores;
+    const [scores, cost, text] = await rank();
+    for (const score of scores) for (const name of KINDS) score[name] ??= "unknown";
+    [shown, target] = [scores, cost];
+    offer();
     show();
     tell(text);
     model();
@@ -129,7 +154,7 @@ form.addEventListener("submit", async event => {
 form.file.addEventListener("change", () => {
   for (const name of DEAL) form[name].required = !form.file.files.length && !["product_country", "objective", "deliverables"].includes(name);
 });
-price.addEventListener("input", show);
+filters.addEventListener("input", show);
 for (const kind of ["dragover", "dragleave", "drop"]) drop.addEventListener(kind, event => {
   event.preventDefault();
   drop.classList.toggle("over", kind === "dragover");
@@ -141,9 +166,9 @@ for (const kind of ["dragover", "dragleave", "drop"]) drop.addEventListener(kind
 
 save.addEventListener("click", () => {
   const names = ["rank", "candidate_id", "creator_id", "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high",
-    "conversions", "cost_per_conversion", "reasons", "warnings", "model_version"];
+    "conversions", "cost_per_conversion", ...target ? ["probability_within_target", "walk_away_price"] : [], "reasons", "warnings", "model_version"];
   const quote = v => `"${String(typeof v === "object" && v ? JSON.stringify(v) : v ?? "").replaceAll('"', '""')}"`;
-  const lines = [names, ...shown.map(score => names.map(name => score[name]))].map(row => row.map(quote).join(","));
+  const lines = [names, ...kept().map(score => names.map(name => score[name]))].map(row => row.map(quote).join(","));
   const link = element("a");
   link.href = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
   link.download = "scores.csv";

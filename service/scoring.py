@@ -12,6 +12,7 @@ from models.encoding import OTHER
 from models.interval import EVERY
 from models.reasons import top_reasons
 from models.scorer import ABSENT, UNLIKE, Scorer
+from models.target import Target
 from service.assembly import Assembled, Assembler, Terms
 from service.likeness import Likeness
 from service.snapshot import Snapshot
@@ -24,9 +25,10 @@ Bounds = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Scores:
-    """The contract's columns of scores (n,); bounds and reasons where they were asked for.
+    """The contract's columns of scores (n,); bounds, reasons and a target's two where they were asked for.
 
     rank: 1 is the best of these rows; equal rates share one. reasons: JSON texts, as `predict.py` writes them.
+    within, worth: probability of a cost within the target, walk-away price in dollars (`Target.worth`).
     """
 
     rate: np.ndarray
@@ -37,6 +39,8 @@ class Scores:
     rank: np.ndarray
     warnings: list[tuple[str, ...]]
     reasons: list[str] | None
+    within: np.ndarray | None = None
+    worth: np.ndarray | None = None
 
 
 class RequestScorer:
@@ -61,16 +65,22 @@ class RequestScorer:
         self._shares = lru_cache(LEVELS)(lambda level: scorer.intervals.shares(self.groups, level))
 
     def score(
-        self, terms: Terms, rows: np.ndarray | None = None, *, level: float | None = None, reasons: bool = False
+        self,
+        terms: Terms,
+        rows: np.ndarray | None = None,
+        *,
+        level: float | None = None,
+        reasons: bool = False,
+        target: Target | None = None,
     ) -> Scores:
         """Score rows that start at the snapshot's horizon or later.
 
         rows: of the creators in the snapshot, where known already. level: of the interval, None for none.
         """
         assembled = self.assembler.assemble(terms, rows)
-        return self.of(assembled, level, reasons)
+        return self.of(assembled, level, reasons, target)
 
-    def of(self, assembled: Assembled, level: float | None, reasons: bool) -> Scores:
+    def of(self, assembled: Assembled, level: float | None, reasons: bool, target: Target | None = None) -> Scores:
         """Score a matrix."""
         features, spend = assembled.features, assembled.terms.spend
         rate = np.exp(log_rate(self.scorer.rate, features))
@@ -80,12 +90,16 @@ class RequestScorer:
         if level is not None:
             low, high = self.bounds(assembled, level, expected, excess)
             low, high = low / spend, high / spend
+        within = worth = None
+        if target is not None:
+            within, worth = target.worth(self.scorer.intervals, expected, self.groups(assembled), excess, spend)
         told = None
         if reasons:
             contributions = self.scorer.rate.contributions(features)
             values = self.assembler.values(assembled)
             told = top_reasons(contributions, self.scorer.encoding.columns, values)  # type: ignore[arg-type]
-        return Scores(rate, low, high, expected, 1 / rate, ranks(rate), self.warnings(features, excess), told)
+        codes = self.warnings(features, excess)
+        return Scores(rate, low, high, expected, 1 / rate, ranks(rate), codes, told, within, worth)
 
     def bounds(self, assembled: Assembled, level: float, expected: np.ndarray, excess: np.ndarray) -> Bounds:
         """Low and high counts, as `Intervals.bounds` of `Scorer.groups` tells them."""

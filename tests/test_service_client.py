@@ -21,13 +21,18 @@ def test_the_client_tells_what_the_service_answers(tmp_path: Path, trained_desk:
     with running(desk, CREATOR_YIELD_API_KEYS=f"@{desk / 'keys'}") as server:
         url = f"http://127.0.0.1:{server.port}"
         with Client(url, key=KEY) as client:
-            scored = client.score([item], interval=True, reasons=True, level=0.9)
+            scored = client.score([item], interval=True, reasons=True, creator=True, level=0.9, target_cost=5)
             asked = {"items": [TERMS | {"creator_id": "creator_000001"}]}
-            theirs = server.ask("POST", "/v1/score?include=reasons,interval&level=0.9", asked).json["scores"][0]
+            query = "include=reasons,interval,creator&level=0.9&target_cost=5"
+            theirs = server.ask("POST", f"/v1/score?{query}", asked).json["scores"][0]
             mine = msgspec.to_builtins(scored.scores[0])
             shared = mine.keys() & theirs.keys()
-            assert {"reasons", "conversions_per_dollar_low", "rank", "warnings"} <= shared
+            assert {"reasons", "conversions_per_dollar_low", "walk_away_price", "tier", "warnings"} <= shared
             assert {k: mine[k] for k in shared} == {k: theirs[k] for k in shared}
+            likely = client.rank(Deal(**TERMS), ["creator_000001"], target_cost=5, confidence=0.9).scores[0]
+            assert likely.probability_within_target == scored.scores[0].probability_within_target
+            assert likely.walk_away_price is not None
+            assert likely.walk_away_price < mine["walk_away_price"]
             ranked = client.rank(Deal(**TERMS), filters={"tier": ["micro", "nano"]}, limit=3)
             assert [score.rank for score in ranked.scores] == [1, 2, 3]
             assert ranked.considered > 3

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from tests.service_desk import KEY, LIMITED, Reply, Server, command, copy_desk, 
 ROWS, EARLY = 2000, 40
 NUMBERS = [
     "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high", "conversions",
-    "cost_per_conversion", "rank",
+    "cost_per_conversion", "probability_within_target", "walk_away_price", "rank",
 ]  # fmt: skip
-ALL = "/v1/score?include=reasons,interval"
+EVERYTHING = "include=reasons,interval,creator&target_cost=25.5&confidence=0.7"
+ALL = f"/v1/score?{EVERYTHING}"
+TARGET = ("--target-cost", "25.5", "--confidence", "0.7")
 DEAL: dict[str, Any] = {
     "brand": "somebody", "product_niche": "beauty", "starts_at": "2026-06-01T12:00:00Z", "promotion_hours": 48,
     "spend": 300,
@@ -57,7 +60,7 @@ def spine(desk: Path, server: Server) -> pd.DataFrame:
 def predicted(desk: Path, spine: pd.DataFrame) -> pd.DataFrame:
     """What predict.py says of the same deals."""
     spine.to_parquet(desk / "asked.parquet", index=False)
-    done = command(desk, "predict.py", "asked.parquet", "--data", "data", "--output", "scores.parquet")
+    done = command(desk, "predict.py", "asked.parquet", "--data", "data", "--output", "scores.parquet", *TARGET)
     assert done.returncode == 0, done.stderr
     return pd.read_parquet(desk / "scores.parquet")
 
@@ -93,6 +96,8 @@ def test_answers_are_those_of_predict_to_the_bit(server: Server, spine: pd.DataF
     assert_alike(scores_of(reply), predicted[late])
     assert reply.json["model_version"] == "conversions-per-dollar/1"
     assert predicted.conversions_per_dollar.nunique() > ROWS / 2
+    assert predicted.probability_within_target.between(0.01, 0.99).sum() > ROWS / 10
+    assert 0.1 < (predicted.walk_away_price >= predicted.spend).mean() < 0.9
     whole = predicted.conversions_per_dollar.rank(method="min", ascending=False).astype(int)
     assert predicted["rank"].tolist() == whole.tolist()
     assert {"unknown_creator", "unknown_category", "outside_training_range"} <= {
@@ -106,6 +111,12 @@ def test_deals_before_the_horizon_are_answered_too(
     early = slice(ROWS - EARLY, ROWS)
     reply = server.ask("POST", ALL, {"items": items_of(spine)[early]})
     assert_alike(scores_of(reply), predicted[early])
+    lately = server.ask(
+        "POST", ALL, {"items": [item | {"starts_at": DEAL["starts_at"]} for item in items_of(spine)[early]]}
+    )
+    for now, then in zip(scores_of(lately), scores_of(reply), strict=True):
+        for name in ("platform", "niche", "tier"):  # what a creator is hangs on no deal
+            assert now.get(name) == then.get(name), name
 
 
 def test_a_row_is_scored_alike_in_any_company(server: Server, spine: pd.DataFrame, predicted: pd.DataFrame) -> None:
@@ -147,7 +158,7 @@ def test_unknown_creators_with_their_history_are_scored_as_if_the_data_had_them(
     asked = pd.DataFrame(items).assign(starts_at=pd.Timestamp(DEAL["starts_at"]))
     asked.to_parquet(tmp_path / "asked.parquet", index=False)
     output = tmp_path / "scores.parquet"
-    words = (str(tmp_path / "asked.parquet"), "--data", str(folder), "--output", str(output))
+    words = (str(tmp_path / "asked.parquet"), "--data", str(folder), "--output", str(output), *TARGET)
     done = command(desk, "predict.py", *words)
     assert done.returncode == 0, done.stderr
     history = {name: _rows(frame) for name, frame in told.items()}
@@ -194,6 +205,13 @@ def test_only_what_is_asked_for_is_told(server: Server) -> None:
     width = [r["conversions_per_dollar_high"] - r["conversions_per_dollar_low"] for r in (wide, narrow)]
     assert width[0] > width[1] >= 0
     assert scores_of(server.ask("POST", "/v1/score", {"items": []})) == []
+    (sure, unsure) = (
+        scores_of(server.ask("POST", f"/v1/score?target_cost=25{more}", {"items": [ITEM]}))[0]
+        for more in ("&confidence=0.9", "")
+    )
+    assert set(unsure) == set(row) | {"probability_within_target", "walk_away_price"}
+    assert sure["walk_away_price"] < unsure["walk_away_price"]
+    assert sure["probability_within_target"] == unsure["probability_within_target"]
 
 
 def test_keys_may_be_numbers_and_times_have_many_forms(server: Server) -> None:
@@ -271,9 +289,31 @@ def test_what_is_not_there_is_told(server: Server) -> None:
     wrong = server.ask("GET", "/v1/score")
     assert (wrong.status, wrong.headers["allow"]) == (405, "POST")
     assert server.ask("POST", "/v1/score", b"a=1", Content_Type="application/x-www-form-urlencoded").status == 415
-    for query in ("include=everything", "level=80", "depth=3"):
-        reply = server.ask("POST", f"/v1/score?{query}", {"items": [ITEM]})
-        assert (reply.status, reply.json["errors"][0]["field"]) == (422, query.split("=")[0])
+    costs = ("0", "-1", "nan", "inf", "1e13", "ten", "")
+    wrong_queries = [
+        "include=everything",
+        "level=80",
+        "level=nan",
+        "depth=3",
+        *(f"target_cost={cost}" for cost in costs),
+    ]
+    wrong_queries += [
+        "confidence=0.5",
+        *(f"confidence={sure}&target_cost=25" for sure in ("0", "1", "80", "nan", "much")),
+    ]
+    for query in wrong_queries:
+        for path, body in {"/v1/score": {"items": [ITEM]}, "/v1/rank": {"deal": DEAL}}.items():
+            reply = server.ask("POST", f"{path}?{query}", body)
+            assert (reply.status, reply.json["errors"][0]["field"]) == (422, query.split("=")[0]), query
+
+
+def test_requests_that_wait_together_each_keep_to_their_own_target(server: Server) -> None:
+    paths = [f"/v1/score?target_cost={cost}&confidence={sure}" for cost in (2, 4, 8) for sure in (0.5, 0.9)]
+    alone = {path: scores_of(server.ask("POST", path, {"items": [ITEM]})) for path in paths}
+    assert len({json.dumps(told) for told in alone.values()}) == len(paths)
+    with ThreadPoolExecutor(6) as pool:
+        together = pool.map(lambda path: (path, server.ask("POST", path, {"items": [ITEM]})), paths * 50)
+        assert [path for path, reply in together if scores_of(reply) != alone[path]] == []
 
 
 def test_ten_thousand_items_are_answered(server: Server) -> None:
@@ -291,8 +331,7 @@ def test_a_ranking_is_the_scores_in_order(server: Server, desk: Path) -> None:
     asked = [*creators, "nobody"]
     scored = scores_of(server.ask("POST", ALL, {"items": [DEAL | {"creator_id": c} for c in asked]}))
     by_creator = dict(zip(asked, scored, strict=True))
-    path = "/v1/rank?include=reasons,interval"
-    reply = server.ask("POST", path, {"deal": DEAL, "creator_ids": [*asked, "nobody"], "limit": 10})
+    reply = server.ask("POST", f"/v1/rank?{EVERYTHING}", {"deal": DEAL, "creator_ids": [*asked, "nobody"], "limit": 10})
     assert reply.json["considered"] == len(asked)
     found = scores_of(reply)
     assert [row["rank"] for row in found] == sorted(row["rank"] for row in scored)[:10]
@@ -309,6 +348,15 @@ def test_filters_leave_the_creators_meant(server: Server, desk: Path) -> None:
     reply = server.ask("POST", "/v1/rank", {"deal": DEAL, "filters": {"platform": [platform], "niche": [niche]}})
     meant = told[(told.platform == platform) & (told.niche == niche)]
     assert {row["creator_id"] for row in scores_of(reply)} == set(meant.creator_id)
+    everybody = pd.DataFrame(scores_of(server.ask("POST", "/v1/rank?include=creator", {"deal": DEAL}))).set_index(
+        "creator_id"
+    )
+    assert everybody.platform.to_dict() == told.set_index("creator_id").platform.to_dict()
+    assert everybody.niche.to_dict() == told.set_index("creator_id").niche.to_dict()
+    assert everybody.tier.nunique() > 1
+    for tier, those in everybody.groupby("tier"):
+        reply = server.ask("POST", "/v1/rank", {"deal": DEAL, "filters": {"tier": [tier]}})
+        assert {row["creator_id"] for row in scores_of(reply)} == set(those.index)
     none = server.ask("POST", "/v1/rank", {"deal": DEAL, "filters": {"niche": ["no such niche"]}})
     assert (scores_of(none), none.json["considered"]) == ([], 0)
     large = scores_of(server.ask("POST", "/v1/rank", {"deal": DEAL, "filters": {"followers_min": 50_000}}))
@@ -375,6 +423,11 @@ def test_keys_come_and_go_without_a_restart(server: Server, desk: Path) -> None:
             raise AssertionError("the new key was never let in")
     finally:
         (desk / "keys").write_text(before)
+    until = time.monotonic() + 20
+    while not all(server.ask("GET", "/v1/model", key="a new key").status == 401 for _ in range(10)):
+        assert time.monotonic() < until, "the key that was removed is still let in"
+        time.sleep(0.1)
+    assert server.ask("GET", "/v1/model").status == 200
 
 
 def test_headers_and_logs_are_sober(server: Server, desk: Path) -> None:
@@ -382,6 +435,8 @@ def test_headers_and_logs_are_sober(server: Server, desk: Path) -> None:
     assert reply.headers["x-request-id"] == "trace-77"
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert reply.headers["cache-control"] == "no-store"
+    assert reply.headers["x-frame-options"] == "DENY"
+    assert reply.headers["referrer-policy"] == "no-referrer"
     assert "default-src 'none'" in reply.headers["content-security-policy"]
     assert server.ask("GET", "/v1/model", X_Request_Id="a b\t<script>").headers["x-request-id"] != "a b\t<script>"
     lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
@@ -444,6 +499,7 @@ def test_the_page_ranks_creators_for_a_deal(server: Server, page: Any) -> None:
     rows.nth(0).locator("summary").click()
     assert "×" in rows.nth(0).locator("li").first.inner_text()
     assert "Backtest: rank" in page.locator("#model").inner_text()
+    assert not page.locator("th.target").first.is_visible()
     costs = sorted(row["cost_per_conversion"] for row in expected)
     page.get_by_label("Most dollars a conversion").fill(str((costs[1] + costs[2]) / 2))
     assert rows.count() == 2
@@ -451,10 +507,11 @@ def test_the_page_ranks_creators_for_a_deal(server: Server, page: Any) -> None:
 
 
 def test_the_page_scores_a_file_and_tells_its_faults(
-    page: Any, spine: pd.DataFrame, predicted: pd.DataFrame, tmp_path: Path
+    server: Server, page: Any, spine: pd.DataFrame, tmp_path: Path
 ) -> None:
-    asked = spine[:30].assign(brand='a "quoted", brand')
+    asked = spine[:30].assign(brand='a "quoted", brand', starts_at="2026-06-01T12:00:00Z")
     asked.to_csv(tmp_path / "candidates.csv", index=False)
+    page.get_by_label("Target cost per conversion, dollars").fill("25.5")
     page.locator("input[type=file]").set_input_files(tmp_path / "candidates.csv")
     page.get_by_role("button", name="Rank").click()
     page.get_by_text("30 candidates, by conversions-per-dollar/1").wait_for()
@@ -463,6 +520,13 @@ def test_the_page_scores_a_file_and_tells_its_faults(
     saved = pd.read_csv(told.value.path())
     assert sorted(saved.candidate_id) == sorted(asked.candidate_id)
     assert saved["rank"].is_monotonic_increasing
+    items = [item | {"starts_at": "2026-06-01T12:00:00Z"} for item in items_of(spine[:30].assign(brand=asked.brand))]
+    theirs = scores_of(server.ask("POST", "/v1/score?include=creator&target_cost=25.5", {"items": items}))
+    expected = pd.DataFrame(theirs).set_index("candidate_id").loc[saved.candidate_id].fillna("unknown")
+    for name in ("probability_within_target", "walk_away_price"):
+        assert saved[name].tolist() == expected[name].tolist(), name
+    _filter_by_keyboard(page, expected.assign(spend=asked.set_index("candidate_id").spend))
+    page.get_by_label("Target cost per conversion, dollars").fill("")
     asked.assign(spend=-1.0).to_csv(tmp_path / "wrong.csv", index=False)
     page.locator("input[type=file]").set_input_files(tmp_path / "wrong.csv")
     page.get_by_role("button", name="Rank").click()
@@ -470,11 +534,41 @@ def test_the_page_scores_a_file_and_tells_its_faults(
     page.locator("input[type=file]").set_input_files([])
 
 
+def _filter_by_keyboard(page: Any, table: pd.DataFrame) -> None:
+    """The table that is shown, whose rows are those of `table`, filtered step by step with keys alone."""
+    rows, left = page.locator("#scores tbody tr"), page.get_by_role("group", name="Show only").get_by_role("status")
+    assert page.get_by_role("columnheader", name="P(≤ 25.5 $)").is_visible()
+    assert rows.nth(0).locator("td").nth(8).inner_text() == f"{table.probability_within_target.iloc[0]:.2f}"
+    page.get_by_role("combobox", name="Tier", exact=True).focus()
+    for number, name in enumerate(("tier", "niche", "platform")):
+        assert page.evaluate("document.activeElement.name") == name
+        common = table[name].mode()[0]
+        page.keyboard.type(common)
+        kept = table[table[name] == common]
+        assert len(kept) < len(table)
+        assert left.inner_text() == f"{len(kept)} of 30 shown"
+        assert [told.split(", ")[number] for told in rows.locator("td:nth-child(3)").all_inner_texts()] == [
+            common
+        ] * len(kept)
+        page.keyboard.press("Home")
+        assert rows.count() == 30
+        page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.name") == "spend"
+    page.keyboard.type(f"{table.spend.median():.2f}")
+    assert left.inner_text() == "15 of 30 shown"
+    with page.expect_download() as told:
+        page.get_by_role("button", name="Download CSV").click()
+    assert len(pd.read_csv(told.value.path())) == 15
+    page.get_by_role("spinbutton", name="Most dollars of spend").fill("")
+
+
 def test_the_page_can_be_used_by_keyboard(page: Any) -> None:
     page.get_by_label("Brand", exact=True).focus()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.name") == "product_niche"
-    unnamed = page.evaluate("[...document.querySelectorAll('input, textarea')].filter(e => !e.labels.length).length")
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('input, select, textarea')].filter(e => !e.labels.length).length"
+    )
     assert unnamed == 0
 
 

@@ -23,7 +23,8 @@ from mlflow import MlflowClient
 from models import tracking
 from models.encoding import Encoding
 from models.rate import RateModel
-from models.scorer import Scorer
+from models.scorer import ModelError, Scorer
+from service.keeper import require_signature
 from tests.service_desk import Reply, Server, copy_desk, running
 
 NAME = "conversions-per-dollar"
@@ -173,6 +174,13 @@ def test_a_model_of_other_columns_is_refused(server: Server, client: MlflowClien
     everywhere(server, f"ready: {NAME}/1", "alarm")
 
 
+def test_a_model_whose_signature_is_another_s_is_refused(client: MlflowClient) -> None:
+    model = tracking.load(client, f"models:/{NAME}/1")
+    require_signature(model)
+    with pytest.raises(ModelError, match="its signature names other columns"):
+        require_signature(dataclasses.replace(model, inputs=model.inputs - {"spend"}))
+
+
 def test_without_the_registry_it_goes_on(server: Server, desk: Path) -> None:
     before = rates(score(server))
     with (desk / "mlflow.db").open("r+b") as store:
@@ -241,9 +249,17 @@ def test_killed_processes_are_replaced(server: Server) -> None:
 
 def test_overload_is_shed_with_a_word_on_when_to_come_again(server: Server) -> None:
     body = {"items": ITEMS * 40}
+
+    def ask(_: int) -> tuple[float, Reply]:
+        began = time.monotonic()
+        reply = server.ask("POST", "/v1/score?include=interval", body, key=None)
+        return time.monotonic() - began, reply
+
     with ThreadPoolExecutor(40) as pool:
-        replies = list(pool.map(lambda _: server.ask("POST", "/v1/score?include=interval", body, key=None), range(120)))
+        timed = list(pool.map(ask, range(120)))
+    replies = [reply for _, reply in timed]
     statuses = [reply.status for reply in replies]
+    assert min(seconds for seconds, reply in timed if reply.status == 429) >= 0.5, "who hurries is kept"
     assert set(statuses) == {200, 429}
     assert {reply.headers["retry-after"] for reply in replies if reply.status == 429} == {"1"}
     assert score(server).status == 200
