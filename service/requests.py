@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -13,21 +12,24 @@ from msgspec import UNSET, Meta, UnsetType
 
 from service.assembly import Terms
 from service.problems import FieldError, Problem
+from service.told import Told, faults_of
+from service.values import (
+    WHOLE,
+    Above0,
+    AtLeast1,
+    Moment,
+    Text,
+    Wrong,
+    fault,
+    micros,
+    no_object,
+    wrong_count,
+    wrong_number,
+    wrong_text,
+    wrong_time,
+)  # fmt: skip
 
-MOST_ITEMS, MOST_ROWS, MOST_BYTES = 10_000, 20_000, 8 * 2**20
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-MICROSECOND = 10**6
-Text = Annotated[str, Meta(min_length=1)] | int
-SMALLEST, LARGEST = 1e-9, 1e15  # beyond these a score may have no finite number
-Above0 = Annotated[float, Meta(ge=SMALLEST, le=LARGEST)]
-AtLeast1 = Annotated[float, Meta(ge=1, le=LARGEST, extra_json_schema={"multipleOf": 1})]
-_DAY = (
-    r"(20\d\d-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
-    r"|20([02468][048]|[13579][26])-02-29)"
-)
-_TIME = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?(Z|[+-](0\d|1[0-4]):[0-5]\d)?"
-Moment = Annotated[str, Meta(extra_json_schema={"pattern": f"^{_DAY}([T ]{_TIME})?$"})]
+MOST_ITEMS, MOST_BYTES = 10_000, 8 * 2**20
 
 TEXTS = {"brand": "whose product is promoted", "product_niche": "niche of what is promoted"}
 OPTIONAL_TEXTS = {"product_country": "where it is sold", "objective": "sales, awareness, launch, content or community"}
@@ -75,20 +77,6 @@ class Item(Deal, gc=False, kw_only=True):
     candidate_id: str | int | None = None
 
 
-Cell = str | int | float | bool | None
-Rows = Annotated[list[dict[str, Cell]], Meta(max_length=MOST_ROWS)]
-
-
-class Told(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """The history of creators that the data does not know, in the contract's tables and columns."""
-
-    creators: Rows
-    posts: Rows = []
-    comments: Rows = []
-    collaborations: Rows = []
-    conversions: Rows = []
-
-
 class ScoreRequest(msgspec.Struct):
     """Deals to be scored; history: of creators among them that the data does not know."""
 
@@ -114,7 +102,7 @@ class RankRequest(msgspec.Struct):
     deal: Deal
     creator_ids: Annotated[list[Text], Meta(max_length=MOST_ITEMS)] | None = None
     filters: Filters = msgspec.field(default_factory=Filters)
-    limit: Annotated[float, Meta(ge=1, le=MOST_ITEMS, extra_json_schema={"multipleOf": 1})] = 100
+    limit: Annotated[float, Meta(ge=1, le=MOST_ITEMS, extra_json_schema=WHOLE)] = 100
 
 
 _score, _rank = msgspec.json.Decoder(ScoreRequest), msgspec.json.Decoder(RankRequest)
@@ -133,7 +121,8 @@ def read_score(body: bytes) -> tuple[Terms, list[str | None], Told | None]:
             raise _unlike('{"items": […]}', "items") from None
         if len(told["items"]) > MOST_ITEMS:
             raise _too_many(len(told["items"])) from None
-        raise _faulty(_faults_of(told["items"], "items"), error) from None
+        faults = _faults_of(told["items"], "items") + faults_of(told.get("history"))
+        raise _faulty(faults, error) from None
 
 
 def read_rank(body: bytes) -> tuple[Deal, RankRequest]:
@@ -184,16 +173,6 @@ def terms(items: Sequence[Item]) -> Terms:
     )
 
 
-def micros(text: str) -> int:
-    """Microseconds since 1970 of a moment in ISO 8601; one without a zone is UTC's. Raises ValueError."""
-    at = datetime.fromisoformat(text)
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-    if not EARLIEST <= at < LATEST:
-        raise ValueError("starts_at")
-    since = at - EPOCH
-    return (since.days * 86_400 + since.seconds) * MICROSECOND + since.microseconds
-
-
 def _optional(value: str | int | None) -> str | None:
     if value is None or value == "":
         return None
@@ -225,7 +204,8 @@ def _faulty(errors: list[FieldError], error: Exception) -> Problem:
     if not errors:  # a part of the request that is no deal: the filters, the limit, the history
         return Problem(422, "invalid-request", f"{error}.", [FieldError(str(error))])
     first = errors[0]
-    place = "" if first.row is None else f"row {first.row}, "
+    place = f"{first.table}, " if first.table else ""
+    place += "" if first.row is None else f"row {first.row}, "
     return Problem(422, "invalid-items", f"{len(errors)} faults, first {place}{first.field}: {first.detail}", errors)
 
 
@@ -236,74 +216,26 @@ def _faults_of(items: list[Any], name: str) -> list[FieldError]:
 def _faults(item: Any, row: int | None, pointer: str) -> list[FieldError]:
     """All that is wrong with a deal, field by field."""
     if not isinstance(item, dict):
-        return [FieldError(f"an object is needed, received {_shown(item)}", None, row, pointer)]
+        return [no_object(item, row, pointer)]
     found: list[FieldError] = []
 
-    def check(name: str, meaning: str, required: bool, wrong: Callable[[Any], str | None]) -> None:
-        value = item.get(name)
-        detail = None
-        if value is None or value == "":
-            detail = f"every row needs it: {meaning}" if required else None
-        elif told := wrong(value):
-            detail = f"{told}, received {_shown(value)}"
-        if detail:
+    def check(name: str, meaning: str, required: bool, wrong: Wrong) -> None:
+        if detail := fault(item.get(name), meaning, required, wrong):
             found.append(FieldError(detail, name, row, f"{pointer}/{name}"))
 
     if row is not None:
-        check("creator_id", "who is asked about", True, _wrong_text)
-        check("candidate_id", "", False, _wrong_text)
+        check("creator_id", "who is asked about", True, wrong_text)
+        check("candidate_id", "", False, wrong_text)
     for name, meaning in TEXTS.items():
-        check(name, meaning, True, _wrong_text)
-    check("starts_at", "when the promotion goes live", True, _wrong_time)
+        check(name, meaning, True, wrong_text)
+    check("starts_at", "when the promotion goes live", True, wrong_time)
     for name, meaning in NUMBERS.items():
-        check(name, meaning, True, _wrong_number)
+        check(name, meaning, True, wrong_number)
     for name, meaning in OPTIONAL_TEXTS.items():
-        check(name, meaning, False, _wrong_text)
-    check("deliverables", "", False, _wrong_count)
+        check(name, meaning, False, wrong_text)
+    check("deliverables", "", False, wrong_count)
     for name in OUTCOMES:
         if name in item:
             detail = "it cannot be known beforehand: leave the field out"
             found.append(FieldError(detail, name, row, f"{pointer}/{name}"))
     return found
-
-
-def _wrong_text(value: Any) -> str | None:
-    return None if isinstance(value, str) or _whole(value) else "a text or a whole number is needed"
-
-
-def _wrong_time(value: Any) -> str | None:
-    if isinstance(value, str):
-        try:
-            micros(value)
-            return None
-        except ValueError as error:
-            if str(error) == "starts_at":
-                return "it is outside 2000-01-01 to 2100-01-01"
-    return "a moment in ISO 8601 is needed, such as 2026-03-31T18:00:00Z"
-
-
-def _wrong_number(value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return "a number is needed"
-    if value > LARGEST:
-        return f"it is above {LARGEST:g}"
-    if 0 < value < SMALLEST:
-        return f"it is below {SMALLEST:g}"
-    return None if value > 0 else "it is not above 0"
-
-
-def _wrong_count(value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
-        return "a whole number is needed"
-    if value > LARGEST:
-        return f"it is above {LARGEST:g}"
-    return None if value >= 1 else "it is below 1"
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:59] + "…"

@@ -156,29 +156,68 @@ def test_unknown_creators_with_their_history_are_scored_as_if_the_data_had_them(
     assert server.ask("GET", f"/v1/creators/new%20{busy[0]}").status == 404, "nothing of it stays"
 
 
+CREATOR: dict[str, Any] = {"creator_id": "mine", "platform": "instagram", "niche": "beauty"}
+POST: dict[str, Any] = {"post_id": "p", "creator_id": "mine", "posted_at": "2026-03-01T10:00:00Z", "likes": 5}
+
+
 def test_a_history_that_cannot_be_right_is_refused(server: Server) -> None:
-    creator = {"creator_id": "mine", "platform": "instagram", "niche": "beauty"}
-    post = {"post_id": "p", "creator_id": "mine", "posted_at": "2026-03-01T10:00:00Z", "likes": 5}
     faults: list[tuple[dict[str, Any], str, str]] = [
-        ({"creators": [creator | {"creator_id": "creator_000001"}]}, "creators", "DATA knows this creator already"),
+        ({"creators": [CREATOR | {"creator_id": "creator_000001"}]}, "creators", "DATA knows this creator already"),
         (
-            {"creators": [creator], "posts": [post | {"creator_id": "creator_000001"}]},
+            {"creators": [CREATOR], "posts": [POST | {"creator_id": "creator_000001"}]},
             "posts",
             "not among the creators",
         ),
-        ({"creators": [creator], "posts": [post, post | {"post_id": "q", "likes": -1}]}, "posts", "below 0"),
-        ({"creators": [creator], "posts": [post, post]}, "posts", "repeating the key"),
-        ({"creators": [creator | {"platform": None}]}, "creators", "without a value"),
-        ({"creators": [creator], "posts": [post | {"posted_at": "yesterday"}]}, "posts", "unreadable"),
-        ({"creators": [creator | {"followers": "many"}, creator | {"followers": 5}]}, "creators", "several kinds"),
+        ({"creators": [CREATOR], "posts": [POST, POST]}, "posts", "repeating the key"),
+        ({"creators": [CREATOR, CREATOR | {"creator_id": ""}]}, "creators", "every row needs it"),
+        ({"creators": [CREATOR | {"platform": None}]}, "creators", "every row needs it"),
+        ({"creators": [CREATOR], "brands": []}, "brands", "there is no such table"),
+        ({"posts": [POST]}, "creators", "a list of rows is needed"),
+        ({"creators": [CREATOR], "posts": [POST] * 20_001}, "posts", "20,001 rows are too many"),
+        ({"creators": [CREATOR], "posts": [5]}, "posts", "an object is needed, received 5"),
     ]
     for history, table, words in faults:
         reply = server.ask("POST", "/v1/score", {"items": [ITEM], "history": history})
         assert reply.status == 422, (history, reply.body)
         assert reply.json["errors"][0]["table"] == table
         assert words in reply.json["errors"][0]["detail"], reply.json
-    strange = server.ask("POST", "/v1/score", {"items": [ITEM], "history": {"creators": [], "brands": []}})
-    assert strange.status == 422
+    assert server.ask("POST", "/v1/score", {"items": [ITEM], "history": []}).status == 422
+
+
+CELLS: list[tuple[dict[str, Any], str]] = [
+    ({"likes": -1}, "it is below 0, received -1"),
+    ({"likes": "many"}, "a whole number is needed, received 'many'"),
+    ({"likes": 5.5}, "a whole number is needed"),
+    ({"likes": 1e13}, "it is above 1e+12"),
+    ({"likes": True}, "a whole number is needed"),
+    ({"posted_at": "yesterday"}, "a moment in ISO 8601 is needed"),
+    ({"posted_at": "2026-03-01\n"}, "a moment in ISO 8601 is needed"),
+    ({"posted_at": "20260301"}, "a moment in ISO 8601 is needed"),
+    ({"posted_at": "2000-01-01T00:00+01:00"}, "it is outside 2000-01-01 to 2100-01-01"),
+    ({"is_sponsored": 1}, "true or false is needed"),
+    ({"caption": 2**70}, "it is beyond 64 bits"),
+    ({"caption": []}, "a text or a whole number is needed"),
+]
+
+
+def test_all_that_is_wrong_in_a_history_is_told_at_once(server: Server) -> None:
+    posts = [POST | {"post_id": str(i)} | change for i, (change, _) in enumerate(CELLS)]
+    good = POST | {"post_id": 7, "likes": 5.0, "caption": 2**63 - 1, "shares": None, "unheard of": [{}]}
+    history = {"creators": [CREATOR], "posts": [*posts, good]}
+    reply = server.ask("POST", "/v1/score", {"items": [ITEM, ITEM | {"spend": 0}], "history": history})
+    assert reply.status == 422
+    (item, *errors) = reply.json["errors"]
+    assert (item["row"], item["field"]) == (1, "spend")
+    assert len(errors) == len(CELLS)
+    for row, ((change, words), error) in enumerate(zip(CELLS, errors, strict=True)):
+        (field,) = change
+        assert (error["table"], error["row"], error["field"]) == ("posts", row, field)
+        assert error["pointer"] == f"/history/posts/{row}/{field}"
+        assert words in error["detail"]
+    alone = [server.ask("POST", "/v1/score", {"items": [ITEM], "history": history | {"posts": [p]}}) for p in posts]
+    assert [one.json["error_count"] for one in alone] == [1] * len(posts), "each is refused by itself"
+    fine = server.ask("POST", "/v1/score", {"items": [ITEM], "history": history | {"posts": [good]}})
+    assert fine.status == 200, fine.body
 
 
 def test_only_what_is_asked_for_is_told(server: Server) -> None:
