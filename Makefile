@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-peers bench-efficiency bench-ablation bench-serve soak-serve lock clean
+.PHONY: help install demo test lint format bench bench-peers bench-efficiency bench-ablation bench-serve soak-serve fuzz-serve audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,14 @@ bench-serve: install ## measure the service against mlflow models serve (needs w
 
 soak-serve: install ## ten minutes of load, swaps, killed workers and an absent registry
 	$(BIN)/python -m benchmarks.serve_soak
+
+fuzz-serve: install ## thousands of requests made from the OpenAPI document (schemathesis), all answers checked
+	$(BIN)/python -m tests.service_fuzz
+
+audit: ## look for known vulnerabilities among the locked versions
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet "pip-audit>=2.10,<3"
+	build/audit/bin/python .ci/audit.py requirements-dev.lock
 
 # What only the peers need is in no lock; what is installed already stays as it is.
 PEERS := $(VENV)/.peers
