@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-peers bench-efficiency bench-ablation bench-serve soak-serve fuzz-serve audit lock clean
+.PHONY: help install demo test lint format bench bench-peers bench-efficiency bench-ablation bench-serve soak-serve fuzz-serve test-bare audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ demo: install ## make a made-up market, train on it, rank its candidates
 
 test: install lint ## lint, then run the tests
 	$(BIN)/python -m pytest
+
+test-bare: install ## load the registered model in an environment made from its own requirements alone
+	$(BIN)/python -m pytest -m bare
 
 lint: install ## check style, format and types
 	$(BIN)/ruff check .
