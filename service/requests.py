@@ -17,9 +17,11 @@ from service.values import (
     WHOLE,
     Above0,
     AtLeast1,
+    Key,
     Moment,
     Text,
     Wrong,
+    as_text,
     fault,
     micros,
     no_object,
@@ -52,8 +54,8 @@ class Deal(msgspec.Struct, gc=False, kw_only=True):
     starts_at: Moment
     promotion_hours: Above0
     spend: Above0
-    product_country: str | int | None = None
-    objective: str | int | None = None
+    product_country: Key | None = None
+    objective: Key | None = None
     deliverables: AtLeast1 | None = None
     conversions: UnsetType = UNSET
     observed_until: UnsetType = UNSET
@@ -74,7 +76,7 @@ class Item(Deal, gc=False, kw_only=True):
     """A deal with a creator."""
 
     creator_id: Text
-    candidate_id: str | int | None = None
+    candidate_id: Key | None = None
 
 
 class ScoreRequest(msgspec.Struct):
@@ -113,7 +115,7 @@ def read_score(body: bytes) -> tuple[Terms, list[str | None], Told | None]:
     try:
         asked = _score.decode(body)
         items = asked.items
-        candidates = [None if i.candidate_id is None else str(i.candidate_id) for i in items]
+        candidates = [None if i.candidate_id is None else as_text(i.candidate_id) for i in items]
         return terms(items), candidates, asked.history
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         told = _generic(body)
@@ -131,6 +133,8 @@ def read_rank(body: bytes) -> tuple[Deal, RankRequest]:
         asked = _rank.decode(body)
         if asked.limit % 1:
             raise ValueError("limit: a whole number is needed")
+        if asked.creator_ids is not None:
+            asked.creator_ids = [as_text(one) for one in asked.creator_ids]
         terms([Item(creator_id="x", **_told(asked.deal))])
         return asked.deal, asked
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
@@ -161,9 +165,9 @@ def terms(items: Sequence[Item]) -> Terms:
     if (deliverables % 1 > 0).any():
         raise ValueError("deliverables")
     return Terms(
-        creator_id=[i.creator_id if type(i.creator_id) is str else str(i.creator_id) for i in items],
-        brand=[i.brand if type(i.brand) is str else str(i.brand) for i in items],
-        product_niche=[i.product_niche if type(i.product_niche) is str else str(i.product_niche) for i in items],
+        creator_id=[i.creator_id if type(i.creator_id) is str else as_text(i.creator_id) for i in items],
+        brand=[i.brand if type(i.brand) is str else as_text(i.brand) for i in items],
+        product_niche=[i.product_niche if type(i.product_niche) is str else as_text(i.product_niche) for i in items],
         product_country=[_optional(i.product_country) for i in items],
         objective=[_optional(i.objective) for i in items],
         starts_at=np.array(starts, np.int64),
@@ -173,10 +177,8 @@ def terms(items: Sequence[Item]) -> Terms:
     )
 
 
-def _optional(value: str | int | None) -> str | None:
-    if value is None or value == "":
-        return None
-    return value if type(value) is str else str(value)
+def _optional(value: Key | None) -> str | None:
+    return None if value is None or value == "" else as_text(value)
 
 
 def _told(deal: Deal) -> dict[str, Any]:

@@ -25,8 +25,11 @@ from service.values import (
     NO_MOMENT,
     SMALLEST,
     WHOLE,
+    Key,
     Moment,
+    Text,
     Wrong,
+    as_text,
     fault,
     no_object,
     wrong_count,
@@ -43,14 +46,7 @@ MEANING = (
     "that the data knows, rows of others than these, keys that repeat or name no row, times out of order, conversions "
     "by day that do not add up."
 )
-LEAST_KEY = -(2**63)
-Key = Annotated[int, Meta(ge=LEAST_KEY, le=-LEAST_KEY - 1)]
 _moment = re.compile(MOMENT, re.ASCII)
-
-
-def _wrong_key(value: Any) -> str | None:
-    beyond = isinstance(value, int) and not LEAST_KEY <= value <= -LEAST_KEY - 1
-    return wrong_text(value) or ("it is beyond 64 bits" if beyond else None)
 
 
 def _wrong_moment(value: Any) -> str | None:
@@ -62,7 +58,7 @@ def _kind(column: pa.Column) -> tuple[Any, Wrong]:
     low, above = column.metadata["low"], column.metadata["above"]
     match kind_of(column):
         case "text":
-            return (Annotated[str, Meta(min_length=1)] if column.required else str) | Key, _wrong_key
+            return (Text if column.required else Key), wrong_text
         case "number":
             least = SMALLEST if above is not None else low
             return Annotated[float, Meta(ge=least, le=LARGEST)], partial(wrong_number, zero=above is None)
@@ -75,13 +71,18 @@ def _kind(column: pa.Column) -> tuple[Any, Wrong]:
             return Moment, _wrong_moment
 
 
-def _strict(rules: list[tuple[str, Wrong]]) -> Callable[[msgspec.Struct], None]:
-    """What of a row msgspec's types leave open."""
+def _strict(schema: pa.DataFrameSchema) -> Callable[[msgspec.Struct], None]:
+    """What msgspec's types leave open in a row, and its keys as texts."""
+    kinds = [(name, kind_of(column), _kind(column)[1]) for name, column in schema.columns.items()]
 
     def check(row: msgspec.Struct) -> None:
-        for name, wrong in rules:
+        for name, kind, wrong in kinds:
             value = getattr(row, name)
-            if value is not None and (told := wrong(value)):
+            if value is None:
+                continue
+            if kind == "text":
+                setattr(row, name, as_text(value))
+            elif kind in ("count", "time", "date") and (told := wrong(value)):
                 raise ValueError(f"{name}: {told}")
 
     return check
@@ -94,12 +95,10 @@ def _row(schema: pa.DataFrameSchema) -> type[msgspec.Struct]:
         values, meaning = _kind(column)[0], Meta(description=column.description)
         required = Annotated[values, meaning]  # type: ignore[valid-type]
         fields.append((name, required) if column.required else (name, Annotated[values | None, meaning], None))
-    open_kinds = ("count", "time", "date")
-    rules = [(name, _kind(column)[1]) for name, column in schema.columns.items() if kind_of(column) in open_kinds]
     return msgspec.defstruct(
         f"{schema.name.removesuffix('s').title()}Row",
         fields,
-        namespace={"__doc__": f"A row of {schema.name}: {schema.description}.", "__post_init__": _strict(rules)},
+        namespace={"__doc__": f"A row of {schema.name}: {schema.description}.", "__post_init__": _strict(schema)},
         kw_only=True,
         omit_defaults=True,
         gc=False,

@@ -15,11 +15,13 @@ from service.problems import FieldError
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 MICROSECOND = 10**6
-Text = Annotated[str, Meta(min_length=1)] | int
+WHOLE = {"multipleOf": 1}
+Whole = int | Annotated[float, Meta(extra_json_schema=WHOLE)]  # 5.0 is a whole number in JSON
+Key = str | Whole
+Text = Annotated[str, Meta(min_length=1)] | Whole
 SMALLEST, LARGEST = 1e-9, 1e15  # beyond these a score may have no finite number
 MOST_COUNTED = 1e12  # the sums of 20,000 such counts are far from where 64 bits end
 Above0 = Annotated[float, Meta(ge=SMALLEST, le=LARGEST)]
-WHOLE = {"multipleOf": 1}  # a float is read, for 5.0 is a whole number in JSON; who reads it looks at the rest
 AtLeast1 = Annotated[float, Meta(ge=1, le=LARGEST, extra_json_schema=WHOLE)]
 _DAY = (
     r"(20\d\d-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
@@ -40,6 +42,15 @@ def micros(text: str) -> int:
         raise ValueError("starts_at")
     since = at - EPOCH
     return (since.days * 86_400 + since.seconds) * MICROSECOND + since.microseconds
+
+
+def as_text(key: str | int | float) -> str:
+    """A key as its text: 7 and 7.0 are "7". Raises ValueError for a number that is not whole."""
+    if isinstance(key, str):
+        return key
+    if key % 1:
+        raise ValueError("a text or a whole number is needed")
+    return str(int(key))
 
 
 def fault(value: Any, meaning: str, required: bool, wrong: Wrong) -> str | None:
@@ -96,7 +107,7 @@ def wrong_count(value: Any, least: float = 1, most: float = LARGEST) -> str | No
 
 
 def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
 
 
 def shown(value: Any) -> str:

@@ -132,10 +132,11 @@ def running(desk: Path, *words: str, **more: str) -> Iterator[Server]:
         started.stop()
 
 
-def make_desk(folder: Path, market: Path, store: Path) -> Path:
-    """A folder with a store and a champion, a copy of the market's data, and a file of keys."""
+def make_desk(folder: Path, market: Path, store: Path | None = None) -> Path:
+    """A folder with a store and a champion, a copy of the market's data, and a file of keys. store: an empty one."""
     shutil.copytree(market / "data", folder / "data")
-    shutil.copy(store, folder / "mlflow.db")
+    if store:
+        shutil.copy(store, folder / "mlflow.db")
     done = command(folder, "train.py", "data", "--search", "0")
     assert done.returncode == 0, done.stderr
     (folder / "keys").write_text(f"# who may ask\ntool:{digest(KEY)}\nlimited:{digest(LIMITED)}:3\n")
