@@ -64,8 +64,9 @@ class Server:
     def __init__(self, folder: Path, data: Path, *words: str, **more: str) -> None:
         self.port, self.log = free_port(), folder / "serve.log"
         call = [sys.executable, str(ROOT / "serve.py"), "--data", str(data), "--port", str(self.port), *words]
+        told = environment(**more)
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(call, cwd=folder, env=environment(**more), stderr=log, stdout=log)
+            self.process = subprocess.Popen(call, cwd=folder, env=told, stderr=log, stdout=log, process_group=0)
 
     def wait(self, path: str = "/readyz", wanted: str = "ready") -> None:
         """Until `path` answers 200 with `wanted` in it."""
