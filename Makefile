@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak-serve lock clean
+.PHONY: help install demo test lint format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak-serve fuzz-serve test-bare audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ demo: install ## make a made-up market, train on it, rank its candidates
 test: install lint ## lint, then run the tests
 	$(BIN)/python -m pytest
 
+test-bare: install ## load the registered model in an environment made from its own requirements alone
+	$(BIN)/python -m pytest -m bare
+
 lint: install ## check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -51,6 +54,14 @@ bench-memory: install ## what a million creators take of memory in the service's
 
 soak-serve: install ## ten minutes of load, swaps, killed workers and an absent registry
 	$(BIN)/python -m benchmarks.serve_soak
+
+fuzz-serve: install ## thousands of requests made from the OpenAPI document (schemathesis), all answers checked
+	$(BIN)/python -m tests.service_fuzz
+
+audit: ## look for known vulnerabilities among the locked versions
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet "pip-audit>=2.10,<3"
+	build/audit/bin/python .ci/audit.py requirements-dev.lock
 
 # What only the peers need is in no lock; what is installed already stays as it is.
 PEERS := $(VENV)/.peers

@@ -44,7 +44,10 @@ from models.scorer import SCORES, ModelError, Scorer
 DEFAULT_STORE = "sqlite:///mlflow.db"
 CHAMPION, CHALLENGER = "champion", "challenger"
 SCORER = "scorer"
-PACKAGES = ("mlflow", "lightgbm", "scikit-learn", "scipy", "pandas", "numpy", "pyarrow", "ibis-framework", "duckdb")
+PACKAGES = (
+    "mlflow", "lightgbm", "scikit-learn", "scipy", "pandas", "numpy", "pyarrow", "ibis-framework", "duckdb", "sqlglot",
+    "pandera",
+)  # fmt: skip
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
 

@@ -75,6 +75,9 @@ class App:
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin with a worker's loop."""
+        # a signal to the server's whole group, as a terminal sends it, is for the server, which tells its workers once:
+        # one that is told again while it answers what it was asked never ends, and what it was asked is lost
+        os.setpgid(0, 0)
         logs.set_up()
         self.batcher = Batcher(loop)
         self.holder.start()

@@ -7,9 +7,10 @@ their own creators alone, so nobody can change what is known of others.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import ibis.expr.types as ir
@@ -86,21 +87,22 @@ def _require_own(history: History, tables: Rows) -> None:
 
 
 def _arrow(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Rows of JSON as a table; names that the request made up get a mark of their own."""
-    schema = TABLES[name].columns
-    columns: dict[str, pa.Array] = {}
-    for column in {key: None for row in rows for key in row if key in schema}:
-        values = [row.get(column) for row in rows]
-        if kind_of(schema[column]) == "text":
-            values = [str(v) if isinstance(v, int) and not isinstance(v, bool) else v for v in values]
-        if column in OWN.get(name, ()):
-            values = [f"\x1f{v}" if isinstance(v, str) and v else v for v in values]
-        try:
-            array = pa.array(values)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            problem = "its values are of several kinds"
-            raise InputError([Fault(name, column, problem=problem, remedy="Send numbers as numbers.")]) from None
-        columns[column] = array.cast(pa.string()) if pa.types.is_null(array.type) else array
-    if not columns:
-        raise InputError([Fault(name, problem="none of its columns is known", remedy="See docs/data.md.")])
+    """Rows as `service.told` reads them, as a table; names that the request made up get a mark of their own."""
+    mark, columns = OWN.get(name, ()), {}
+    for column, declared in TABLES[name].columns.items():
+        kind, dtype = _ARROW[kind_of(declared)]
+        values = [None if (v := row.get(column)) is None else kind(v) for row in rows]
+        columns[column] = pa.array([f"\x1f{v}" if v else v for v in values] if column in mark else values, dtype)
     return pa.table(columns)
+
+
+def _moment(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None)
+
+
+_MICROS = pa.timestamp("us")
+_ARROW: dict[str, tuple[Callable[[Any], Any], pa.DataType]] = {
+    "text": (str, pa.string()), "number": (float, pa.float64()), "count": (int, pa.int64()), "flag": (bool, pa.bool_()),
+    "time": (_moment, _MICROS), "date": (_moment, _MICROS),
+}  # fmt: skip

@@ -23,7 +23,7 @@ import pandas as pd
 from features.faults import Fault, InputError
 from service.assembly import Terms
 from service.problems import FieldError, Problem
-from service.requests import Told
+from service.told import Told
 
 SOCKET = "lane.sock"
 MOST_QUEUED, SECONDS = 4, 120.0

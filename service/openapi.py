@@ -83,23 +83,48 @@ CONFIDENCE = {
 OPTIONS = [INCLUDE, LEVEL, TARGET_COST, CONFIDENCE]
 
 
+MORE_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+HEADERS = {
+    "X-Request-Id": {
+        "description": "Names the request, in the log too; the caller's own where it sent one.",
+        "required": True,
+        "schema": {"type": "string", "pattern": r"^[A-Za-z0-9_.:-]{1,64}$"},
+    },
+    "WWW-Authenticate": {"description": "ApiKey.", "required": True, "schema": {"const": "ApiKey"}},
+    "Retry-After": {
+        "description": "After how many seconds to come again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+}
+
+
 def _problems(*statuses: int) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/ProblemDocument"}
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
     return {
-        str(status): {"description": TITLES[status], "content": {"application/problem+json": {"schema": schema}}}
+        str(status): {
+            "description": TITLES[status],
+            "headers": _headers(*MORE_HEADERS.get(status, ())),
+            "content": content,
+        }
         for status in statuses
     }
+
+
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *names)}
 
 
 def _answer(name: str, example: Any = None) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": {"$ref": f"#/components/schemas/{name}"}}
     if example is not None:
         content["example"] = example
-    return {"200": {"description": "The answer.", "content": {"application/json": content}}}
+    return {"200": {"description": "The answer.", "headers": _headers(), "content": {"application/json": content}}}
 
 
 def _text(description: str, kind: str = "text/plain") -> dict[str, Any]:
-    return {"200": {"description": description, "content": {kind: {"schema": {"type": "string"}}}}}
+    content = {kind: {"schema": {"type": "string"}}}
+    return {"200": {"description": description, "headers": _headers(), "content": content}}
 
 
 def _body(name: str, example: Any) -> dict[str, Any]:
@@ -197,6 +222,7 @@ def document() -> dict[str, Any]:
         },
         "components": {
             "schemas": schemas,
+            "headers": HEADERS,
             "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}},
         },
     }

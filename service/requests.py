@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -13,21 +12,26 @@ from msgspec import UNSET, Meta, UnsetType
 
 from service.assembly import Terms
 from service.problems import FieldError, Problem
+from service.told import Told, faults_of
+from service.values import (
+    WHOLE,
+    Above0,
+    AtLeast1,
+    Key,
+    Moment,
+    Text,
+    Wrong,
+    as_text,
+    fault,
+    micros,
+    no_object,
+    wrong_count,
+    wrong_number,
+    wrong_text,
+    wrong_time,
+)  # fmt: skip
 
-MOST_ITEMS, MOST_ROWS, MOST_BYTES = 10_000, 20_000, 8 * 2**20
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-MICROSECOND = 10**6
-Text = Annotated[str, Meta(min_length=1)] | int
-SMALLEST, LARGEST = 1e-9, 1e15  # beyond these a score may have no finite number
-Above0 = Annotated[float, Meta(ge=SMALLEST, le=LARGEST)]
-AtLeast1 = Annotated[float, Meta(ge=1, le=LARGEST, extra_json_schema={"multipleOf": 1})]
-_DAY = (
-    r"(20\d\d-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
-    r"|20([02468][048]|[13579][26])-02-29)"
-)
-_TIME = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?(Z|[+-](0\d|1[0-4]):[0-5]\d)?"
-Moment = Annotated[str, Meta(extra_json_schema={"pattern": f"^{_DAY}([T ]{_TIME})?$"})]
+MOST_ITEMS, MOST_BYTES = 10_000, 8 * 2**20
 
 TEXTS = {"brand": "whose product is promoted", "product_niche": "niche of what is promoted"}
 OPTIONAL_TEXTS = {"product_country": "where it is sold", "objective": "sales, awareness, launch, content or community"}
@@ -50,8 +54,8 @@ class Deal(msgspec.Struct, gc=False, kw_only=True):
     starts_at: Moment
     promotion_hours: Above0
     spend: Above0
-    product_country: str | int | None = None
-    objective: str | int | None = None
+    product_country: Key | None = None
+    objective: Key | None = None
     deliverables: AtLeast1 | None = None
     conversions: UnsetType = UNSET
     observed_until: UnsetType = UNSET
@@ -72,21 +76,7 @@ class Item(Deal, gc=False, kw_only=True):
     """A deal with a creator."""
 
     creator_id: Text
-    candidate_id: str | int | None = None
-
-
-Cell = str | int | float | bool | None
-Rows = Annotated[list[dict[str, Cell]], Meta(max_length=MOST_ROWS)]
-
-
-class Told(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """The history of creators that the data does not know, in the contract's tables and columns."""
-
-    creators: Rows
-    posts: Rows = []
-    comments: Rows = []
-    collaborations: Rows = []
-    conversions: Rows = []
+    candidate_id: Key | None = None
 
 
 class ScoreRequest(msgspec.Struct):
@@ -114,7 +104,7 @@ class RankRequest(msgspec.Struct):
     deal: Deal
     creator_ids: Annotated[list[Text], Meta(max_length=MOST_ITEMS)] | None = None
     filters: Filters = msgspec.field(default_factory=Filters)
-    limit: Annotated[float, Meta(ge=1, le=MOST_ITEMS, extra_json_schema={"multipleOf": 1})] = 100
+    limit: Annotated[float, Meta(ge=1, le=MOST_ITEMS, extra_json_schema=WHOLE)] = 100
 
 
 _score, _rank = msgspec.json.Decoder(ScoreRequest), msgspec.json.Decoder(RankRequest)
@@ -125,7 +115,7 @@ def read_score(body: bytes) -> tuple[Terms, list[str | None], Told | None]:
     try:
         asked = _score.decode(body)
         items = asked.items
-        candidates = [None if i.candidate_id is None else str(i.candidate_id) for i in items]
+        candidates = [None if i.candidate_id is None else as_text(i.candidate_id) for i in items]
         return terms(items), candidates, asked.history
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         told = _generic(body)
@@ -133,7 +123,8 @@ def read_score(body: bytes) -> tuple[Terms, list[str | None], Told | None]:
             raise _unlike('{"items": […]}', "items") from None
         if len(told["items"]) > MOST_ITEMS:
             raise _too_many(len(told["items"])) from None
-        raise _faulty(_faults_of(told["items"], "items"), error) from None
+        faults = _faults_of(told["items"], "items") + faults_of(told.get("history"))
+        raise _faulty(faults, error) from None
 
 
 def read_rank(body: bytes) -> tuple[Deal, RankRequest]:
@@ -142,6 +133,8 @@ def read_rank(body: bytes) -> tuple[Deal, RankRequest]:
         asked = _rank.decode(body)
         if asked.limit % 1:
             raise ValueError("limit: a whole number is needed")
+        if asked.creator_ids is not None:
+            asked.creator_ids = [as_text(one) for one in asked.creator_ids]
         terms([Item(creator_id="x", **_told(asked.deal))])
         return asked.deal, asked
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
@@ -172,9 +165,9 @@ def terms(items: Sequence[Item]) -> Terms:
     if (deliverables % 1 > 0).any():
         raise ValueError("deliverables")
     return Terms(
-        creator_id=[i.creator_id if type(i.creator_id) is str else str(i.creator_id) for i in items],
-        brand=[i.brand if type(i.brand) is str else str(i.brand) for i in items],
-        product_niche=[i.product_niche if type(i.product_niche) is str else str(i.product_niche) for i in items],
+        creator_id=[i.creator_id if type(i.creator_id) is str else as_text(i.creator_id) for i in items],
+        brand=[i.brand if type(i.brand) is str else as_text(i.brand) for i in items],
+        product_niche=[i.product_niche if type(i.product_niche) is str else as_text(i.product_niche) for i in items],
         product_country=[_optional(i.product_country) for i in items],
         objective=[_optional(i.objective) for i in items],
         starts_at=np.array(starts, np.int64),
@@ -184,20 +177,8 @@ def terms(items: Sequence[Item]) -> Terms:
     )
 
 
-def micros(text: str) -> int:
-    """Microseconds since 1970 of a moment in ISO 8601; one without a zone is UTC's. Raises ValueError."""
-    at = datetime.fromisoformat(text)
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-    if not EARLIEST <= at < LATEST:
-        raise ValueError("starts_at")
-    since = at - EPOCH
-    return (since.days * 86_400 + since.seconds) * MICROSECOND + since.microseconds
-
-
-def _optional(value: str | int | None) -> str | None:
-    if value is None or value == "":
-        return None
-    return value if type(value) is str else str(value)
+def _optional(value: Key | None) -> str | None:
+    return None if value is None or value == "" else as_text(value)
 
 
 def _told(deal: Deal) -> dict[str, Any]:
@@ -225,7 +206,8 @@ def _faulty(errors: list[FieldError], error: Exception) -> Problem:
     if not errors:  # a part of the request that is no deal: the filters, the limit, the history
         return Problem(422, "invalid-request", f"{error}.", [FieldError(str(error))])
     first = errors[0]
-    place = "" if first.row is None else f"row {first.row}, "
+    place = f"{first.table}, " if first.table else ""
+    place += "" if first.row is None else f"row {first.row}, "
     return Problem(422, "invalid-items", f"{len(errors)} faults, first {place}{first.field}: {first.detail}", errors)
 
 
@@ -236,74 +218,26 @@ def _faults_of(items: list[Any], name: str) -> list[FieldError]:
 def _faults(item: Any, row: int | None, pointer: str) -> list[FieldError]:
     """All that is wrong with a deal, field by field."""
     if not isinstance(item, dict):
-        return [FieldError(f"an object is needed, received {_shown(item)}", None, row, pointer)]
+        return [no_object(item, row, pointer)]
     found: list[FieldError] = []
 
-    def check(name: str, meaning: str, required: bool, wrong: Callable[[Any], str | None]) -> None:
-        value = item.get(name)
-        detail = None
-        if value is None or value == "":
-            detail = f"every row needs it: {meaning}" if required else None
-        elif told := wrong(value):
-            detail = f"{told}, received {_shown(value)}"
-        if detail:
+    def check(name: str, meaning: str, required: bool, wrong: Wrong) -> None:
+        if detail := fault(item.get(name), meaning, required, wrong):
             found.append(FieldError(detail, name, row, f"{pointer}/{name}"))
 
     if row is not None:
-        check("creator_id", "who is asked about", True, _wrong_text)
-        check("candidate_id", "", False, _wrong_text)
+        check("creator_id", "who is asked about", True, wrong_text)
+        check("candidate_id", "", False, wrong_text)
     for name, meaning in TEXTS.items():
-        check(name, meaning, True, _wrong_text)
-    check("starts_at", "when the promotion goes live", True, _wrong_time)
+        check(name, meaning, True, wrong_text)
+    check("starts_at", "when the promotion goes live", True, wrong_time)
     for name, meaning in NUMBERS.items():
-        check(name, meaning, True, _wrong_number)
+        check(name, meaning, True, wrong_number)
     for name, meaning in OPTIONAL_TEXTS.items():
-        check(name, meaning, False, _wrong_text)
-    check("deliverables", "", False, _wrong_count)
+        check(name, meaning, False, wrong_text)
+    check("deliverables", "", False, wrong_count)
     for name in OUTCOMES:
         if name in item:
             detail = "it cannot be known beforehand: leave the field out"
             found.append(FieldError(detail, name, row, f"{pointer}/{name}"))
     return found
-
-
-def _wrong_text(value: Any) -> str | None:
-    return None if isinstance(value, str) or _whole(value) else "a text or a whole number is needed"
-
-
-def _wrong_time(value: Any) -> str | None:
-    if isinstance(value, str):
-        try:
-            micros(value)
-            return None
-        except ValueError as error:
-            if str(error) == "starts_at":
-                return "it is outside 2000-01-01 to 2100-01-01"
-    return "a moment in ISO 8601 is needed, such as 2026-03-31T18:00:00Z"
-
-
-def _wrong_number(value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return "a number is needed"
-    if value > LARGEST:
-        return f"it is above {LARGEST:g}"
-    if 0 < value < SMALLEST:
-        return f"it is below {SMALLEST:g}"
-    return None if value > 0 else "it is not above 0"
-
-
-def _wrong_count(value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
-        return "a whole number is needed"
-    if value > LARGEST:
-        return f"it is above {LARGEST:g}"
-    return None if value >= 1 else "it is below 1"
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:59] + "…"

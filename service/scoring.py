@@ -61,8 +61,9 @@ class RequestScorer:
         self.powers = 1 << np.arange(len(self.codes))
         self._lists: dict[int, tuple[str, ...]] = {}
         self.tier = snapshot.columns["texts"].index("tier") if "tier" in at else None
-        self.groups = [EVERY] if self.tier is None else ["unknown", "unknown", *snapshot.vocabularies["tier"]]
-        self._shares = lru_cache(LEVELS)(lambda level: scorer.intervals.shares(self.groups, level))
+        groups = [EVERY] if self.tier is None else ["unknown", "unknown", *snapshot.vocabularies["tier"]]
+        self.groups = np.array(groups)
+        self._shares = lru_cache(LEVELS)(lambda level: scorer.intervals.shares(groups, level))
 
     def score(
         self,
@@ -92,7 +93,9 @@ class RequestScorer:
             low, high = low / spend, high / spend
         within = worth = None
         if target is not None:
-            within, worth = target.worth(self.scorer.intervals, expected, self.groups(assembled), excess, spend)
+            within, worth = target.worth(
+                self.scorer.intervals, expected, self.groups[self.tier_of(assembled)], excess, spend
+            )
         told = None
         if reasons:
             contributions = self.scorer.rate.contributions(features)
@@ -101,9 +104,14 @@ class RequestScorer:
         codes = self.warnings(features, excess)
         return Scores(rate, low, high, expected, 1 / rate, ranks(rate), codes, told, within, worth)
 
+    def tier_of(self, assembled: Assembled) -> np.ndarray:
+        """Of every row (rows,), its follower tier's place among `groups`, as `Scorer.groups` tells it."""
+        rows = len(assembled.texts)
+        return np.zeros(rows, np.intp) if self.tier is None else assembled.texts[:, self.tier]
+
     def bounds(self, assembled: Assembled, level: float, expected: np.ndarray, excess: np.ndarray) -> Bounds:
-        """Low and high counts, as `Intervals.bounds` of `Scorer.groups` tells them."""
-        group = np.zeros(len(expected), np.intp) if self.tier is None else assembled.texts[:, self.tier]
+        """Low and high counts, as `Intervals.bounds` tells them."""
+        group = self.tier_of(assembled)
         low, high = self._shares(level)
         return self.scorer.intervals.between(expected, low.take(group), high.take(group), excess)
 

@@ -64,8 +64,9 @@ class Server:
     def __init__(self, folder: Path, data: Path, *words: str, **more: str) -> None:
         self.port, self.log = free_port(), folder / "serve.log"
         call = [sys.executable, str(ROOT / "serve.py"), "--data", str(data), "--port", str(self.port), *words]
+        told = environment(**more)
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(call, cwd=folder, env=environment(**more), stderr=log, stdout=log)
+            self.process = subprocess.Popen(call, cwd=folder, env=told, stderr=log, stdout=log, process_group=0)
 
     def wait(self, path: str = "/readyz", wanted: str = "ready") -> None:
         """Until `path` answers 200 with `wanted` in it."""
@@ -132,10 +133,11 @@ def running(desk: Path, *words: str, **more: str) -> Iterator[Server]:
         started.stop()
 
 
-def make_desk(folder: Path, market: Path, store: Path) -> Path:
-    """A folder with a store and a champion, a copy of the market's data, and a file of keys."""
+def make_desk(folder: Path, market: Path, store: Path | None = None) -> Path:
+    """A folder with a store and a champion, a copy of the market's data, and a file of keys. store: an empty one."""
     shutil.copytree(market / "data", folder / "data")
-    shutil.copy(store, folder / "mlflow.db")
+    if store:
+        shutil.copy(store, folder / "mlflow.db")
     done = command(folder, "train.py", "data", "--search", "0")
     assert done.returncode == 0, done.stderr
     (folder / "keys").write_text(f"# who may ask\ntool:{digest(KEY)}\nlimited:{digest(LIMITED)}:3\n")

@@ -17,6 +17,7 @@ from features.source import open_history
 from service.checking import random_spine
 from service.snapshot import Snapshot
 from tests.service_desk import KEY, LIMITED, Reply, Server, command, copy_desk, digest, running
+from tests.service_fuzz import fuzz
 
 ROWS, EARLY = 2000, 40
 NUMBERS = [
@@ -167,29 +168,68 @@ def test_unknown_creators_with_their_history_are_scored_as_if_the_data_had_them(
     assert server.ask("GET", f"/v1/creators/new%20{busy[0]}").status == 404, "nothing of it stays"
 
 
+CREATOR: dict[str, Any] = {"creator_id": "mine", "platform": "instagram", "niche": "beauty"}
+POST: dict[str, Any] = {"post_id": "p", "creator_id": "mine", "posted_at": "2026-03-01T10:00:00Z", "likes": 5}
+
+
 def test_a_history_that_cannot_be_right_is_refused(server: Server) -> None:
-    creator = {"creator_id": "mine", "platform": "instagram", "niche": "beauty"}
-    post = {"post_id": "p", "creator_id": "mine", "posted_at": "2026-03-01T10:00:00Z", "likes": 5}
     faults: list[tuple[dict[str, Any], str, str]] = [
-        ({"creators": [creator | {"creator_id": "creator_000001"}]}, "creators", "DATA knows this creator already"),
+        ({"creators": [CREATOR | {"creator_id": "creator_000001"}]}, "creators", "DATA knows this creator already"),
         (
-            {"creators": [creator], "posts": [post | {"creator_id": "creator_000001"}]},
+            {"creators": [CREATOR], "posts": [POST | {"creator_id": "creator_000001"}]},
             "posts",
             "not among the creators",
         ),
-        ({"creators": [creator], "posts": [post, post | {"post_id": "q", "likes": -1}]}, "posts", "below 0"),
-        ({"creators": [creator], "posts": [post, post]}, "posts", "repeating the key"),
-        ({"creators": [creator | {"platform": None}]}, "creators", "without a value"),
-        ({"creators": [creator], "posts": [post | {"posted_at": "yesterday"}]}, "posts", "unreadable"),
-        ({"creators": [creator | {"followers": "many"}, creator | {"followers": 5}]}, "creators", "several kinds"),
+        ({"creators": [CREATOR], "posts": [POST, POST]}, "posts", "repeating the key"),
+        ({"creators": [CREATOR, CREATOR | {"creator_id": ""}]}, "creators", "every row needs it"),
+        ({"creators": [CREATOR | {"platform": None}]}, "creators", "every row needs it"),
+        ({"creators": [CREATOR], "brands": []}, "brands", "there is no such table"),
+        ({"posts": [POST]}, "creators", "a list of rows is needed"),
+        ({"creators": [CREATOR], "posts": [POST] * 20_001}, "posts", "20,001 rows are too many"),
+        ({"creators": [CREATOR], "posts": [5]}, "posts", "an object is needed, received 5"),
     ]
     for history, table, words in faults:
         reply = server.ask("POST", "/v1/score", {"items": [ITEM], "history": history})
         assert reply.status == 422, (history, reply.body)
         assert reply.json["errors"][0]["table"] == table
         assert words in reply.json["errors"][0]["detail"], reply.json
-    strange = server.ask("POST", "/v1/score", {"items": [ITEM], "history": {"creators": [], "brands": []}})
-    assert strange.status == 422
+    assert server.ask("POST", "/v1/score", {"items": [ITEM], "history": []}).status == 422
+
+
+CELLS: list[tuple[dict[str, Any], str]] = [
+    ({"likes": -1}, "it is below 0, received -1"),
+    ({"likes": "many"}, "a whole number is needed, received 'many'"),
+    ({"likes": 5.5}, "a whole number is needed"),
+    ({"likes": 1e13}, "it is above 1e+12"),
+    ({"likes": True}, "a whole number is needed"),
+    ({"posted_at": "yesterday"}, "a moment in ISO 8601 is needed"),
+    ({"posted_at": "2026-03-01\n"}, "a moment in ISO 8601 is needed"),
+    ({"posted_at": "20260301"}, "a moment in ISO 8601 is needed"),
+    ({"posted_at": "2000-01-01T00:00+01:00"}, "it is outside 2000-01-01 to 2100-01-01"),
+    ({"is_sponsored": 1}, "true or false is needed"),
+    ({"caption": 5.5}, "a text or a whole number is needed"),
+    ({"caption": []}, "a text or a whole number is needed"),
+]
+
+
+def test_all_that_is_wrong_in_a_history_is_told_at_once(server: Server) -> None:
+    posts = [POST | {"post_id": str(i)} | change for i, (change, _) in enumerate(CELLS)]
+    good = POST | {"post_id": 7, "likes": 5.0, "caption": 2**70, "shares": None, "unheard of": [{}]}
+    history = {"creators": [CREATOR], "posts": [*posts, good]}
+    reply = server.ask("POST", "/v1/score", {"items": [ITEM, ITEM | {"spend": 0}], "history": history})
+    assert reply.status == 422
+    (item, *errors) = reply.json["errors"]
+    assert (item["row"], item["field"]) == (1, "spend")
+    assert len(errors) == len(CELLS)
+    for row, ((change, words), error) in enumerate(zip(CELLS, errors, strict=True)):
+        (field,) = change
+        assert (error["table"], error["row"], error["field"]) == ("posts", row, field)
+        assert error["pointer"] == f"/history/posts/{row}/{field}"
+        assert words in error["detail"]
+    alone = [server.ask("POST", "/v1/score", {"items": [ITEM], "history": history | {"posts": [p]}}) for p in posts]
+    assert [one.json["error_count"] for one in alone] == [1] * len(posts), "each is refused by itself"
+    fine = server.ask("POST", "/v1/score", {"items": [ITEM], "history": history | {"posts": [good]}})
+    assert fine.status == 200, fine.body
 
 
 def test_only_what_is_asked_for_is_told(server: Server) -> None:
@@ -218,10 +258,20 @@ def test_keys_may_be_numbers_and_times_have_many_forms(server: Server) -> None:
     forms = ["2026-06-01T12:00:00Z", "2026-06-01 12:00", "2026-06-01T14:00:00+02:00", "2026-06-01T12:00:00.000000"]
     found = scores_of(server.ask("POST", "/v1/score", {"items": [ITEM | {"starts_at": form} for form in forms]}))
     assert len({row["conversions_per_dollar"] for row in found}) == 1
-    (named, counted) = scores_of(
-        server.ask("POST", "/v1/score", {"items": [ITEM | {"creator_id": "7"}, ITEM | {"creator_id": 7}]})
-    )
-    assert named == counted
+    keys: list[Any] = ["7", 7, 7.0]
+    items = [ITEM | {"creator_id": key, "candidate_id": key, "product_country": key} for key in keys]
+    found = scores_of(server.ask("POST", "/v1/score", {"items": items}))
+    assert found[0]["candidate_id"] == "7"
+    assert found == [found[0]] * 3
+    (ranked,) = scores_of(server.ask("POST", "/v1/rank", {"deal": DEAL, "creator_ids": keys}))
+    assert ranked["creator_id"] == "7"
+    for change in ({"brand": 7.5}, {"objective": 7.5}, {"creator_id": 7.5}):
+        told = server.ask("POST", "/v1/score", {"items": [ITEM | change]}).json
+        assert ["a text or a whole number is needed, received 7.5", *change] == [
+            told["errors"][0]["detail"], told["errors"][0]["field"]
+        ]  # fmt: skip
+    uneven = server.ask("POST", "/v1/rank", {"deal": DEAL, "creator_ids": [7.5]})
+    assert uneven.status == 422
 
 
 FAULTS: list[tuple[dict[str, Any], str, str]] = [
@@ -461,6 +511,16 @@ def test_metrics_count_what_was_asked(server: Server) -> None:
     assert after[name] - before[name] == 20
     assert after["creator_yield_items_total"] - before["creator_yield_items_total"] == 60
     assert after['creator_yield_request_seconds_count{route="score"}'] >= 20
+
+
+def test_cases_made_from_the_openapi_document_find_no_fault(server: Server, tmp_path: Path) -> None:
+    """A sample of what `make fuzz-serve` asks: of the scores a few only, for those with a history take seconds."""
+    few = ["--phases", "fuzzing", "--max-examples", "8", "--include-path", "/v1/score"]
+    many = ["--exclude-path", "/v1/score", "--max-examples", "30"]
+    for words, least in ((few, 8), (many, 200)):
+        found = fuzz(server, tmp_path, *words)
+        assert found.status == 0, found.output
+        assert found.total >= least
 
 
 @pytest.fixture(scope="module")

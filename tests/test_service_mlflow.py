@@ -88,6 +88,46 @@ def test_mlflow_serves_the_registered_model(desk: Path, rows: tuple[pd.DataFrame
         process.wait(30)
 
 
+BARE = f"""
+import json, mlflow, pandas as pd
+mlflow.set_tracking_uri("sqlite:///mlflow.db")
+scores = mlflow.pyfunc.load_model({URI!r}).predict(pd.read_parquet("matrix.parquet"), params={{"level": 0.9}})
+import features, models
+print(json.dumps([[features.__file__, models.__file__], scores.to_dict("list")]))
+"""
+
+
+@pytest.mark.bare
+def test_a_bare_environment_of_its_own_requirements_scores_alike(
+    desk: Path, rows: tuple[pd.DataFrame, pd.DataFrame], tmp_path: Path
+) -> None:
+    """Nothing of the project is on the path: the model brings its code along, and pip what its requirements name."""
+    source = MlflowClient(f"sqlite:///{desk / 'mlflow.db'}").get_model_version_by_alias(*URI[8:].split("@")).source
+    assert source
+    packed = Path(source.removeprefix("file://"))
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "bare")], check=True)
+    python = str(tmp_path / "bare" / "bin" / "python")
+    install = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--only-binary=:all:",
+        "-r",
+        str(packed / "requirements.txt"),
+    ]
+    subprocess.run(install, check=True)
+    rows[0].to_parquet(desk / "matrix.parquet", index=False)
+    isolated = [python, "-I", "-c", BARE]  # neither the folder nor PYTHONPATH is looked at
+    done = subprocess.run(isolated, cwd=desk, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    code, scores = json.loads(done.stdout.splitlines()[-1])
+    assert [packed / "code" in Path(file).parents for file in code] == [True, True], code
+    assert_alike(pd.DataFrame(scores), rows[1])
+
+
 def _ask(port: int, method: str, path: str) -> int | None:
     try:
         return _reply(port, method, path, None)[0]
