@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import expm1
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from service.publication import Serving
 from service.scoring import Scores, ranks
 
 MOST_WAITING = 2_000  # rows; a request that finds none waiting may have more
-MOST_INSIDE = 8  # requests: with more, those who are let in would wait several times as long as where it is quiet
+# requests in a worker: many may come at once, but where as many stay, who is let in would wait several times as long
+MOST_AT_ONCE, MOST_INSIDE = 64, 12
+MEMORY = 0.5  # seconds over which it is reckoned how many stay
 LARGE = 256  # rows from which a request is scored in a thread, in parts between which others get their turn
 PART = 512
 TOGETHER = 128  # rows of several requests; a go of more is hardly faster, and keeps those who arrive waiting
@@ -44,6 +47,7 @@ class Batcher:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.waiting = self.inside = 0
+        self._staying, self._reckoned = 0.0, loop.time()
         self._queue: list[tuple[Asked, asyncio.Future[Scores]]] = []
         self._thread = ThreadPoolExecutor(1, "large")
 
@@ -53,13 +57,21 @@ class Batcher:
 
         Raises Problem where too many are inside already.
         """
-        if self.inside >= MOST_INSIDE:
+        self._reckon()
+        if self.inside >= (MOST_AT_ONCE if self._staying < MOST_INSIDE / 2 else MOST_INSIDE):
             raise Problem(429, "overloaded", "Too many requests are waiting here. Try again shortly.", retry_after="1")
         self.inside += 1
         try:
             yield
         finally:
+            self._reckon()
             self.inside -= 1
+
+    def _reckon(self) -> None:
+        """Bring the average of `inside` up to now; what was `MEMORY` ago counts a third."""
+        now = self.loop.time()
+        self._staying += (self.inside - self._staying) * -expm1((self._reckoned - now) / MEMORY)
+        self._reckoned = now
 
     async def score(self, asked: Asked) -> Scores:
         """Scores of a request's rows. Raises Problem where too many wait already."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from service.assembly import Terms
-from service.batching import MOST_INSIDE, TOGETHER, Asked, Batcher
+from service.batching import MOST_AT_ONCE, MOST_INSIDE, TOGETHER, Asked, Batcher
 from service.problems import Problem
 from service.scoring import Scores, ranks
 
@@ -36,14 +36,37 @@ def deals(first: int, rows: int) -> Terms:
     return Terms(texts, texts, texts, texts, texts, np.ones(rows, np.int64), numbers, numbers, spend)
 
 
-def test_so_many_are_let_in_and_no_more() -> None:
-    batcher = Batcher(asyncio.new_event_loop())
-    with ExitStack() as inside:
-        for _ in range(MOST_INSIDE):
+def let_in(batcher: Batcher, inside: ExitStack) -> int:
+    """How many more are let in before one is turned away, who is told when to come again."""
+    before = batcher.inside
+
+    def all_come() -> None:
+        for _ in range(1000):
             inside.enter_context(batcher.place())
-        with pytest.raises(Problem) as refused, batcher.place():
-            raise AssertionError("one too many was let in")
-        assert (refused.value.status, refused.value.headers) == (429, [("retry-after", "1")])
+
+    with pytest.raises(Problem) as refused:
+        all_come()
+    assert (refused.value.status, refused.value.headers) == (429, [("retry-after", "1")])
+    return batcher.inside - before
+
+
+def test_many_may_come_at_once_but_few_may_stay() -> None:
+    now = [100.0]
+    loop: Any = SimpleNamespace(time=lambda: now[0])
+    batcher = Batcher(loop)
+    with ExitStack() as inside:
+        assert let_in(batcher, inside) == MOST_AT_ONCE
+    with ExitStack() as inside:
+        assert let_in(batcher, inside) == MOST_AT_ONCE, "who left makes room"
+        now[0] += 0.2
+    with ExitStack() as inside:
+        assert let_in(batcher, inside) == MOST_INSIDE, "it was busy lately"
+        now[0] += 3.0
+    with ExitStack() as inside:
+        assert let_in(batcher, inside) == MOST_INSIDE, "it was busy all the while"
+    now[0] += 3.0
+    with ExitStack() as inside:
+        assert let_in(batcher, inside) == MOST_AT_ONCE, "it has been quiet"
     with pytest.raises(ValueError, match="a fault"), batcher.place():
         raise ValueError("a fault")
     assert batcher.inside == 0, "who fails leaves its place too"
