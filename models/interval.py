@@ -115,15 +115,26 @@ class Intervals:
         _require_probability("confidence", confidence)
         names, place = self._groups(group)
         below = np.array([np.interp(1 - confidence, self.calibration[n], GRID) for n in names])[place]
-        size, chance = _law(expected, self.dispersion(expected, excess))
-        counts = np.maximum(nbinom.ppf(np.minimum(below, np.nextafter(1, 0)), size, chance), 0)
-        # the guess may be off by one; `reached` itself has the last word, so that the two never disagree
-        exact = counts < EXACT
-        while (more := exact & (self.reached(expected, group, counts + 1, excess) >= confidence)).any():
-            counts = counts + more
-        while (less := exact & (self.reached(expected, group, counts, excess) < confidence)).any():
-            counts = counts - less
-        return counts
+        guess = _quantile(np.minimum(below, 1 - 1e-9), expected, self.dispersion(expected, excess))
+        guess = np.where(np.isfinite(guess), guess, np.ceil(expected))
+        exact = guess < EXACT
+
+        def enough(counts: np.ndarray) -> np.ndarray:
+            return self.reached(expected, group, counts, excess) >= confidence
+
+        # `reached` itself has the last word, so that the two never disagree: steps that double away from the guess,
+        # which is off by one at most but in the far tails, then halves
+        low, high, step = guess, guess + 1, 1.0
+        while (less := exact & (low > 0) & ~enough(low)).any():
+            low, high, step = np.where(less, np.maximum(low - step, 0), low), np.where(less, low, high), 2 * step
+        step = 1.0
+        while (more := exact & (high < EXACT) & enough(high)).any():
+            low, high, step = np.where(more, high, low), np.where(more, high + step, high), 2 * step
+        while (apart := exact & (high - low > 1)).any():
+            middle = np.floor((low + high) / 2)
+            up = enough(middle)
+            low, high = np.where(apart & up, middle, low), np.where(apart & ~up, middle, high)
+        return low
 
     def _groups(self, group: np.ndarray) -> tuple[list[str], np.ndarray]:
         """The groups whose calibration counts, and for each row which of them."""
@@ -209,7 +220,8 @@ def _shrunk_distribution(below: np.ndarray, reached: np.ndarray, prior: np.ndarr
     total = rows * prior
     for low, high in zip(below, reached, strict=True):
         total = total + np.clip((GRID - low) / max(high - low, 1e-12), 0, 1)
-    return total / (len(below) + rows)
+    # a result beyond all that its law thinks possible has 1 for both, and is reached there
+    return np.append(total[:-1] / (len(below) + rows), 1.0)
 
 
 def _shrunk_quantiles(values: np.ndarray, prior: np.ndarray, rows: float) -> np.ndarray:

@@ -154,6 +154,17 @@ def test_a_price_beyond_all_measure_has_a_worth(expected: float) -> None:
     assert price > expected
 
 
+@pytest.mark.parametrize("confidence", [1e-300, 1e-9, 0.01, 1 - 1e-12])
+def test_far_tails_have_an_exact_worth_soon(confidence: float) -> None:
+    rng = np.random.default_rng(2)  # results that have nothing to do with what was predicted, some far beyond it
+    law = fit_intervals(np.exp(rng.normal(0, 4, 400)), rng.poisson(np.exp(rng.normal(2, 2, 400))), np.full(400, "nano"))
+    expected = np.array([1e-9, 1.0, 1e6])
+    group = np.full(3, "nano")
+    most = law.most(expected, group, confidence)
+    assert (law.reached(expected, group, most) >= confidence).all()
+    assert (law.reached(expected, group, most + 1) < confidence).all()
+
+
 def test_doubt_makes_extremes_likelier() -> None:
     law = LAWS[900.0]
     sure, unsure = (_worth(law, 900.0, "nano", excess, 100.0, Target(100 / 300)) for excess in (0.0, 5.0))
