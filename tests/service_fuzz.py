@@ -32,13 +32,19 @@ MARKET = ["--creators", "60", "--results", "150", "--candidates", "30", "--seed"
 def accepts_what_the_schema_allows(
     ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
 ) -> bool | None:
-    """`positive_data_acceptance`, but for rows of a history that fit the schema, yet not one another or DATA.
+    """`positive_data_acceptance`, but for rows of a history that fit the schema, yet not one another or DATA, and for
+    a confidence without the target that it belongs to.
 
-    That keys are unique and name one another, and that times are in order, is beyond a JSON schema. Only the problem
-    that says so is let pass, and only where there is a history; all other checks look at these answers too.
+    That keys are unique and name one another, that times are in order, and that one parameter needs another, is beyond
+    the schemas. Only the problem that says so is let pass, and only where it is so; all other checks look at these
+    answers too.
     """
-    told = isinstance(case.body, dict) and case.body.get("history") is not None
-    if told and response.status_code == 422 and response.json()["type"] == f"{TYPE}invalid-history":
+    query = case.query or {}
+    so = {
+        "invalid-history": isinstance(case.body, dict) and case.body.get("history") is not None,
+        "invalid-parameter": "confidence" in query and "target_cost" not in query,
+    }
+    if response.status_code == 422 and so.get(response.json()["type"].removeprefix(TYPE), False):
         return None
     return positive_data_acceptance(ctx, response, case)
 
