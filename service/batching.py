@@ -22,7 +22,7 @@ from service.scoring import Scores, ranks
 
 MOST_WAITING = 2_000  # rows; a request that finds none waiting may have more
 # requests in a worker: many may come at once, but where as many stay, who is let in would wait several times as long
-MOST_AT_ONCE, MOST_INSIDE = 64, 12
+MOST_AT_ONCE, MOST_INSIDE = 64, 8
 MEMORY = 0.5  # seconds over which it is reckoned how many stay
 LARGE = 256  # rows from which a request is scored in a thread, in parts between which others get their turn
 PART = 512
