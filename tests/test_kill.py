@@ -112,8 +112,12 @@ class Lane:
         assert child.returncode == -9
 
     def visible(self) -> list[str]:
-        """Names in the folder that a user sees; what a killed run leaves aside begins with a dot."""
-        return sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
+        """Names in the folder that a user sees; what a killed run leaves aside begins with a dot.
+
+        SQLite's journal is the database's own: a transaction that had only begun leaves one, which the next one takes.
+        """
+        names = (path.name for path in self.folder.iterdir())
+        return sorted(name for name in names if not name.startswith(".") and name != "mlflow.db-journal")
 
     def statuses(self) -> set[str]:
         """Of all runs of the experiment."""
