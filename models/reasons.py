@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,12 @@ import pandas as pd
 TOP, LEAST_FACTOR = 5, 1.005
 
 
-def top_reasons(contributions: np.ndarray, columns: tuple[str, ...], matrix: pd.DataFrame, top: int = TOP) -> list[str]:
+def top_reasons(
+    contributions: np.ndarray,
+    columns: tuple[str, ...],
+    matrix: pd.DataFrame | Mapping[str, np.ndarray],
+    top: int = TOP,
+) -> list[str]:
     """One JSON list a row, the strongest first, each {feature, value, factor}; a missing value is null.
 
     contributions: (rows, columns) on the log scale. Factors nearer to 1 than LEAST_FACTOR are left out.

@@ -137,7 +137,7 @@ def _answer(build: Callable[[Question, pd.DataFrame], pd.DataFrame], question: Q
         return Answer(faults=[_fault(fault) for fault in error.faults])
     except KeyError:
         return Answer(problem="gone")
-    except Exception:
+    except Exception:  # whoever asked waits for an answer, and the next question must find the lane alive
         log.exception("the slow lane failed")
         return Answer(problem="failed")
 

@@ -136,7 +136,7 @@ def _refused(kind: type) -> dict[str, Any]:
     """The schema of a field that no request may have."""
     if kind is msgspec.UnsetType:
         return {"not": {}}
-    raise NotImplementedError
+    raise NotImplementedError  # how msgspec is told that a hook has no schema for a type
 
 
 def document() -> dict[str, Any]:

@@ -89,7 +89,7 @@ class Holder:
                 self.look()
             except FileNotFoundError:
                 pass  # nothing yet
-            except Exception as error:
+            except Exception as error:  # what is served stays, the alarm tells, and the next look may go well
                 self.alarms = {"worker": f"a publication cannot be loaded ({type(error).__name__})"}
                 log.exception("a publication cannot be loaded")
             if self._stop.wait(self.every):

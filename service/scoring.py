@@ -100,7 +100,7 @@ class RequestScorer:
         if reasons:
             contributions = self.scorer.rate.contributions(features)
             values = self.assembler.values(assembled)
-            told = top_reasons(contributions, self.scorer.encoding.columns, values)  # type: ignore[arg-type]
+            told = top_reasons(contributions, self.scorer.encoding.columns, values)
         codes = self.warnings(features, excess)
         return Scores(rate, low, high, expected, 1 / rate, ranks(rate), codes, told, within, worth)
 

@@ -93,7 +93,7 @@ def _row(schema: pa.DataFrameSchema) -> type[msgspec.Struct]:
     fields: list[Any] = []
     for name, column in schema.columns.items():
         values, meaning = _kind(column)[0], Meta(description=column.description)
-        required = Annotated[values, meaning]  # type: ignore[valid-type]
+        required = Annotated[values, meaning]  # type: ignore[valid-type]  # it is made here, where no checker looks
         fields.append((name, required) if column.required else (name, Annotated[values | None, meaning], None))
     return msgspec.defstruct(
         f"{schema.name.removesuffix('s').title()}Row",
