@@ -16,7 +16,7 @@ install: $(STAMP) ## set up .venv from the locked versions
 $(STAMP): requirements-dev.lock pyproject.toml
 	rm -f $@
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --require-hashes --only-binary :all: -r requirements-dev.lock
+	$(BIN)/python -m pip install --no-deps --require-hashes --only-binary :all: -r requirements-dev.lock
 	$(BIN)/python -m pip install --no-deps --no-build-isolation --no-index -e .
 	touch $@
 
