@@ -89,6 +89,7 @@ def train(asked: argparse.Namespace) -> None:
             )
             found = report.study(trained)
             progress("report", 1, 1)
+        history.stamp.require_unchanged("DATA")
         version, judged = record(asked.experiment, found, history, prints, int(began * 1000))
     tell(found, asked.experiment, version, judged, time.time() - began)
 
@@ -107,6 +108,7 @@ def record(name: str, found: Report, history: History, prints: dict[str, str], b
             judged = gate.decide(trained, champion.scorer if champion else None, history)
         except ModelError as error:
             judged = gate.Verdict(True, f"the champion cannot be used ({error})")
+        history.stamp.require_unchanged("DATA")  # the gate has read it once more
         return tracking.finish(client, run, name, found, judged, prints), judged
     except BaseException:
         tracking.fail(client, run)

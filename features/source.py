@@ -19,6 +19,7 @@ from features.checks import casts, check_table
 from features.contract import CANDIDATES, OUTCOMES, SCORES, TABLES
 from features.faults import Fault, InputError
 from features.files import Source, fail, name, quote
+from features.freshness import Stamp, reads
 
 _numbers = itertools.count()
 
@@ -26,7 +27,10 @@ _numbers = itertools.count()
 @dataclass(frozen=True)
 class History:
     """DATA, opened and checked. Every table has exactly the contract's columns, in its order and types: an absent
-    optional column is NULLs, an absent optional table is None. Times are UTC without a zone, to the microsecond."""
+    optional column is NULLs, an absent optional table is None. Times are UTC without a zone, to the microsecond.
+
+    stamp: of the files behind it, taken before any was opened. Much is read where it lies, whenever it is used:
+    `stamp.require_unchanged("DATA")` before anything that was made from it is written or published."""
 
     backend: Backend
     collaborations: ir.Table
@@ -34,16 +38,18 @@ class History:
     posts: ir.Table | None
     comments: ir.Table | None
     conversions: ir.Table | None
+    stamp: Stamp
 
 
 @dataclass(frozen=True)
 class Candidates:
     """A file of candidates, opened and checked: how many rows, its columns in its own order, and which of them are
-    beyond the contract's."""
+    beyond the contract's. stamp: of the file, taken before it was opened."""
 
     rows: int
     columns: tuple[str, ...]
     extra_columns: tuple[str, ...]
+    stamp: Stamp
     _connection: duckdb.DuckDBPyConnection
     _query: str
 
@@ -69,12 +75,15 @@ def open_history(
     """Open DATA, a folder or a database URL, for as long as the context lasts.
 
     CSV files and mappings are loaded once; Parquet and databases are read where they lie. What outgrows `memory_limit`
-    ("8GB") goes to `temp_dir`. Raises InputError with all faults at once.
+    ("8GB") goes to `temp_dir`. Raises InputError with all faults at once; also where the engine fails later on, within
+    the context, on files that were changed meanwhile.
     """
+    stamp = Stamp.of_data(data)
     with tempfile.TemporaryDirectory(dir=temp_dir) as scratch:
         backend = _connect(threads, memory_limit, scratch)
         try:
             sources, faults = _sources(backend, data)
+            stamp = stamp.also(_behind_views(backend))
             raw: dict[str, ir.Table] = {}
             for table, source in sources.items():
                 try:
@@ -89,7 +98,12 @@ def open_history(
             if faults:
                 order = list(TABLES)
                 raise InputError(sorted(faults, key=lambda f: order.index(f.where) if f.where in order else -1))
-            yield History(backend, **{t: _typed(backend, sources[t], raw[t], t) if t in raw else None for t in TABLES})
+            typed = {t: _typed(backend, sources[t], raw[t], t) if t in raw else None for t in TABLES}
+            stamp.require_unchanged("DATA")
+            yield History(backend, **typed, stamp=stamp)
+        except (InputError, duckdb.Error):
+            stamp.require_unchanged("DATA")  # a file that is written right now has any fault
+            raise
         finally:
             backend.disconnect()
 
@@ -151,6 +165,12 @@ def _database(backend: Backend, scheme: str, path: str) -> tuple[dict[str, Sourc
     return sources, faults
 
 
+def _behind_views(backend: Backend) -> Stamp:
+    """The files that views of an attached database read."""
+    views = backend.con.execute("SELECT sql FROM duckdb_views() WHERE database_name = 'data'").fetchall()
+    return Stamp.of_paths([], [one for (sql,) in views for one in reads(sql.partition(" AS ")[2], Path.cwd())])
+
+
 def _raw(backend: Backend, source: Source, table: str) -> ir.Table:
     """The contract's columns of a table as they came, in types that Ibis knows."""
     schema = CANDIDATES if table == CANDIDATES.name else TABLES[table]
@@ -200,7 +220,7 @@ def open_candidates(history: History, path: Path) -> Candidates:
         raise fail(str(path), "its ending is unknown", "Candidates are a .parquet or a .csv file.")
     if not path.is_file():
         raise fail(str(path), "there is no such file", "Give the file of candidates.")
-    connection = history.backend.con
+    connection, stamp = history.backend.con, Stamp.of_list(path)
     try:
         source = files.source(connection, path, table, wanted)
         extra = tuple(column for column in source.columns if column not in CANDIDATES.columns)
@@ -213,8 +233,10 @@ def open_candidates(history: History, path: Path) -> Candidates:
         if faults:
             raise InputError(faults)
         rows, query = raw.count().to_pyarrow().as_py(), _query(history.backend, source, extra)
-        return Candidates(rows, tuple(source.columns), extra, connection, query)
+        stamp.require_unchanged(table)
+        return Candidates(rows, tuple(source.columns), extra, stamp, connection, query)
     except duckdb.Error as error:
+        stamp.require_unchanged(table)
         raise files.reading_fault(error, table, path.name) from error
 
 

@@ -50,7 +50,8 @@ def score_file(
 ) -> Summary:
     """Score all candidates into `output`, which is replaced at the very end. The chunk's size changes no bit of it.
 
-    target: adds its two columns after the cost per conversion.
+    target: adds its two columns after the cost per conversion. Raises InputError where DATA or the candidates changed
+    meanwhile.
     """
     top = TOP if target is None else (*TOP, *TARGET_SCORES)
     counted: Counter[str] = Counter()
@@ -81,6 +82,8 @@ def score_file(
             engine.execute(f"SET memory_limit = '{RANK_MEMORY}'; SET temp_directory = '{_quoted(folder)}'")
             _write_ranked(engine, scored, ranked, folder / f"whole{output.suffix}", _made(target), chunk)
             best = _best(engine, ranked, top)
+        history.stamp.require_unchanged("DATA")
+        candidates.stamp.require_unchanged("candidates")
         replace(folder / f"whole{output.suffix}", output)
     return Summary(done, best, dict(counted.most_common()))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import ibis
@@ -342,7 +343,8 @@ def _reach(tables: Tables) -> pd.Series:
 def _without(history: History, absent: str) -> History:
     """The history without a table, or with columns that are NULLs, as `open_history` gives what is absent."""
     if "." not in absent:
-        return dataclasses.replace(history, **{absent: None})
+        gone: dict[str, Any] = {absent: None}
+        return dataclasses.replace(history, **gone)
     for name in absent.split():
         table, column = name.split(".")
         whole = getattr(history, table)
