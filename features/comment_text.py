@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import html
+import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 HASH_BITS = 20
+MOST_MARKS = 30  # combining marks in a row; no script needs as many
 
 # Kinds of characters; those from HAN on are tokens by themselves.
 SPACE, LETTER, HAN, THAI, EMOJI, SIGN, MARKER, NEWLINE, JOINER, DROPPED = range(10)
@@ -87,6 +89,28 @@ def _characters() -> tuple[np.ndarray, np.ndarray]:
     return kind, fold
 
 
+@functools.cache
+def _marks() -> np.ndarray:
+    """Of every code point whether it is a combining mark."""
+    return np.array([unicodedata.combining(chr(point)) > 0 for point in range(0x20000)] + [False] * 0xF0000)
+
+
+def _split_marks(text: str) -> str:
+    """The text with a joiner (which is dropped later) after every MOST_MARKS marks in a row.
+
+    To bring a run of marks into order takes the square of its length; Unicode's stream-safe format has the same limit.
+    """
+    if text.isascii():
+        return text
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    others = np.flatnonzero(~_marks()[points])
+    cuts = [0]
+    for end in others[np.diff(others, prepend=-1) > MOST_MARKS + 1].tolist():
+        start = int(others[others.searchsorted(end) - 1]) + 1 if end > others[0] else 0
+        cuts += range(start + MOST_MARKS, end, MOST_MARKS)
+    return "\u034f".join(text[a:b] for a, b in itertools.pairwise([*cuts, len(text)])) if len(cuts) > 1 else text
+
+
 def _clean(text: Any) -> str:
     """One text without HTML tags, entities and line ends; a missing one is empty."""
     if isinstance(text, str):
@@ -102,7 +126,8 @@ def _clean(text: Any) -> str:
 
 def _code_points(texts: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
     """All texts as one array of folded code points and one of their kinds; every text ends with a line end."""
-    whole = unicodedata.normalize("NFKD", "\n".join(map(_clean, texts)) + "\n").casefold()
+    whole = _split_marks("\n".join(map(_clean, texts)) + "\n")
+    whole = unicodedata.normalize("NFKD", whole).casefold()
     whole = _SITE.sub(f" {chr(SITE)} ", _SCHEME.sub(f" {chr(LINK)} ", whole))
     whole = _SMILEY.sub(chr(SMILE), _HANDLE.sub(f" {chr(MENTION)} ", whole))
     points = np.frombuffer(whole.encode("utf-32-le", "surrogatepass"), np.uint32)
