@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from models.metrics import bought, covered, measure, poisson_deviance
+from models.metrics import covered, measure, poisson_deviance, value
 
 FIGURES = ("skill", "rank", "unseen", "value", "log_r2", "total", "coverage", "width")
 BUDGET_SHARE = 0.1
@@ -49,8 +49,7 @@ def judge(
         null = poisson_deviance(counts, spend * counts.sum() / spend.sum())
         possible = null - poisson_deviance(counts, mean)
         out["skill"] = (null - poisson_deviance(counts, spend * rates)) / possible
-        budget = BUDGET_SHARE * spend.sum()
-        out["value"] = bought(rates, spend, mean, budget) / bought(real, spend, mean, budget)
+        out["value"] = value(rates, spend, mean, BUDGET_SHARE)
         out["rank"] = _spearman(rates, real)
         miss = np.log(real) - np.log(np.maximum(rates, 1e-9))
         out["log_r2"] = float(1 - (miss**2).sum() / ((np.log(real) - np.log(real).mean()) ** 2).sum())

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from models.backtest import OURS
+from models.metrics import conversions_bought
 from models.results import Results
 from models.training import Trained
 
@@ -108,28 +109,12 @@ def compare(rows: pd.DataFrame, seed: int) -> list[Bought]:
 
 
 def over_folds(rows: pd.DataFrame, rank_by: np.ndarray, weights: np.ndarray, shares: Sequence[float]) -> np.ndarray:
-    """`bought` in every fold of `judged` rows, added up."""
+    """Conversions (samples, shares) that shares of every fold's money buy, added up over the folds of `judged` rows.
+
+    rank_by: (rows,). weights: how often each deal counts, (samples, rows).
+    """
     fold, spend, came = rows.fold.to_numpy(), rows.spend.to_numpy(float), rows.came.to_numpy(float)
     parts = [fold == number for number in np.unique(fold)]
-    return np.asarray(sum(bought(rank_by[now], spend[now], came[now], weights[:, now], shares) for now in parts))
-
-
-def bought(
-    rank_by: np.ndarray, spend: np.ndarray, came: np.ndarray, weights: np.ndarray, shares: Sequence[float]
-) -> np.ndarray:
-    """Conversions (samples, shares) that shares of the money buy from the highest `rank_by` (rows,) on, NaN last.
-
-    weights: how often each deal is there, (samples, rows).
-    """
-    order = np.argsort(-rank_by, kind="stable")
-    ranked = rank_by[order]
-    same = (ranked[1:] == ranked[:-1]) | (np.isnan(ranked[1:]) & np.isnan(ranked[:-1]))
-    starts = np.flatnonzero(np.concatenate([[True], ~same]))
-    money = np.add.reduceat(weights[:, order] * spend[order], starts, axis=1)
-    gain = np.add.reduceat(weights[:, order] * came[order], starts, axis=1)
-    after = np.cumsum(money, axis=1)
-    out = []
-    for share in shares:
-        left = share * after[:, -1:] - after + money
-        out.append((gain * np.clip(left / np.where(money > 0, money, 1), 0, 1)).sum(axis=1))
-    return np.column_stack(out)
+    return np.asarray(
+        sum(conversions_bought(rank_by[now], spend[now], came[now], shares, weights[:, now]) for now in parts)
+    )

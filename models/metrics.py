@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -13,12 +15,39 @@ def poisson_deviance(counts: np.ndarray, expected: np.ndarray) -> float:
     return float(2 * (hit - (counts - expected)).sum())
 
 
-def bought(order_by: np.ndarray, spend: np.ndarray, counts: np.ndarray, budget: float) -> float:
-    """Conversions that a budget buys, taken from the highest `order_by` on; the last one in part."""
-    order = np.argsort(-order_by, kind="stable")
-    before = np.cumsum(spend[order]) - spend[order]
-    part = np.clip((budget - before) / spend[order], 0, 1)
-    return float((counts[order] * part).sum())
+def conversions_bought(
+    rank_by: np.ndarray,
+    spend: np.ndarray,
+    conversions: np.ndarray,
+    shares: Sequence[float],
+    weights: np.ndarray | None = None,
+) -> np.ndarray:
+    """Conversions (samples, shares) that shares of all spend buy from the highest `rank_by` on.
+
+    The last deal is bought in part. Deals that tie are bought in equal parts, so the order of rows does not matter; NaN
+    comes last, all of it tied. rank_by, spend (US dollars), conversions: (rows,). weights: how often each deal counts,
+    (samples, rows); by default one sample in which each deal counts once.
+    """
+    weights = np.ones((1, len(spend))) if weights is None else weights
+    order = np.argsort(-rank_by, kind="stable")
+    ranked = rank_by[order]
+    tied = (ranked[1:] == ranked[:-1]) | (np.isnan(ranked[1:]) & np.isnan(ranked[:-1]))
+    starts = np.flatnonzero(np.concatenate([[True], ~tied]))
+    money = np.add.reduceat(weights[:, order] * spend[order], starts, axis=1)
+    gain = np.add.reduceat(weights[:, order] * conversions[order], starts, axis=1)
+    spent = np.cumsum(money, axis=1)
+    out = []
+    for share in shares:
+        left = share * spent[:, -1:] - spent + money
+        out.append((gain * np.clip(left / np.where(money > 0, money, 1), 0, 1)).sum(axis=1))
+    return np.column_stack(out)
+
+
+def value(rank_by: np.ndarray, spend: np.ndarray, conversions: np.ndarray, share: float = 0.1) -> float:
+    """What a share of the spend buys from the highest `rank_by` on, over what hindsight would have bought with it."""
+    bought = conversions_bought(rank_by, spend, conversions, (share,))
+    best = conversions_bought(conversions / spend, spend, conversions, (share,))
+    return float(bought[0, 0] / best[0, 0])
 
 
 def measure(rate: np.ndarray, counts: np.ndarray, spend: np.ndarray, share: float = 0.1) -> dict[str, float]:
@@ -32,12 +61,11 @@ def measure(rate: np.ndarray, counts: np.ndarray, spend: np.ndarray, share: floa
     if len(counts) < 2 or total <= 0:
         return dict.fromkeys(("skill", "rank", "value", "total"), float("nan"))
     null = poisson_deviance(counts, spend * total / spend.sum())
-    budget = share * spend.sum()
     varied = np.ptp(rate) > 0
     return {
         "skill": 1 - poisson_deviance(counts, spend * rate) / null if null > 0 else float("nan"),
         "rank": float(pd.Series(rate).corr(pd.Series(counts / spend), method="spearman")) if varied else float("nan"),
-        "value": bought(rate, spend, counts, budget) / bought(counts / spend, spend, counts, budget),
+        "value": value(rate, spend, counts, share),
         "total": float((rate * spend).sum() / total),
     }
 

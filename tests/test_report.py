@@ -14,11 +14,12 @@ import train
 from features.comment_classes import CommentClassifier
 from features.settings import FeatureSettings
 from features.source import open_history
-from models import metrics, report
-from models.budget import AVERAGE, CHOICES, SHARES, Bought, bought, compare, judged
+from models import report
+from models.budget import AVERAGE, CHOICES, SHARES, Bought, compare, judged
 from models.card import model_card
 from models.findings import HOLDS
 from models.gate import Verdict
+from models.metrics import measure
 from models.report import Report
 from models.training import Training, fit
 from tests.past_market import fitted, spine
@@ -30,23 +31,6 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 def found() -> Report:
     """The report of a model of 300 results."""
     return report.study(fitted(spine(300)))
-
-
-def once(rank_by: np.ndarray, spend: np.ndarray, came: np.ndarray, share: float) -> float:
-    return float(bought(rank_by, spend, came, np.ones((1, len(spend))), (share,))[0, 0])
-
-
-def test_a_budget_buys_the_best_first_and_equals_in_equal_parts() -> None:
-    spend, came = np.array([100.0, 50.0, 50.0, 200.0]), np.array([10.0, 8.0, 2.0, 4.0])
-    assert once(np.array([1.0, 3.0, 2.0, 0.0]), spend, came, 0.25) == pytest.approx(10)
-    assert once(np.array([3.0, 1.0, 1.0, np.nan]), spend, came, 0.375) == pytest.approx(15)
-    assert once(np.array([np.nan, np.nan, np.nan, 5.0]), spend, came, 0.75) == pytest.approx(14)
-    assert once(np.zeros(4), spend, came, 0.3) == pytest.approx(0.3 * 24)
-    rng = np.random.default_rng(0)
-    rank_by, spend, came = rng.normal(0, 1, 90), np.exp(rng.normal(5, 1, 90)), rng.poisson(9, 90).astype(float)
-    assert once(rank_by, spend, came, 0.1) == pytest.approx(metrics.bought(rank_by, spend, came, 0.1 * spend.sum()))
-    twice = bought(rank_by, spend, came, np.full((1, 90), 2), (0.1,))[0, 0]
-    assert twice == pytest.approx(2 * once(rank_by, spend, came, 0.1))
 
 
 def deals(seed: int, rows: int = 240, creators: int = 40) -> pd.DataFrame:
@@ -119,7 +103,7 @@ def test_figures_by_part_are_those_of_the_part_alone(found: Report) -> None:
     rows = found.rows
     card = model_card(found)
     for name, part in {"nano": rows[rows.group == "nano"], "seen": rows[rows.seen]}.items():
-        told = metrics.measure(part.ours.to_numpy(), part.counts.to_numpy(), part.exposure.to_numpy())
+        told = measure(part.ours.to_numpy(), part.counts.to_numpy(), part.exposure.to_numpy())
         line = next(line for line in card.splitlines() if line.startswith(f"| {name} | this model |"))
         assert line.startswith(f"| {name} | this model | {len(part)} | {told['skill']:.3f} | {told['rank']:.3f} |")
     assert f"| unseen | one rate for all | {(~rows.seen).sum()} |" in card
