@@ -36,6 +36,16 @@ def ratio(above: ir.NumericValue, below: ir.NumericValue) -> ir.FloatingValue:
     return above.cast("float64") / below.cast("float64").nullif(0.0)
 
 
+def month(moment: ir.TimestampValue) -> ir.FloatingValue:
+    """Month of a moment, 1 to 12, UTC."""
+    return moment.month().cast("float64")
+
+
+def weekday(moment: ir.TimestampValue) -> ir.FloatingValue:
+    """Day of the week of a moment, 0 is Monday, UTC."""
+    return moment.day_of_week.index().cast("float64")
+
+
 def coarse(value: ir.NumericValue) -> ir.IntegerValue:
     """`value` on a grid of 2**-16 as a whole number, for `spread`: its square, too, fits 64 bits up to 46,000."""
     return (value * 2**COARSE_BITS).round().cast("int64")

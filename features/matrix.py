@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 
-from features import audience, comments, engagement, niche, partnership, promotion, track_record
+from features import audience, comments, engagement, expressions, niche, partnership, promotion, track_record
 from features.catalogue import CATALOGUE
 from features.comment_classes import CommentClassifier
 from features.expressions import AS_OF, RECENT_DAYS, before, day, join_all, reaches, running_sums
@@ -85,8 +85,9 @@ class FeatureBuilder:
                 *track_record.pieces(s, self.events, self.market),
             ]
             s = stage.keep(join_all(s, [(stage.keep(table), keys) for table, keys in pieces]))
-            families = (engagement, comments, niche, promotion, partnership, track_record)
-            s = s.mutate(**{name: value for family in families for name, value in family.finish(s).items()})
+            families = (engagement, comments, niche, partnership, track_record)
+            computed = {name: value for family in families for name, value in family.finish(s).items()}
+            s = s.mutate(**computed, **promotion.finish(s, expressions))
             found = s.select("row_id", *(f.name for f in CATALOGUE)).order_by("row_id").to_pyarrow()
         return _frame(found)
 

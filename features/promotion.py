@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ibis.expr.types as ir
+from typing import Any, Protocol
 
-from features.expressions import AS_OF, ratio
+from features.expressions import AS_OF
 from features.feature import DEALS, POSTS_90, POSTS_365, TERMS, Feature
 
 FAMILY = "promotion"
@@ -84,14 +84,31 @@ FEATURES = (
 )
 
 
-def finish(t: ir.Table) -> dict[str, ir.Value]:
-    """Needs the terms, `followers`, `views_per_follower` and `usual_spend` in the row."""
+class Operations(Protocol):
+    """What the formulas need: `features.expressions` over a table, `features.arrays` over the columns of a request."""
+
+    def ratio(self, above: Any, below: Any) -> Any:
+        """above / below, missing where below is 0 or either is missing."""
+
+    def month(self, moment: Any) -> Any:
+        """1 to 12, UTC."""
+
+    def weekday(self, moment: Any) -> Any:
+        """0 is Monday, UTC."""
+
+
+def finish(t: Any, over: Operations) -> dict[str, Any]:
+    """The columns that are computed, by name; those of the terms themselves need no formula.
+
+    t: the deal's terms, the creator's columns and `usual_spend`, each by its name, the start as AS_OF. Batch and
+    service both evaluate this, with `over` for a table or for arrays.
+    """
     return {
-        "hours_per_deliverable": ratio(t.promotion_hours, t.deliverables),
-        "start_month": t[AS_OF].month().cast("float64"),
-        "start_weekday": t[AS_OF].day_of_week.index().cast("float64"),
-        "spend_per_deliverable": ratio(t.spend, t.deliverables),
-        "spend_per_follower": ratio(t.spend, t.followers),
-        "spend_per_view": ratio(t.spend, t.views_per_follower * t.followers),
-        "spend_vs_usual": ratio(t.spend, t.usual_spend),
+        "hours_per_deliverable": over.ratio(t["promotion_hours"], t["deliverables"]),
+        "start_month": over.month(t[AS_OF]),
+        "start_weekday": over.weekday(t[AS_OF]),
+        "spend_per_deliverable": over.ratio(t["spend"], t["deliverables"]),
+        "spend_per_follower": over.ratio(t["spend"], t["followers"]),
+        "spend_per_view": over.ratio(t["spend"], t["views_per_follower"] * t["followers"]),
+        "spend_vs_usual": over.ratio(t["spend"], t["usual_spend"]),
     }

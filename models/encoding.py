@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,13 @@ class Encoding:
                 counts = column.dropna().astype(str).value_counts()
                 levels[str(name)] = tuple(sorted(counts.index[counts >= rare]))
         return cls(tuple(columns), levels, tuple(sorted(set(as_text(creators, "creator_id").tolist()))))
+
+    def extended(self, levels: Mapping[str, Sequence[str]]) -> Encoding:
+        """The same, with further levels of its categories after those that it has: their codes stay what they are."""
+        own = {
+            name: (*known, *(v for v in levels.get(name, ()) if v not in known)) for name, known in self.levels.items()
+        }
+        return replace(self, levels=own)
 
     @property
     def categorical(self) -> list[int]:
@@ -96,13 +103,6 @@ class Encoding:
     def _codes(self, name: str, values: pd.Series) -> np.ndarray:
         codes = {level: i + FIRST_LEVEL for i, level in enumerate(self.levels[name])}
         return np.array([MISSING if pd.isna(v) else codes.get(str(v), OTHER) for v in values.tolist()], float)
-
-    def unknown(self, matrix: pd.DataFrame) -> np.ndarray:
-        """Rows (bool) with a category's level that was never, or rarely, seen in training."""
-        found = np.zeros(len(matrix), bool)
-        for name in self.levels:
-            found |= self._codes(name, matrix[name]) == OTHER
-        return found
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; `from_dict` is its inverse."""

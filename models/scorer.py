@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from models.interval import EVERY, Intervals
 from models.maturity import Maturity
 from models.mixed import MixedModel
 from models.rate import Component, RateModel, Trees
-from models.reasons import top_reasons
+from models.scoring import Scoring
 from models.support import Support
 from models.target import TARGET_SCORES, Target
 
@@ -33,9 +34,7 @@ SCORES = (
     "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high", "conversions",
     "cost_per_conversion", "reasons", "warnings",
 )  # fmt: skip
-UNLIKE = "unlike_results"
 RANGED = ("spend", "promotion_hours", "deliverables", "followers")
-ABSENT = {"unknown_creator": "platform", "no_posts": "posts_90d", "no_comments": "comments_seen"}
 
 
 class ModelError(Exception):
@@ -61,9 +60,14 @@ class Scorer:
     told: Mapping[str, Any]
     past: pd.DataFrame
 
+    @cached_property
+    def scoring(self) -> Scoring:
+        """What scores rows."""
+        return Scoring(self.rate, self.encoding, self.intervals, self.support, self.ranges)
+
     def rates(self, matrix: pd.DataFrame, creators: np.ndarray) -> np.ndarray:
-        """Expected final conversions per dollar (rows,)."""
-        return np.exp(self.rate.log_rate(self.encoding.transform(matrix, creators)))
+        """Expected final conversions per dollar (rows,). Raises ValueError for a column that is missing."""
+        return self.scoring.rates(self.scoring.coding.transform(matrix, creators))
 
     def score(
         self,
@@ -79,21 +83,16 @@ class Scorer:
         level: of the central interval. target: adds TARGET_SCORES after the cost per conversion (`Target.worth`).
         Raises ValueError for a column that is missing or a level outside (0, 1).
         """
-        features = self.encoding.transform(matrix, spine["creator_id"].to_numpy(object))
-        spend = spine["spend"].to_numpy(float)
-        rate = np.exp(self.rate.log_rate(features))
-        expected = rate * spend
-        groups, excess = self.groups(matrix), self.support.excess(matrix)
-        low, high = self.intervals.bounds(expected, groups, level, excess)
-        told = ["[]"] * len(matrix)
-        if reasons and len(matrix):
-            told = top_reasons(self.rate.contributions(features), self.encoding.columns, matrix)
-        values = (rate, low / spend, high / spend, expected, 1 / rate, told, self.warnings(matrix, spend, excess))
-        scores = pd.DataFrame(dict(zip(SCORES, values, strict=True)))
+        coded = self.scoring.coding.transform(matrix, spine["creator_id"].to_numpy(object))
+        values = matrix if reasons else None
+        found = self.scoring.score(coded, spine["spend"].to_numpy(float), level=level, values=values, target=target)
+        texts = found.reasons or ["[]"] * len(matrix)
+        warnings = [json.dumps(codes) for codes in found.warnings]
+        columns = (found.rate, found.low, found.high, found.conversions, found.cost, texts, warnings)
+        scores = pd.DataFrame(dict(zip(SCORES, columns, strict=True)))
         if target is None:
             return scores
-        worth = target.worth(self.intervals, expected, groups, excess, spend)
-        scores = scores.assign(**dict(zip(TARGET_SCORES, worth, strict=True)))
+        scores = scores.assign(**dict(zip(TARGET_SCORES, (found.within, found.walk_away), strict=True)))
         return scores[list(score_columns(target))]
 
     def groups(self, matrix: pd.DataFrame) -> np.ndarray:
@@ -101,25 +100,6 @@ class Scorer:
         if "tier" not in matrix:
             return np.full(len(matrix), EVERY)
         return matrix["tier"].fillna("unknown").to_numpy(object).astype(str)
-
-    def warnings(self, matrix: pd.DataFrame, spend: np.ndarray, excess: np.ndarray) -> list[str]:
-        """JSON lists of codes, a row each; `docs/models.md` tells what each means."""
-        flags: dict[str, np.ndarray] = {}
-        for code, column in ABSENT.items():
-            if column in self.encoding.columns:
-                values = matrix[column]
-                flags[code] = (values.isna() | (values.astype(object) == 0)).to_numpy(bool)
-        if "creator_told" in self.encoding.columns:
-            flags["no_results"] = ~(matrix["creator_told"].to_numpy(float) > 0)
-        flags["unknown_category"] = self.encoding.unknown(matrix)
-        outside = np.zeros(len(matrix), bool)
-        for name, (low, high) in self.ranges.items():
-            asked = spend if name == "spend" else matrix[name].to_numpy(float)
-            outside |= (asked < low) | (asked > high)
-        flags["outside_training_range"] = outside
-        flags[UNLIKE] = excess > 0
-        codes, table = list(flags), np.column_stack(list(flags.values()))
-        return [json.dumps([codes[i] for i in np.flatnonzero(row)]) for row in table]
 
     def save(self, folder: Path) -> None:
         """Write the model into a folder that does not exist yet; the same model gives the same bytes.

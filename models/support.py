@@ -17,8 +17,9 @@ posts, a creator that is not in the table) counts as usual and adds nothing; oth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,6 @@ class Ladder:
         bent = known if shift is None else np.log(known + shift)
         return cls(shift, float(bent.mean()), float(bent.std()))
 
-    def place(self, values: np.ndarray) -> np.ndarray:
-        """Where values (rows,) lie among the knots, from 0 to 2 REACH; beyond the last they stay there."""
-        bent = values if self.shift is None else np.log(np.maximum(values, 0.0) + self.shift)
-        return np.clip((bent - self.middle) / self.scale, -REACH, REACH) + REACH
-
 
 @dataclass(frozen=True)
 class Terms:
@@ -82,10 +78,11 @@ class Terms:
         levels = {name: known for name, known in levels.items() if known}
         terms = cls({name: ladder for name, ladder in fitted.items() if ladder is not None}, levels, (), np.empty(0))
         if all(name in levels for name in PAIR):
-            first, second = (terms.codes(matrix, name).tolist() for name in PAIR)
+            codes, names = terms.read(matrix)[1], list(levels)
+            first, second = (codes[:, names.index(name)].tolist() for name in PAIR)
             terms = replace(terms, pairs=tuple(sorted({p for p in zip(first, second, strict=True) if min(p) >= 0})))
         terms = replace(terms, usual=np.zeros(sum(terms.sizes)))
-        total = sum((x.sum(axis=0) for x in terms.describe(matrix)), start=terms.usual)
+        total = terms.describe(*terms.read(matrix)).sum(axis=0)
         known = [np.full(size, part.sum()) for part, size in zip(terms.split(total), terms.sizes, strict=True)]
         return replace(terms, usual=np.round(total / np.concatenate([*known, []]) * WEIGHT_GRID) / WEIGHT_GRID)
 
@@ -99,32 +96,92 @@ class Terms:
         """A row's blocks."""
         return np.split(row, np.cumsum(self.sizes)[:-1]) if len(row) else []
 
-    def describe(self, matrix: pd.DataFrame) -> Iterator[np.ndarray]:
-        """Arrays (some rows, terms) in the order of the rows. What is missing counts as usual, which is 0."""
-        places = [ladder.place(_numbers(matrix[name])) for name, ladder in self.ladders.items()]
-        codes = {name: self.codes(matrix, name) for name in self.levels}
-        columns = list(codes.values())
-        if self.pairs:
-            met = np.full([len(self.levels[name]) + 1 for name in PAIR], len(self.pairs))
-            met[tuple(zip(*self.pairs, strict=True))] = np.arange(len(self.pairs))
-            first, second = (codes[name] for name in PAIR)
-            columns.append(np.where((first >= 0) & (second >= 0), met[first, second], -1))
-        starts = [0, *np.cumsum(self.sizes).tolist()]
-        for begin in range(0, len(matrix), BLOCK):
-            part = slice(begin, begin + BLOCK)
-            out = np.zeros((len(matrix.index[part]), len(self.usual)))
-            for place, column in enumerate([*places, *columns]):
-                block = slice(starts[place], starts[place + 1])
-                known = np.flatnonzero(column[part] >= 0)
-                out[known, block] = -self.usual[block]
-                _share(out[:, block], known, column[part][known])
-            yield out
+    @cached_property
+    def places(self) -> dict[str, dict[str, int]]:
+        """By category, the place of each of its levels."""
+        return {name: {level: i for i, level in enumerate(known)} for name, known in self.levels.items()}
 
-    def codes(self, matrix: pd.DataFrame, name: str) -> np.ndarray:
-        """A category's places among its levels (rows,): their number for one that was never met, -1 if missing."""
-        texts = _texts(matrix[name])
-        place = pd.Index(self.levels[name], dtype=object).get_indexer(pd.Index(texts, dtype=object))
-        return np.where(texts.isna(), -1, np.where(place < 0, len(self.levels[name]), place))
+    def read(self, matrix: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers (rows, ladders) and codes of categories (rows, levels) of a matrix, as `describe` takes them.
+
+        A code is the level's place, the number of levels for one that was never met, -1 for a missing one. Raises
+        KeyError for a column that the matrix lacks.
+        """
+        numbers = [_numbers(matrix[name]) for name in self.ladders]
+        codes = []
+        for name, known in self.places.items():
+            codes.append([-1 if text is None else known.get(text, len(known)) for text in _texts(matrix[name])])
+        rows = len(matrix)
+        return (
+            np.array(numbers, float).reshape(len(numbers), rows).T,
+            np.array(codes, np.intp).reshape(len(codes), rows).T,
+        )
+
+    def describe(self, numbers: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Terms (rows, terms) of rows that are `read`. What is missing counts as usual, which is 0."""
+        tables = self._tables
+        places = np.empty((len(numbers), len(tables.last)))
+        places[:, : len(self.ladders)] = self._among_knots(numbers)
+        places[:, len(self.ladders) : len(self.ladders) + len(self.levels)] = codes
+        if self.pairs:
+            first, second = codes.take(tables.pair, axis=1).T
+            places[:, -1] = tables.met[first, second]
+        known = places >= 0
+        x = known.take(tables.block, axis=1) * -self.usual
+        at = np.fmax(places, 0.0)
+        lower = np.minimum(at.astype(np.intp), tables.last)
+        weight = np.rint((at - lower) * WEIGHT_GRID) / WEIGHT_GRID
+        flat = np.arange(len(x))[:, None] * x.shape[1] + tables.starts + lower
+        x.reshape(-1)[flat] += (1 - weight) * known
+        x.reshape(-1)[flat + 1] += weight * known
+        return x
+
+    def _among_knots(self, numbers: np.ndarray) -> np.ndarray:
+        """Where numbers (rows, ladders) lie among the knots, from 0 to 2 REACH; beyond the last they stay there."""
+        tables = self._tables
+        transformed = numbers.copy()
+        positive = np.maximum(numbers.take(tables.logged, axis=1), 0.0)
+        transformed[:, tables.logged] = np.log(positive + tables.shift)
+        return np.minimum(np.maximum((transformed - tables.middle) / tables.scale, -REACH), REACH) + REACH
+
+    @cached_property
+    def _tables(self) -> _Tables:
+        """What `describe` looks up."""
+        ladders = list(self.ladders.values())
+        logged = [i for i, ladder in enumerate(ladders) if ladder.shift is not None]
+        # pairs by both codes; that of a missing one is -1, the last row or column
+        met = np.full([len(self.levels.get(name, ())) + 2 for name in PAIR], len(self.pairs))
+        met[-1, :] = met[:, -1] = -1
+        if self.pairs:
+            met[tuple(zip(*self.pairs, strict=True))] = np.arange(len(self.pairs))
+        names = list(self.levels)
+        return _Tables(
+            logged=np.array(logged, np.intp),
+            shift=np.array([ladders[i].shift for i in logged], float),
+            middle=np.array([ladder.middle for ladder in ladders], float),
+            scale=np.array([ladder.scale for ladder in ladders], float),
+            pair=np.array([names.index(name) for name in PAIR] if self.pairs else [], np.intp),
+            met=met,
+            starts=np.cumsum([0, *self.sizes])[:-1],
+            block=np.repeat(np.arange(len(self.sizes)), self.sizes),
+            last=np.array(self.sizes, np.intp) - 2,
+        )
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """Of blocks in order: logged are those of numbers whose logarithm counts, with its `shift`; pair and met those of
+    PAIR; starts, block and last place a block's columns among all of them."""
+
+    logged: np.ndarray
+    shift: np.ndarray
+    middle: np.ndarray
+    scale: np.ndarray
+    pair: np.ndarray
+    met: np.ndarray
+    starts: np.ndarray
+    block: np.ndarray
+    last: np.ndarray
 
 
 def _numbers(column: pd.Series) -> np.ndarray:
@@ -133,14 +190,6 @@ def _numbers(column: pd.Series) -> np.ndarray:
 
 def _texts(column: pd.Series) -> pd.Series:
     return column.astype(object).where(column.notna(), None)
-
-
-def _share(out: np.ndarray, rows: np.ndarray, place: np.ndarray) -> None:
-    """Add the weight 1 to out at the rows, shared by the two columns beside a place; a category's is a whole number."""
-    lower = np.minimum(place.astype(int), out.shape[1] - 2)
-    upper_weight = np.round((place - lower) * WEIGHT_GRID) / WEIGHT_GRID
-    out[rows, lower] += 1 - upper_weight
-    out[rows, lower + 1] += upper_weight
 
 
 @dataclass(frozen=True)
@@ -159,10 +208,14 @@ class Support:
 
         matrix: the catalogue's columns. Raises KeyError for a column that training had.
         """
-        out, begin = np.empty(len(matrix)), 0
-        for x in self.terms.describe(matrix):
-            out[begin : begin + len(x)] = np.einsum("ij,ij->i", np.round(x @ self.left_open), x)
-            begin += len(x)
+        return self.excess_of(*self.terms.read(matrix))
+
+    def excess_of(self, numbers: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """The same of rows that are `Terms.read`."""
+        out = np.empty(len(numbers))
+        for at in range(0, len(out), BLOCK):
+            x = self.terms.describe(numbers[at : at + BLOCK], codes[at : at + BLOCK])
+            out[at : at + BLOCK] = np.vecdot(np.rint(x @ self.left_open), x)
         return np.maximum(out / OPEN_GRID - self.threshold, 0.0)
 
     def to_dict(self) -> dict[str, Any]:
@@ -194,7 +247,7 @@ class Support:
 def fit_support(matrix: pd.DataFrame, creators: np.ndarray) -> Support:
     """Learn it from a training's matrix and the creator_id of its rows (rows,), at least one."""
     terms = Terms.fit(matrix)
-    x = np.vstack(list(terms.describe(matrix)))
+    x = terms.describe(*terms.read(matrix))
     inverse = np.linalg.inv(x.T @ x + PRIOR_RESULTS * np.eye(x.shape[1]))
     left_open = np.round((inverse + inverse.T) / 2 * PRIOR_RESULTS * OPEN_GRID)
     return Support(terms, left_open, float(np.quantile(_without_own(x, inverse, creators), ORDINARY)))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
@@ -15,13 +14,13 @@ import numpy as np
 import pandas as pd
 
 from models.reasons import plain
+from models.scoring import Scores, ranks
 from models.target import MOST_DOLLARS, SURE, TARGET_SCORES, Target
 from service.assembly import Terms
 from service.batching import cut
 from service.problems import FieldError, Problem
 from service.publication import Serving
 from service.requests import MOST_ITEMS, Deal, Filters, RankRequest, for_creators
-from service.scoring import Scores, ranks
 from service.snapshot import FIRST, Snapshot
 
 PARTS = ("reasons", "interval", "creator")
@@ -87,18 +86,20 @@ def scores(label: str, found: Scores, candidates: Sequence[str | None], told: di
     return {"model_version": label, "scores": rows(label, found, {"candidate_id": candidates} | told)}
 
 
-def rows(label: str, found: Scores, keys: dict[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """A row a score: keys that are known, then the contract's columns of scores."""
+def rows(
+    label: str, found: Scores, keys: dict[str, Sequence[Any]], rank: np.ndarray | None = None
+) -> list[dict[str, Any]]:
+    """A row a score: keys that are known, then the contract's columns of scores. rank: among these rows by default."""
     columns: dict[str, Sequence[Any]] = {name: v for name, v in keys.items() if any(one is not None for one in v)}
     columns["conversions_per_dollar"] = found.rate.tolist()
     if found.low is not None and found.high is not None:
         columns["conversions_per_dollar_low"] = found.low.tolist()
         columns["conversions_per_dollar_high"] = found.high.tolist()
-    columns["conversions"] = found.expected.tolist()
+    columns["conversions"] = found.conversions.tolist()
     columns["cost_per_conversion"] = found.cost.tolist()
-    if found.within is not None and found.worth is not None:
-        columns |= zip(TARGET_SCORES, (found.within.tolist(), found.worth.tolist()), strict=True)
-    columns["rank"] = found.rank.tolist()
+    if found.within is not None and found.walk_away is not None:
+        columns |= zip(TARGET_SCORES, (found.within.tolist(), found.walk_away.tolist()), strict=True)
+    columns["rank"] = (ranks(found.rate) if rank is None else rank).tolist()
     if found.reasons is not None:
         columns["reasons"] = [msgspec.Raw(told.encode()) for told in found.reasons]
     columns["warnings"] = found.warnings
@@ -111,21 +112,10 @@ def by_batch(
     serving: Serving, matrix: pd.DataFrame, terms: Terms, candidates: Sequence[str | None], options: Options
 ) -> dict[str, Any]:
     """Scores of a matrix that the batch code made, by the batch's own scorer."""
-    spine = pd.DataFrame({"creator_id": pd.Series(list(terms.creator_id), dtype=object), "spend": terms.spend})
-    told = serving.scorer.scorer.score(matrix, spine, options.level, options.reasons, options.target)
-    numbers = {name: told[name].to_numpy(float) for name in told if name not in ("reasons", "warnings")}
-    rate = numbers["conversions_per_dollar"]
-    found = Scores(
-        rate,
-        numbers["conversions_per_dollar_low"] if options.interval else None,
-        numbers["conversions_per_dollar_high"] if options.interval else None,
-        numbers["conversions"],
-        numbers["cost_per_conversion"],
-        ranks(rate),
-        [tuple(json.loads(codes)) for codes in told.warnings],
-        told.reasons.tolist() if options.reasons else None,
-        *(numbers.get(name) for name in TARGET_SCORES),
-    )
+    scoring = serving.scorer.scorer.scoring
+    coded = scoring.coding.transform(matrix, np.array(list(terms.creator_id), object))
+    level, values = options.level if options.interval else None, matrix if options.reasons else None
+    found = scoring.score(coded, terms.spend, level=level, values=values, target=options.target)
     kinds: dict[str, Sequence[Any]] = {}
     if options.creator:
         kinds = {name: [v if isinstance(v, str) else None for v in matrix[column]] for name, column in KINDS.items()}
@@ -203,13 +193,12 @@ class Best:
 def best(found: Scores, limit: int, terms: Terms, at: np.ndarray) -> Best:
     """The best `limit` rows, equal ones in the order in which they came."""
     order = np.argsort(-found.rate, kind="stable")[:limit]
-    return Best(take(terms, order), at[order], found.rank[order])
+    return Best(take(terms, order), at[order], ranks(found.rate)[order])
 
 
 def ranking(label: str, shown: Scores, found: Best, considered: int, kinds: dict[str, Sequence[Any]]) -> dict[str, Any]:
     """The best rows, ranked among all that were considered. kinds: what else is known of each."""
-    ranked = replace(shown, rank=found.rank)
-    told = rows(label, ranked, {"creator_id": found.terms.creator_id} | kinds)
+    told = rows(label, shown, {"creator_id": found.terms.creator_id} | kinds, found.rank)
     return {"model_version": label, "considered": considered, "scores": told}
 
 

@@ -7,18 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features import arrays, promotion
+from features.catalogue import CATALOGUE
+from features.expressions import AS_OF
 from models.encoding import FIRST_LEVEL, MISSING, OTHER, Encoding
 from models.results import DAY_US
+from models.scorer import Scorer
+from models.scoring import Scores
+from models.target import Target
 from service.snapshot import DAYS_SINCE, Snapshot
 from service.snapshot import MISSING as NO_TEXT
 from service.snapshot import OTHER as STRANGE
 
-MICROSECONDS, MONTHS = np.dtype("datetime64[us]"), np.dtype("datetime64[M]")
-TEXT_TERMS = ("brand", "product_niche", "product_country", "objective")
-COMPUTED = (
-    "promotion_hours", "deliverables", "spend", "start_month", "start_weekday", "hours_per_deliverable",
-    "spend_per_deliverable", "spend_per_follower", "spend_per_view", "spend_vs_usual",
-)  # fmt: skip
+TEXT_TERMS = tuple(f.name for f in CATALOGUE if f.entity == "deal" and f.kind == "category")
+NUMBERS_OF_TERMS = ("promotion_hours", "deliverables", "spend")
+NUMBER_TERMS = tuple(f.name for f in CATALOGUE if f.entity == "deal" and f.kind == "number")
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Assembler:
         for name, columns in (
             *((block, held[block]) for block in ("creators", "by_niche", "by_country", "by_brand", "texts")),
             ("text_terms", TEXT_TERMS),
-            ("terms", COMPUTED),
+            ("terms", NUMBER_TERMS),
         ):
             self.blocks[name] = slice(len(wide), len(wide) + len(columns))
             wide += columns
@@ -84,7 +87,7 @@ class Assembler:
             slice(place[held[pair][0]], place[held[pair][-1]] + 1) for pair in ("niche_values", "brand_values")
         )
         self.since = [i for i, name in enumerate(held["brand_values"]) if name in DAYS_SINCE]
-        self.followers, self.views = place["followers"], place["views_per_follower"]
+        self.place = place
         self.own_niche = held["texts"].index("creator_niche")
         self.creator_codes = {creator: i for i, creator in enumerate(encoding.creators, 1)}
         self.levels = {name: {v: i for i, v in enumerate(told, FIRST_LEVEL)} for name, told in encoding.levels.items()}
@@ -145,18 +148,12 @@ class Assembler:
         return np.array([NO_TEXT if text is None else place.get(text, STRANGE) for text in texts], np.intp)
 
     def _put_terms(self, wide: np.ndarray, terms: Terms, rows: np.ndarray) -> None:
-        """The columns of `features.promotion`, by the same operations on the same 64 bits, in COMPUTED's order."""
-        followers, spend = wide[:, self.followers], terms.spend
-        out = wide[:, self.blocks["terms"]]
-        out[:, 0], out[:, 1], out[:, 2] = terms.promotion_hours, terms.deliverables, spend
-        out[:, 3] = terms.starts_at.view(MICROSECONDS).astype(MONTHS).view(np.int64) % 12 + 1
-        out[:, 4] = (terms.starts_at // DAY_US + 3) % 7  # 1970 began on a Thursday
-        below = np.empty((len(terms), 4))
-        below[:, 0], below[:, 1] = terms.deliverables, followers
-        below[:, 2], below[:, 3] = wide[:, self.views] * followers, self.snapshot.usual_spend.take(rows)
-        below[below == 0] = np.nan
-        out[:, 5] = terms.promotion_hours / below[:, 0]
-        out[:, 6:] = spend[:, None] / below
+        """The deal's own columns, by the formulas of `features.promotion`."""
+        columns = _Columns(self, wide, terms, rows)
+        computed = promotion.finish(columns, arrays)
+        first = self.blocks["terms"].start
+        for i, name in enumerate(NUMBER_TERMS, first):
+            wide[:, i] = computed[name] if name in computed else columns[name]
 
     def values(self, assembled: Assembled) -> dict[str, np.ndarray]:
         """The columns of the model's matrix as `top_reasons` reads them: numbers, and texts as they are."""
@@ -171,3 +168,49 @@ class Assembler:
             else:
                 out[name] = assembled.features[:, place]
         return out
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What the formulas of the deal's own columns look up by name."""
+
+    assembler: Assembler
+    wide: np.ndarray
+    terms: Terms
+    rows: np.ndarray
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """A column (n,). Raises KeyError for one that a request does not come by."""
+        if name == AS_OF:
+            return self.terms.starts_at
+        if name in NUMBERS_OF_TERMS:
+            return np.asarray(getattr(self.terms, name))
+        if name == "usual_spend":
+            return self.assembler.snapshot.usual_spend.take(self.rows)
+        return self.wide[:, self.assembler.place[name]]
+
+
+class RequestScorer:
+    """A model beside the newest features. Several threads may use it at a time."""
+
+    def __init__(self, snapshot: Snapshot, scorer: Scorer) -> None:
+        """Raises ValueError for a model whose columns a request does not come by."""
+        self.scorer = scorer
+        self.assembler = Assembler(snapshot, scorer.scoring.coding)
+
+    def score(
+        self,
+        terms: Terms,
+        rows: np.ndarray | None = None,
+        *,
+        level: float | None = None,
+        reasons: bool = False,
+        target: Target | None = None,
+    ) -> Scores:
+        """Score rows that start at the snapshot's horizon or later.
+
+        rows: of the creators in the snapshot, where known already. level: of the interval, None for none.
+        """
+        assembled = self.assembler.assemble(terms, rows)
+        values = self.assembler.values(assembled) if reasons else None
+        return self.scorer.scoring.score(assembled.features, terms.spend, level=level, values=values, target=target)

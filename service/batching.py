@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from models.scoring import Scores
 from models.target import Target
 from service.assembly import Terms
 from service.problems import Problem
 from service.publication import Serving
-from service.scoring import Scores, ranks
 
 MOST_WAITING = 2_000  # rows; a request that finds none waiting may have more
 # requests in a worker: many may come at once, but where as many stay, who is let in would wait several times as long
@@ -165,15 +165,16 @@ def join(parts: Sequence[Terms]) -> Terms:
 
 
 def part(scores: Scores, place: slice) -> Scores:
-    """The scores of one request among those of several, ranked among themselves."""
-    found: dict[str, Any] = {
-        name: None if (v := getattr(scores, name)) is None else v[place] for name in Scores.__dataclass_fields__
-    }
-    return Scores(**{**found, "rank": ranks(found["rate"])})
+    """The scores of one request among those of several."""
+    columns: dict[str, Any] = {}
+    for name in Scores.__dataclass_fields__:
+        values = getattr(scores, name)
+        columns[name] = None if values is None else values[place]
+    return Scores(**columns)
 
 
 def put_together(parts: Sequence[Scores]) -> Scores:
-    """The scores of one request that was scored in parts, ranked over all of them."""
+    """The scores of one request that was scored in parts."""
     columns: dict[str, Any] = {}
     for name in Scores.__dataclass_fields__:
         values = [getattr(one, name) for one in parts]
@@ -183,4 +184,4 @@ def put_together(parts: Sequence[Scores]) -> Scores:
             columns[name] = np.concatenate(values)
         else:
             columns[name] = [v for one in values for v in one]
-    return Scores(**{**columns, "rank": ranks(columns["rate"])})
+    return Scores(**columns)

@@ -11,12 +11,11 @@ from features.matrix import FeatureBuilder
 from features.source import History
 from models.scorer import Scorer
 from models.target import Target
-from service.assembly import Terms
-from service.scoring import RequestScorer
+from service.assembly import RequestScorer, Terms
 from service.snapshot import Snapshot
 
 ROWS = 300
-NUMBERS = ("rate", "low", "high", "expected", "cost", "within", "worth")
+NUMBERS = ("rate", "low", "high", "conversions", "cost", "within", "walk_away")
 TARGET = Target(25.0)
 DAY_US = 86_400e6
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from models.scorer import Scorer
+from service.assembly import RequestScorer
 from service.requests import Item, terms
-from service.scoring import RequestScorer
 from service.snapshot import Snapshot
 
 CURRENT = "current.json"

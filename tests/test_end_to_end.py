@@ -20,7 +20,8 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import Model
 
 from features.catalogue import BY_NAME
-from models.scorer import ABSENT, UNLIKE, Scorer
+from models.scorer import Scorer
+from models.scoring import NEEDED, UNLIKE
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "conversions-per-dollar"
@@ -28,7 +29,7 @@ SCORES = [
     "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high", "conversions",
     "cost_per_conversion", "rank", "reasons", "warnings", "model_version",
 ]  # fmt: skip
-WARNINGS = {*ABSENT, "no_results", "unknown_category", "outside_training_range", UNLIKE}
+WARNINGS = {*NEEDED, "unknown_category", "outside_training_range", UNLIKE}
 HELP_SECONDS = 1.0
 
 

@@ -4,16 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import pytest
 
 from features.comment_classes import CommentClassifier
 from features.settings import FeatureSettings
+from models import rate
 from models.encoding import MISSING, OTHER, Encoding
 from models.observed import Observed
-from models.rate import RECIPES, fit_component
+from models.rate import RECIPES, Trees, fit_component
 from models.scorer import SCORES, ModelError, Scorer
 from models.training import Trained, fit
 from tests.past_market import fitted, matrix, spine, training
@@ -106,7 +106,9 @@ def test_codes_of_categories_depend_on_the_saved_levels_alone() -> None:
     assert encoding.transform(asked, creators)[:, -1].tolist() == [2, 1, 0, 0, 2]
     assert encoding.transform(asked, creators)[:, 0].tolist() == [3, MISSING, OTHER, OTHER, 2]
     assert encoding.transform(asked.astype("category"), creators)[:, 0].tolist() == [3, MISSING, OTHER, OTHER, 2]
-    assert encoding.unknown(asked).tolist() == [False, False, True, True, False]
+    further = encoding.extended({"x": ("a", "rare"), "y": ("z",)})
+    assert further.levels == {"x": ("a", "b", "rare")}
+    assert further.transform(asked, creators)[:, 0].tolist() == [3, MISSING, OTHER, 4, 2]
     numbered = Encoding.fit(seen, np.array([7, 8] * 4))
     for creators in (np.array([8, 7, 9, 8, 7]), np.array(["8", "7", "", "8", 7.0], dtype=object)):
         assert numbered.transform(asked, creators)[:, -1].tolist() == [2, 1, 0, 2, 1]
@@ -216,14 +218,23 @@ def test_features_without_meaning_give_no_skill() -> None:
 
 def test_trees_predict_with_the_threads_they_train_with(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     """LightGBM crashes where one thread predicts with another number of threads than a second one trains with."""
-    asked, told = lgb.Booster.predict, []
+    predict, settings = rate._predict, []
 
-    def spy(self: lgb.Booster, *rows: Any, **options: Any) -> Any:
-        told.append(options.get("num_threads"))
-        return asked(self, *rows, **options)
+    def spy(*arguments: Any) -> Any:
+        settings.append(arguments[9])
+        return predict(*arguments)
 
-    monkeypatch.setattr(lgb.Booster, "predict", spy)
+    monkeypatch.setattr(rate, "_predict", spy)
     frame = spine(20)
     trained.scorer.score(matrix(frame), frame)
-    assert told
-    assert set(told) == {1}
+    assert settings
+    assert set(settings) == {b"num_threads=1"}
+
+
+def test_trees_predict_as_lightgbm_does(trained: Trained) -> None:
+    trees = next(c for c in trained.scorer.rate.components if isinstance(c, Trees))
+    frame = spine(20)
+    features = trained.scorer.encoding.transform(matrix(frame), frame.creator_id.to_numpy(object))
+    own = np.ascontiguousarray(features[:, :-1])
+    expected = np.asarray(trees.booster.predict(own, raw_score=True, num_threads=1)) + trees.offset
+    np.testing.assert_array_equal(trees.log_rate(features), expected)

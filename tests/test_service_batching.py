@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.scoring import Scores
 from service.assembly import Terms
 from service.batching import MOST_AT_ONCE, MOST_INSIDE, TOGETHER, Asked, Batcher
 from service.problems import Problem
-from service.scoring import Scores, ranks
 
 
 class Recorder:
@@ -27,7 +27,7 @@ class Recorder:
     def score(self, terms: Terms, rows: Any, **told: Any) -> Scores:
         self.sizes.append(len(terms))
         rate = terms.spend
-        return Scores(rate, None, None, rate, rate, ranks(rate), [()] * len(rate), None)
+        return Scores(rate, None, None, rate, rate, [()] * len(rate), None)
 
 
 def deals(first: int, rows: int) -> Terms:

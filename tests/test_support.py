@@ -80,7 +80,7 @@ def test_a_creator_s_own_results_do_not_set_the_threshold() -> None:
     frame = _deals(260, seed=3, creators=25)
     frame.loc[:120, "creator_id"] = "busy"  # with more results than there are terms
     taught = _fit(frame)
-    blocks = np.vstack(list(taught.terms.describe(frame)))
+    blocks = taught.terms.describe(*taught.terms.read(frame))
     assert (frame.creator_id == "busy").sum() > blocks.shape[1]
     h = np.empty(len(frame))
     for creator in frame.creator_id.unique():
