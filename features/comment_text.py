@@ -44,6 +44,18 @@ SHAPE_WIDTH = sum(len(edges) + 1 for edges in SHAPE_BINS.values())
 # Dotless i, Arabic and inverted question marks, Arabic ya and ta marbuta as they are loosely typed, o-slash, l-stroke.
 FOLDED = {"ı": "i", "؟": "?", "¿": "?", "¡": "!", "ى": "ي", "ة": "ه", "ø": "o", "ł": "l"}
 
+# Characters that do not show: Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt), among them joiners,
+# direction marks, variation selectors, fillers and tags, and the marks of interlinear annotations.
+INVISIBLE = (
+    (0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F),
+    (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF),
+    (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
+)  # fmt: skip
+_UNSEEN = re.compile(f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last in INVISIBLE)}]+")
+EMOJI_STYLE, KEYCAP, PICTURE = "\ufe0f", "\u20e3", "\U0001f5bc"
+# Signs and letters that a variation selector turns into emoji (emoji-variation-sequences.txt), as far as they are not
+# emoji by themselves here; digits, # and * are emoji as keycaps only.
+_STYLED = re.compile(f"(?:[0-9#*]{EMOJI_STYLE}?{KEYCAP}|[©®‼⁉™ℹ↔-↙↩↪Ⓜ▪▫▶◀◻-◾⤴⤵〰〽㊗㊙]{EMOJI_STYLE})")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _SCHEME = re.compile(r"https?:/+(?:www\.)?|www\.")
 _SITE = re.compile(
@@ -76,9 +88,8 @@ def _characters() -> tuple[np.ndarray, np.ndarray]:
         thai[thai == LETTER] = THAI
     for first, last in ((0x1F000, 0x1FAFF), (0x2600, 0x27BF), (0x2B00, 0x2BFF), (0x231A, 0x23FF)):
         kind[first : last + 1] = EMOJI
-    dropped = [(0x0300, 0x036F), (0x1F3FB, 0x1F3FF), (0xFE00, 0xFE0F), (0x200B, 0x200F), (0x2060, 0x2064)]
-    dropped += [(0x064B, 0x0655), (0x20D0, 0x20FF), (0x3099, 0x309C), (0xE0000, 0xE007F)]
-    for first, last in dropped + [(ord(c),) * 2 for c in "\ufeff\u00ad\u0640\u093c'\u2019\u02bc`"]:
+    dropped = [(0x0300, 0x036F), (0x1F3FB, 0x1F3FF), (0x064B, 0x0655), (0x20D0, 0x20FF), (0x3099, 0x309C)]
+    for first, last in [*dropped, *INVISIBLE, *((ord(c),) * 2 for c in "\u0640\u093c'\u2019\u02bc`")]:
         kind[first : last + 1] = DROPPED
     for char, plain in FOLDED.items():
         fold[ord(char)] = ord(plain)
@@ -100,8 +111,6 @@ def _split_marks(text: str) -> str:
 
     To bring a run of marks into order takes the square of its length; Unicode's stream-safe format has the same limit.
     """
-    if text.isascii():
-        return text
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     others = np.flatnonzero(~_marks()[points])
     cuts = [0]
@@ -112,12 +121,14 @@ def _split_marks(text: str) -> str:
 
 
 def _clean(text: Any) -> str:
-    """One text without HTML tags, entities and line ends; a missing one is empty."""
+    """One text without HTML tags, entities, line ends and signs that are styled as emoji; a missing one is empty."""
     if isinstance(text, str):
         if "<" in text:
             text = _TAG.sub(" ", text)
         if "&" in text:
             text = html.unescape(text)
+        if EMOJI_STYLE in text or KEYCAP in text:
+            text = _STYLED.sub(PICTURE, text)
         return text.replace("\n", " ") if "\n" in text else text
     if text is None or text is pd.NA or (isinstance(text, float) and text != text):
         return ""
@@ -126,7 +137,9 @@ def _clean(text: Any) -> str:
 
 def _code_points(texts: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
     """All texts as one array of folded code points and one of their kinds; every text ends with a line end."""
-    whole = _split_marks("\n".join(map(_clean, texts)) + "\n")
+    whole = "\n".join(map(_clean, texts)) + "\n"
+    if not whole.isascii():
+        whole = _split_marks(_UNSEEN.sub("", whole))
     whole = unicodedata.normalize("NFKD", whole).casefold()
     whole = _SITE.sub(f" {chr(SITE)} ", _SCHEME.sub(f" {chr(LINK)} ", whole))
     whole = _SMILEY.sub(chr(SMILE), _HANDLE.sub(f" {chr(MENTION)} ", whole))

@@ -116,7 +116,8 @@ class Scoring:
         if level is not None:
             below, above = self._shares(level)
             low, high = self.intervals.between(conversions, below.take(group), above.take(group), excess)
-            low, high = low / spend, high / spend
+            # dividing by the spend may round a bound past a rate that it touches
+            low, high = np.minimum(low / spend, rate), np.maximum(high / spend, rate)
         if target is not None:
             within, walk_away = target.worth(self.intervals, conversions, self._groups[group], excess, spend)
         if values is not None:

@@ -75,6 +75,9 @@ GOOD = [(text, "1") for text in SPAM] + [(text, "0") for text in REAL]
         ("!!! ...", 0, 0, 1, 0),
         ("😍😍 !!", 1, 0, 0, 0),
         ("👩🏽‍🚀🇧🇷", 1, 0, 0, 0),
+        ("▶️ ‼️", 1, 0, 0, 0),
+        ("1️⃣ ©️ ↗️ ㊗️", 1, 0, 0, 0),
+        ("▶ ‼ ©", 0, 0, 1, 0),  # signs and letters as long as nothing styles them
         ("&lt;3 :)", 1, 0, 0, 0),
         ("@anna @bo.b 😂", 0, 1, 0, 0),
         ("<br />@anna", 0, 1, 0, 0),
@@ -132,6 +135,20 @@ def test_what_a_text_repeats_is_there_once_and_stays_in_its_row() -> None:
         alone = [set(getattr(encode([text]), family)[0].tolist()) for text in texts]
         assert [{slot for at, slot in pairs if at == number} for number in range(len(texts))] == alone
     assert np.bincount(encoded.tokens[1], minlength=4)[[1, 2, 3]].tolist() == [0, 2, 2]
+
+
+UNSEEN = (
+    0x202A, 0x202E, 0x2066, 0x2069, 0x200B, 0x200D, 0x200F, 0x2060, 0xAD, 0x34F, 0x61C, 0xFEFF, 0xFE0E, 0xFE0F,
+    0xE0101, 0x3164, 0x115F, 0x1160, 0xFFA0, 0x180E, 0x17B5, 0xFFFA, 0x1D173, 0xE0061,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("point", UNSEEN, ids=[f"U+{one:04X}" for one in UNSEEN])
+def test_characters_that_do_not_show_change_nothing(shipped: CommentClassifier, point: int) -> None:
+    unseen = chr(point)
+    sentences = ["check out my channel at www.example.com now", "écoute ma chaîne 👍 :)", "so good 10 times @anna"]
+    hidden = [unseen + unseen.join(sentence) for sentence in sentences]
+    pd.testing.assert_frame_equal(shipped.classify(hidden), shipped.classify(sentences), check_exact=True)
 
 
 def test_form_of_the_same_text_changes_nothing(shipped: CommentClassifier) -> None:

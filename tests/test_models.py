@@ -96,6 +96,16 @@ def test_chunks_and_order_of_rows_change_no_bit_of_a_score(trained: Trained) -> 
     pd.testing.assert_frame_equal(shuffled, whole.iloc[order].reset_index(drop=True), check_exact=True)
 
 
+def test_every_rate_lies_inside_its_own_interval_to_the_bit(trained: Trained) -> None:
+    asked = spine(800, seed=6)
+    asked["spend"] = np.exp(np.random.default_rng(6).uniform(-3, 12, len(asked)))  # far below and above one conversion
+    for level in (0.01, 0.5, 0.8, 0.999):
+        scores = trained.scorer.score(matrix(asked), asked, level)
+        rate = scores.conversions_per_dollar
+        assert (scores.conversions_per_dollar_low <= rate).all()
+        assert (rate <= scores.conversions_per_dollar_high).all()
+
+
 def test_codes_of_categories_depend_on_the_saved_levels_alone() -> None:
     seen = pd.DataFrame({"x": ["b", "a", "a", "b", "b", "a", None, "rare"], "empty": [None] * 8}, dtype=object)
     encoding = Encoding.fit(seen, np.array(["c1", "c2"] * 4, dtype=object))
