@@ -1,4 +1,9 @@
-PYTHON ?= python3.11
+# An interpreter to use instead of the first that .ci/find-python finds
+PYTHON ?=
+FIND_PYTHON = python=$$(sh .ci/find-python $(if $(PYTHON),"$(PYTHON)"))
+# Nothing is resolved: what the lock does not name is not installed, whatever has been released since.
+PIP_LOCKED := -m pip install --no-deps --require-hashes --only-binary :all:
+# Only relative paths and `python -m`: make's targets, and some scripts' first lines, know no blanks in a path.
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -12,13 +17,19 @@ help: ## list the targets
 
 install: $(STAMP) ## set up .venv from the locked versions
 
-# The stamp comes last and goes first: an interrupted install is done again.
+# The stamp comes last and goes first: an interrupted install is done again. It holds the folder's path, for an
+# environment that was moved or copied still points to its first folder.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+.PHONY: $(STAMP)
+endif
 $(STAMP): requirements-dev.lock pyproject.toml
 	rm -f $@
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --no-deps --require-hashes --only-binary :all: -r requirements-dev.lock
+	$(FIND_PYTHON) && "$$python" -m venv --clear $(VENV)
+	$(BIN)/python $(PIP_LOCKED) -r requirements-dev.lock
 	$(BIN)/python -m pip install --no-deps --no-build-isolation --no-index -e .
-	touch $@
+	@error=$$($(BIN)/python -c 'import lightgbm' 2>&1) || { printf '%s\n' "$$error" | tail -n 1; \
+		echo 'LightGBM needs OpenMP: apt-get install libgomp1 (Debian, Ubuntu) or brew install libomp (macOS)'; exit 1; } >&2
+	pwd -P > $@
 
 demo: export MLFLOW_TRACKING_URI ?= sqlite:///$(DEMO)/mlflow.db
 demo: install ## make a made-up market, train on it, rank its candidates
@@ -27,20 +38,20 @@ demo: install ## make a made-up market, train on it, rank its candidates
 	$(BIN)/python train.py $(DEMO)/market/data
 	$(BIN)/python predict.py $(DEMO)/market/candidates.parquet --data $(DEMO)/market/data --output $(DEMO)/scores.parquet
 
-test: install lint ## lint, then run the tests
-	$(BIN)/python -m pytest
+test: install lint ## lint, then run the tests, two files at a time
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations=10
 
 test-bare: install ## load the registered model in an environment made from its own requirements alone
 	$(BIN)/python -m pytest -m bare
 
 lint: install ## check style, format and types
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
 
 format: install ## put the code into the project's format
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
 
 bench: install ## measure features and comment classes
 	$(BIN)/python -m benchmarks.features
@@ -59,7 +70,7 @@ fuzz-serve: install ## thousands of requests made from the OpenAPI document (sch
 	$(BIN)/python -m tests.service_fuzz
 
 audit: ## look for known vulnerabilities among the locked versions
-	$(PYTHON) -m venv build/audit
+	$(FIND_PYTHON) && "$$python" -m venv --clear build/audit
 	if build/audit/bin/python -m pip install --quiet "pip-audit>=2.10,<3"; then \
 		build/audit/bin/python .ci/audit.py requirements-dev.lock; \
 	else echo "audit: NOT DONE, pip-audit cannot be installed from here"; fi
@@ -81,7 +92,7 @@ bench-ablation: install ## which part of our model brings what
 
 COMPILE := build/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 lock: ## resolve the locks anew, keeping pins that still fit (delete the locks first to raise them)
-	$(PYTHON) -m venv build/lock
+	$(FIND_PYTHON) && "$$python" -m venv --clear build/lock
 	build/lock/bin/python -m pip install --quiet uv
 	$(COMPILE) --output-file requirements.lock
 	$(COMPILE) --constraints requirements.lock --extra service --extra dev --output-file requirements-dev.lock

@@ -1,8 +1,11 @@
 """What all tests share: reproducible property tests, markets, stores, and the foreign data that some can use."""
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,23 +30,44 @@ def shared_data() -> Path:
     return folder
 
 
+def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that `make` fills; pytest-xdist's workers share the one that the first of them makes."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, done = base / name, base / f"{name}.done"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A made-up market of 60 creators, 150 results and 30 candidates, as `python -m demo` writes it; leave it as is."""
-    folder = tmp_path_factory.mktemp("tiny") / "market"
     sizes = ["--creators", "60", "--results", "150", "--candidates", "30", "--seed", "5"]
-    subprocess.run([sys.executable, "-m", "demo", str(folder), *sizes], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    return folder
+
+    def make(folder: Path) -> None:
+        words = [sys.executable, "-m", "demo", str(folder / "market"), *sizes]
+        subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+    return make_once(tmp_path_factory, "tiny", make) / "market"
 
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's store, a SQLite file with all its tables and nothing in them: copy it, for making one takes seconds."""
-    from mlflow import MlflowClient
 
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{file}").search_experiments(max_results=1)
-    return file
+    def make(folder: Path) -> None:
+        from mlflow import MlflowClient
+
+        MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments(max_results=1)
+
+    return make_once(tmp_path_factory, "store", make) / "mlflow.db"
 
 
 @pytest.fixture(scope="session")
@@ -51,4 +75,4 @@ def trained_desk(tmp_path_factory: pytest.TempPathFactory, tiny_market: Path, em
     """A folder with the tiny market's data and a store whose champion was trained on it; copy it, leave it as is."""
     from tests.service_desk import make_desk
 
-    return make_desk(tmp_path_factory.mktemp("desk"), tiny_market, empty_store)
+    return make_once(tmp_path_factory, "desk", lambda folder: make_desk(folder, tiny_market, empty_store))

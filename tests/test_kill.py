@@ -6,15 +6,19 @@ fall into the start of a real command, and some into the first making of a regis
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +41,29 @@ SERVER.set_forkserver_preload(["train", "predict", "models.ranking", "models.tra
         "tracking.sqlalchemy_store", "model_registry.sqlalchemy_store", "artifact.local_artifact_repo",
     )
 )])  # fmt: skip
+
+
+# A process's status can be read once, and both start and join read those of all children.
+ONE_AT_A_TIME = threading.Lock()
+
+
+def start(folder: Path, argv: tuple[str, ...]) -> Any:
+    """A child that does the work."""
+    child = SERVER.Process(target=work, args=(folder, argv))
+    with ONE_AT_A_TIME:
+        child.start()
+    return child
+
+
+def status_of(child: Any, seconds: float | None = None) -> int:
+    """Wait for its end, and kill it after so many seconds; its exit status."""
+    if not wait([child.sentinel], seconds):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child.pid, signal.SIGKILL)
+    wait([child.sentinel])
+    with ONE_AT_A_TIME:
+        child.join()
+    return int(child.exitcode)
 
 
 def work(folder: Path, argv: tuple[str, ...]) -> None:
@@ -78,27 +105,19 @@ class Lane:
         while (status := self._run(share * self.seconds[argv[0]], *argv)) != -9:
             assert status == 0, (argv, self.folder.with_suffix(".log").read_text()[-3000:])
 
-    def _run(self, seconds: float | None, *argv: str) -> int | None:
+    def _run(self, seconds: float | None, *argv: str) -> int:
         began = time.monotonic()
-        child = SERVER.Process(target=work, args=(self.folder, argv))
-        child.start()
-        child.join(seconds)
-        if seconds is not None:
-            child.kill()
-            child.join()
-        if child.exitcode == 0:
+        child = start(self.folder, argv)
+        if (ended := status_of(child, seconds)) == 0:
             self.seconds[argv[0]] = time.monotonic() - began
-        return child.exitcode
+        return ended
 
     def kill_when(self, seen: Callable[[], bool], *argv: str) -> None:
         """Kill it at the moment that something is seen, too short to be hit by chance."""
-        child = SERVER.Process(target=work, args=(self.folder, argv))
-        child.start()
-        while not seen() and child.is_alive():
-            time.sleep(0.0005)
-        child.kill()
-        child.join()
-        assert child.exitcode in (-9, 0), (argv, self.folder.with_suffix(".log").read_text()[-3000:])
+        child = start(self.folder, argv)
+        while not seen() and not wait([child.sentinel], 0.0005):
+            pass
+        assert status_of(child, 0) in (-9, 0), (argv, self.folder.with_suffix(".log").read_text()[-3000:])
 
     def kill_at_start(self, seconds: float, *argv: str) -> None:
         """Kill the real command while it starts."""
