@@ -126,14 +126,17 @@ def serve(asked: argparse.Namespace) -> int:
     """Serve until told to end; the exit status. Raises InputError for a call that is at fault."""
     require(asked)
     from granian import Granian
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
 
-    from service.app import NO_AUTH, STATE
+    from service import connections
+    from service.app import HOST, NO_AUTH, PORT, STATE
 
     multiprocessing.set_start_method("spawn")  # workers load LightGBM and its threads themselves
+    connections.raise_limit()
     with tempfile.TemporaryDirectory(prefix="creator-yield-") as folder:
         os.environ[STATE] = folder
+        os.environ[HOST], os.environ[PORT] = asked.host, str(asked.port)
         os.environ[NO_AUTH] = "1" if asked.no_auth else ""
         keeper = Keeper(Path(folder), asked.data, asked.model)
         try:
@@ -145,9 +148,11 @@ def serve(asked: argparse.Namespace) -> int:
                 interface=Interfaces.RSGI,
                 workers=WORKERS,
                 backlog=4096,
-                backpressure=4096,
+                backpressure=connections.most(),
                 websockets=False,
-                http1_settings=HTTP1Settings(header_read_timeout=10_000),
+                # with HTTP/2 granian first waits, without a limit, for bytes that say which of the two it is
+                http=HTTPModes.http1,
+                http1_settings=HTTP1Settings(header_read_timeout=connections.rest(), max_buffer_size=131_072),
                 respawn_failed_workers=True,
                 respawn_interval=0.1,
                 workers_kill_timeout=30,

@@ -49,6 +49,8 @@ class Options:
         if strange := sorted(set(told) - set(PARAMETERS)):
             there = f"{', '.join(PARAMETERS[:-1])} and {PARAMETERS[-1]}"
             raise _refused(strange[0], f"there is no parameter {strange[0][:40]!r}; there are {there}")
+        if twice := [name for name in PARAMETERS[1:] if len(told.get(name, [])) > 1]:
+            raise _refused(twice[0], "it is given more than once")
         parts = [part for value in told.get("include", []) for part in value.split(",") if part]
         if strange := sorted(set(parts) - set(PARTS)):
             raise _refused("include", f"{strange[0][:40]!r} cannot be included; {', '.join(PARTS)} can")
@@ -67,6 +69,12 @@ class Options:
 
 
 NO_OPTIONS = Options()
+
+
+def require_no_parameters(query: str) -> None:
+    """Raise Problem for a query string, where none is known."""
+    if told := sorted(parse_qs(query, keep_blank_values=True)) if query else []:
+        raise _refused(told[0], f"there is no parameter {told[0][:40]!r}; there are none here")
 
 
 def _number(told: dict[str, list[str]], name: str) -> float | None:
@@ -218,7 +226,8 @@ def creator(serving: Serving, identifier: str) -> dict[str, Any]:
     snapshot = serving.snapshot
     row = snapshot.row(identifier)
     if row == snapshot.unknown:
-        raise Problem(404, "unknown-creator", "The data has no such creator.")
+        detail = f"the data has no creator {identifier[:60]!r}"
+        raise Problem(404, "unknown-creator", f"{detail[0].upper()}{detail[1:]}.", [FieldError(detail, "creator_id")])
     values: dict[str, Any] = {}
     for i, name in enumerate(snapshot.columns["texts"]):
         place = int(snapshot.texts[row, i])

@@ -13,37 +13,34 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 from threadpoolctl import threadpool_limits
 
-from service import answers, lane, logs
+from service import answers, connections, lane, logs, replies
 from service.batching import Asked, Batcher
+from service.bodies import Room
+from service.hosts import Hosts
 from service.keys import VARIABLE, Key, Keys
 from service.metrics import Metrics
 from service.page import PAGE_POLICY, PARTS
 from service.problems import Problem
 from service.publication import Holder, Serving
-from service.requests import MOST_BYTES, read_rank, read_score
+from service.requests import read_rank, read_score
 
 STATE = "CREATOR_YIELD_STATE"  # the folder that serve.py and all its processes share
 NO_AUTH = "CREATOR_YIELD_NO_AUTH"
-BODY_SECONDS, LOAD_SECONDS = 10.0, 20.0
+HOST, PORT = "CREATOR_YIELD_HOST", "CREATOR_YIELD_PORT"  # what serve.py was told to listen at
+LOAD_SECONDS = 20.0
 # To turn away costs as much as to score a row: who asks again at once, whatever Retry-After says, would slow the rest.
 # It is drawn, so that those who came together do not come again together.
 HELD_SECONDS = (0.5, 1.0)
 SWITCH_SECONDS = 0.0005  # the server's own thread needs Python for a moment, several times a request
-SMALL_BYTES, DRAINED_BYTES = 65_536, 8 * MOST_BYTES
 REQUEST_ID = re.compile(r"[\w.:-]{1,64}")
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
-HEADERS = [
-    ("x-content-type-options", "nosniff"),
-    ("x-frame-options", "DENY"),
-    ("referrer-policy", "no-referrer"),
-    ("cache-control", "no-store"),
-]
 OPEN = {"page", "openapi", "healthz", "readyz"}  # routes that need no key
+FIXED = {"page", "openapi"}  # whose answers are the same for everybody
+PLAIN = {"creators", "model"}  # which take no parameters; probes and scrapes may bring some
 Answer = tuple[int, str, bytes]
 log = logging.getLogger("creator_yield")
 encode = msgspec.json.Encoder().encode
@@ -55,9 +52,15 @@ class App:
     def __init__(self) -> None:
         self.folder = Path(os.environ[STATE])
         self.metrics = Metrics(self.folder / "metrics")
-        self.keys = None
+        self.keys: Keys | None = None
+        self.hosts: Hosts | None = None
         if not os.environ.get(NO_AUTH):
             self.keys = Keys(os.environ[VARIABLE], self.folder / "limits")
+        else:
+            self.hosts = Hosts(os.environ.get(HOST, ""))
+        self.room = Room()
+        port, most = int(os.environ.get(PORT, 0)), connections.most()
+        self.connections = connections.Connections(port, most, lambda n: self.metrics.count("closed", n))
         self.holder = Holder(self.folder, swapped=lambda: self.metrics.count("swaps"))
         self.routes: dict[tuple[str, str], tuple[str, Callable[[Any, Any], Awaitable[Answer]]]] = {
             ("POST", "/v1/score"): ("score", self.score),
@@ -78,7 +81,8 @@ class App:
         # a signal to the server's whole group, as a terminal sends it, is for the server, which tells its workers once:
         # one that is told again while it answers what it was asked never ends, and what it was asked is lost
         os.setpgid(0, 0)
-        logs.set_up()
+        logs.set_up(dropped=lambda: self.metrics.count("dropped_lines"))
+        self.connections.start()
         self.batcher = Batcher(loop)
         self.holder.start()
         loop.create_task(self._refresh_keys())
@@ -86,6 +90,8 @@ class App:
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """The worker ends."""
         self.holder.stop()
+        self.connections.stop()
+        logs.WRITER.flush()
 
     async def _refresh_keys(self) -> None:
         while self.keys is not None:
@@ -100,15 +106,27 @@ class App:
         if scope.proto != "http":
             proto.close()
             return
+        client = scope.client
+        self.connections.busy.add(client)
+        try:
+            await self._answer(scope, proto)
+        finally:
+            self.connections.busy.discard(client)
+
+    async def _answer(self, scope: Any, proto: Any) -> None:
         began = time.perf_counter()
         asked = scope.headers.get("x-request-id") or ""
         request_id = asked if REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
         name, key = "none", None
-        headers = [*HEADERS, ("x-request-id", request_id)]
+        headers = [*replies.HEADERS, ("x-request-id", request_id)]
         try:
+            if self.hosts is not None:
+                self.hosts.require(scope.headers.get("host"))
             name, handler = self._route(scope.method, scope.path)
             if name not in OPEN:
                 key = self._let_in(scope)
+            if name in PLAIN:
+                answers.require_no_parameters(scope.query_string)
             status, kind, body = await handler(scope, proto)
         except Problem as problem:
             if problem.code == "overloaded":
@@ -123,21 +141,27 @@ class App:
             body = encode(Problem(500, "internal", "It was noted under this request_id.").body(request_id))
         headers.append(("content-security-policy", PAGE_POLICY if name == "page" else API_POLICY))
         headers.append(("content-type", kind))
+        if len(body) >= replies.GZIP_FROM:
+            headers.append(("vary", "accept-encoding"))
+            if replies.takes_gzip(scope.headers.get("accept-encoding") or ""):
+                headers.append(("content-encoding", "gzip"))
+                body = await replies.compressed(body, name in FIXED)
         proto.response_bytes(status, headers, body)
         seconds = time.perf_counter() - began
         self.metrics.request(name, status, seconds)
         logs.request(request_id, scope.method, name, status, seconds, key.name if key else None)
 
     def _route(self, method: str, path: str) -> tuple[str, Callable[[Any, Any], Awaitable[Answer]]]:
+        method = "GET" if method == "HEAD" else method  # the server sends no body to it
         found = self.routes.get((method, path))
         if found:
             return found
         if path.startswith("/v1/creators/") and len(path) > len("/v1/creators/"):
             if method == "GET":
                 return "creators", self.creator
-            raise Problem(405, "method", "Only GET is answered here.", allow="GET")
+            raise Problem(405, "method", "Only GET and HEAD are answered here.", allow="GET, HEAD")
         if path in self.methods:
-            allowed = ", ".join(sorted(self.methods[path]))
+            allowed = "GET, HEAD" if "GET" in self.methods[path] else ", ".join(sorted(self.methods[path]))
             raise Problem(405, "method", f"Only {allowed} is answered here.", allow=allowed)
         raise Problem(404, "no-such-path", "There is no such path. /openapi.json tells which there are.")
 
@@ -162,42 +186,16 @@ class App:
             waited += 0.05
         return self.holder.serving
 
-    async def body(self, scope: Any, proto: Any) -> bytes:
-        """A request's JSON. Raises Problem for what is too large, too slow, or of another kind."""
-        kind = (scope.headers.get("content-type") or "application/json").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise Problem(415, "not-json", "Send the body with the header Content-Type: application/json.")
-        stated = scope.headers.get("content-length")
-        length = int(stated) if stated and stated.isdigit() else None
-        parts: list[bytes] = []
-        size = 0
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                if length is not None and length <= SMALL_BYTES:
-                    return await proto()
-                # what is too large is read, up to a point, and thrown away: else its sender never hears why
-                async for chunk in proto:
-                    size += len(chunk)
-                    if size > DRAINED_BYTES:
-                        break
-                    if size <= MOST_BYTES:
-                        parts.append(chunk)
-        except TimeoutError:
-            detail = f"The body did not arrive within {BODY_SECONDS:g} seconds."
-            raise Problem(408, "slow", detail, connection="close") from None
-        if size > MOST_BYTES:
-            raise Problem(413, "too-large", f"A body may have {MOST_BYTES:,} bytes at most.", connection="close")
-        return b"".join(parts)
-
     async def score(self, scope: Any, proto: Any) -> Answer:
         """POST /v1/score."""
         options = answers.Options.read(scope.query_string)
-        body = await self.body(scope, proto)
-        serving = await self.serving()
-        with self.batcher.place():
-            terms, candidates, history = read_score(body)
-            if history is None and (terms.starts_at >= serving.snapshot.horizon).all():
-                return await self._by_arrays(serving, terms, candidates, options)
+        with self.room.body() as body:
+            await body.read(scope, proto)
+            serving = await self.serving()
+            with self.batcher.place():
+                terms, candidates, history = read_score(body.take())
+                if history is None and (terms.starts_at >= serving.snapshot.horizon).all():
+                    return await self._by_arrays(serving, terms, candidates, options)
         return await self._by_batch(serving, terms, candidates, history, options)
 
     async def _by_arrays(self, serving: Serving, terms: Any, candidates: Any, options: answers.Options) -> Answer:
@@ -223,18 +221,19 @@ class App:
     async def rank(self, scope: Any, proto: Any) -> Answer:
         """POST /v1/rank."""
         options = answers.Options.read(scope.query_string)
-        body = await self.body(scope, proto)
-        serving = await self.serving()
-        with self.batcher.place():
-            deal, asked = read_rank(body)
-            terms, rows = answers.chosen(serving.snapshot, deal, asked)
-            if (terms.starts_at < serving.snapshot.horizon).any():
-                raise answers.too_early(serving.snapshot)
-            scores = await self.batcher.score(Asked(serving, terms, None, False, rows=rows))
-            best = answers.best(scores, int(asked.limit), terms, rows)
-            level = options.level if options.interval else None
-            wanted = Asked(serving, best.terms, level, options.reasons, options.target, best.rows)
-            shown = await self.batcher.score(wanted)
+        with self.room.body() as body:
+            await body.read(scope, proto)
+            serving = await self.serving()
+            with self.batcher.place():
+                deal, asked = read_rank(body.take())
+                terms, rows = answers.chosen(serving.snapshot, deal, asked)
+                if (terms.starts_at < serving.snapshot.horizon).any():
+                    raise answers.too_early(serving.snapshot)
+                scores = await self.batcher.score(Asked(serving, terms, None, False, rows=rows))
+                best = answers.best(scores, int(asked.limit), terms, rows)
+                level = options.level if options.interval else None
+                wanted = Asked(serving, best.terms, level, options.reasons, options.target, best.rows)
+                shown = await self.batcher.score(wanted)
         self.metrics.count("items", len(terms))
         kinds = answers.kinds_of(serving.snapshot, best.rows) if options.creator else {}
         told = answers.ranking(serving.published.label, shown, best, len(terms), kinds)
@@ -242,7 +241,7 @@ class App:
 
     async def creator(self, scope: Any, proto: Any) -> Answer:
         """GET /v1/creators/{id}."""
-        identifier = unquote(scope.path.removeprefix("/v1/creators/"))
+        identifier = scope.path.removeprefix("/v1/creators/")  # the server has decoded it
         return 200, "application/json", encode(answers.creator(await self.serving(), identifier))
 
     async def model(self, scope: Any, proto: Any) -> Answer:

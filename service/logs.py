@@ -1,36 +1,122 @@
-"""Structured logs on standard error: one JSON object a line, never a key, a body or a path of the machine."""
+"""Structured logs on standard error: one JSON object a line, never a key, a body or a path of the machine.
+
+Lines are written by a thread of its own: a reader that stalls, or a full disk, costs lines, which are counted, and
+holds up nobody.
+"""
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
-import sys
+import select
+import threading
 import time
 import traceback
+from collections import deque
+from collections.abc import Callable
 
 import msgspec
 
+MOST_LINES = 10_000  # that wait to be written
+PAUSE = 0.01  # seconds in which lines gather, so that the writer takes Python from the others now and then only
+WHOLE = getattr(select, "PIPE_BUF", 512)  # bytes that a pipe takes as a whole, where several processes write
 _encode = msgspec.json.Encoder().encode
 
 
-class _Lines(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
+class Writer:
+    """Lines for a file descriptor. dropped: is called for each line that finds no room."""
+
+    def __init__(self, target: int = 2) -> None:
+        self.target = target
+        self.dropped: Callable[[], None] = lambda: None
+        self._lines: deque[bytes] = deque()
+        self._lost = 0
+        self._filled = threading.Event()
+        self._writing = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to write; what was put before is written too."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+            self._thread.start()
+
+    def put(self, line: bytes) -> None:
+        """Have a line written soon; it waits for nobody."""
+        if len(self._lines) >= MOST_LINES:
+            self._lose(1)
+        else:
+            self._lines.append(line)
+            self._filled.set()
+
+    def flush(self, seconds: float = 1.0) -> bool:
+        """Wait until all is written, so long at most; whether it is."""
+        until = time.monotonic() + seconds
+        while self._lines or self._writing:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.005)
+        return True
+
+    def _lose(self, lines: int) -> None:
+        self._lost += lines
+        for _ in range(lines):
+            self.dropped()
+
+    def _write(self) -> None:
+        while True:
+            self._filled.wait()
+            self._filled.clear()
+            self._writing = True
+            while self._lines:
+                self._out(self._batch())
+            if self._lost:
+                lost, self._lost = self._lost, 0
+                told = {"level": "warning", "message": "log lines dropped", "count": lost}
+                self._out(_encode({"time": _stamp(time.time())} | told) + b"\n")
+            self._writing = False
+            time.sleep(PAUSE)
+
+    def _batch(self) -> bytes:
+        """Lines that a pipe takes as a whole, or one that is longer."""
+        parts = [self._lines.popleft()]
+        size = len(parts[0])
+        while self._lines and size + len(self._lines[0]) <= WHOLE:
+            parts.append(self._lines.popleft())
+            size += len(parts[-1])
+        return b"".join(parts)
+
+    def _out(self, batch: bytes) -> None:
+        try:
+            while batch:
+                batch = batch[os.write(self.target, batch) :]
+        except OSError:  # nobody reads any more, or the disk is full: the next lines may fare better
+            self._lose(batch.count(b"\n"))
+
+
+WRITER = Writer()
+
+
+class _Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
         told = {"time": _stamp(record.created), "level": record.levelname.lower(), "message": record.getMessage()}
         told |= getattr(record, "told", {})
         if record.exc_info and record.exc_info[1] is not None:
             told["error"] = type(record.exc_info[1]).__name__
             frames = traceback.extract_tb(record.exc_info[2])
             told["where"] = " < ".join(f"{os.path.basename(f.filename)}:{f.lineno}" for f in reversed(frames))
-        return _encode(told).decode()
+        WRITER.put(_encode(told) + b"\n")
 
 
-def set_up() -> None:
-    """Let this process's logs go to standard error as JSON lines."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines())
+def set_up(dropped: Callable[[], None] = lambda: None) -> None:
+    """Let this process's logs go to standard error as JSON lines. dropped: is called for each that finds no room."""
     logger = logging.getLogger("creator_yield")
-    logger.handlers, logger.propagate = [handler], False
+    logger.handlers, logger.propagate = [_Lines()], False
     logger.setLevel(logging.INFO)
+    WRITER.dropped = dropped
+    WRITER.start()
+    atexit.register(WRITER.flush)
 
 
 def request(request_id: str, method: str, route: str, status: int, seconds: float, key: str | None) -> None:
@@ -39,7 +125,7 @@ def request(request_id: str, method: str, route: str, status: int, seconds: floa
         "time": _stamp(time.time()), "level": "info", "message": "request", "request_id": request_id,
         "method": method, "route": route, "status": status, "ms": round(seconds * 1000, 3), "key": key,
     }  # fmt: skip
-    os.write(2, _encode(told) + b"\n")
+    WRITER.put(_encode(told) + b"\n")
 
 
 def _stamp(seconds: float) -> str:

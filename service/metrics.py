@@ -13,14 +13,16 @@ from pathlib import Path
 import numpy as np
 
 ROUTES = ("score", "rank", "creators", "model", "openapi", "page", "healthz", "readyz", "metrics", "none")
-STATUSES = (200, 400, 401, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503)
+STATUSES = (200, 400, 401, 404, 405, 408, 409, 413, 415, 421, 422, 429, 500, 503)
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-EVENTS = ("items", "swaps", "slow_lane")
+EVENTS = ("items", "swaps", "slow_lane", "closed", "dropped_lines")
 _HISTOGRAM = len(SECONDS) + 2  # buckets, all, sum
 _SIZE = len(ROUTES) * (len(STATUSES) + _HISTOGRAM) + len(EVENTS)
 _WORDS = {
     "items": ("creator_yield_items_total", "Rows scored."),
     "swaps": ("creator_yield_swaps_total", "Models or features taken up by workers after their first."),
+    "closed": ("creator_yield_connections_closed_total", "Connections closed because their clients did nothing."),
+    "dropped_lines": ("creator_yield_log_lines_dropped_total", "Lines of the log that found no reader."),
     "slow_lane": ("creator_yield_batch_requests_total", "Requests that the batch code answered."),
 }
 
@@ -57,7 +59,7 @@ class Metrics:
         for i, route in enumerate(ROUTES):
             for j, status in enumerate(STATUSES):
                 if value := total[i * len(STATUSES) + j]:
-                    lines.append(f'{name}{{route="{route}",status="{status}"}} {value:g}')
+                    lines.append(f'{name}{{route="{route}",status="{status}"}} {value:.0f}')
         name = "creator_yield_request_seconds"
         lines += [f"# HELP {name} Time from a request's arrival to its answer.", f"# TYPE {name} histogram"]
         for i, route in enumerate(ROUTES):
@@ -77,5 +79,10 @@ class Metrics:
             title, words = _WORDS[event]
             lines += [f"# HELP {title} {words}", f"# TYPE {title} counter", f"{title} {value:.0f}"]
         for title, (words, value) in gauges.items():
-            lines += [f"# HELP {title} {words}", f"# TYPE {title} gauge", f"{title} {value:g}"]
+            lines += [f"# HELP {title} {words}", f"# TYPE {title} gauge", f"{title} {_number(value)}"]
         return "\n".join(lines) + "\n"
+
+
+def _number(value: float) -> str:
+    """With all its digits."""
+    return f"{value:.0f}" if value.is_integer() else repr(value)

@@ -147,7 +147,7 @@ def document() -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components(
         [*asked, *told], schema_hook=_refused, ref_template="#/components/schemas/{name}"
     )
-    score_problems = _problems(400, 401, 408, 413, 415, 422, 429, 503)
+    score_problems = _problems(400, 401, 408, 413, 415, 421, 422, 429, 503)
     keyed: list[dict[str, list[str]]] = [{"key": []}]
     ranked = {"deal": DEAL, "filters": {"tier": ["micro"], "platform": ["instagram"]}, "limit": 10}
     return {
@@ -191,7 +191,7 @@ def document() -> dict[str, Any]:
                             "schema": {"type": "string", "minLength": 1},
                         }
                     ],
-                    "responses": _answer("Creator") | _problems(401, 404, 429, 503),
+                    "responses": _answer("Creator") | _problems(401, 404, 421, 422, 429, 503),
                     "security": keyed,
                 }
             },
@@ -199,23 +199,25 @@ def document() -> dict[str, Any]:
                 "get": {
                     "operationId": "model",
                     "summary": "The model that answers, and its figures",
-                    "responses": _answer("ModelCard") | _problems(401, 429, 503),
+                    "responses": _answer("ModelCard") | _problems(401, 421, 422, 429, 503),
                     "security": keyed,
                 }
             },
-            "/healthz": {"get": {"operationId": "healthz", "summary": "Alive", "responses": _text("Alive.")}},
+            "/healthz": {
+                "get": {"operationId": "healthz", "summary": "Alive", "responses": _text("Alive.") | _problems(421)}
+            },
             "/readyz": {
                 "get": {
                     "operationId": "readyz",
                     "summary": "Able to score; alarms beside it",
-                    "responses": _text("Ready.") | _problems(503),
+                    "responses": _text("Ready.") | _problems(421, 503),
                 }
             },
             "/metrics": {
                 "get": {
                     "operationId": "metrics",
                     "summary": "Counters for Prometheus",
-                    "responses": _text("Counters.") | _problems(401, 429),
+                    "responses": _text("Counters.") | _problems(401, 421, 429),
                     "security": keyed,
                 }
             },

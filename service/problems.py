@@ -19,6 +19,7 @@ TITLES = {
     409: "This cannot be asked of what is held now",
     413: "The request is too large",
     415: "The request must be JSON",
+    421: "This host is not served here",
     422: "The request cannot be answered",
     429: "Too much at once",
     500: "Something went wrong here",

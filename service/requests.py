@@ -31,7 +31,7 @@ from service.values import (
     wrong_time,
 )  # fmt: skip
 
-MOST_ITEMS, MOST_BYTES = 10_000, 8 * 2**20
+MOST_ITEMS = 10_000
 
 TEXTS = {"brand": "whose product is promoted", "product_niche": "niche of what is promoted"}
 OPTIONAL_TEXTS = {"product_country": "where it is sold", "objective": "sales, awareness, launch, content or community"}

@@ -5,11 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.service_desk import Server
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -76,3 +80,20 @@ def trained_desk(tmp_path_factory: pytest.TempPathFactory, tiny_market: Path, em
     from tests.service_desk import make_desk
 
     return make_once(tmp_path_factory, "desk", lambda folder: make_desk(folder, tiny_market, empty_store))
+
+
+@pytest.fixture(scope="session")
+def http_desk(tmp_path_factory: pytest.TempPathFactory, trained_desk: Path) -> Path:
+    """The desk that `http_server` serves."""
+    from tests.service_desk import copy_desk
+
+    return copy_desk(tmp_path_factory.mktemp("service"), trained_desk)
+
+
+@pytest.fixture(scope="session")
+def http_server(http_desk: Path) -> Iterator["Server"]:
+    """A running service with keys, for tests that ask and leave it as it is."""
+    from tests.service_desk import running
+
+    with running(http_desk, CREATOR_YIELD_API_KEYS=f"@{http_desk / 'keys'}") as started:
+        yield started

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,12 +61,22 @@ class Reply:
 class Server:
     """`serve.py` in a folder with a store."""
 
-    def __init__(self, folder: Path, data: Path, *words: str, **more: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        data: Path,
+        *words: str,
+        launcher: Sequence[str] = (sys.executable,),
+        output: int | None = None,
+        **more: str,
+    ) -> None:
+        """launcher: what runs `serve.py`. output: where it writes, else its log."""
         self.port, self.log = free_port(), folder / "serve.log"
-        call = [sys.executable, str(ROOT / "serve.py"), "--data", str(data), "--port", str(self.port), *words]
+        call = [*launcher, str(ROOT / "serve.py"), "--data", str(data), "--port", str(self.port), *words]
         told = environment(**more)
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(call, cwd=folder, env=told, stderr=log, stdout=log, process_group=0)
+            out = log if output is None else output
+            self.process = subprocess.Popen(call, cwd=folder, env=told, stderr=out, stdout=out, process_group=0)
 
     def wait(self, path: str = "/readyz", wanted: str = "ready") -> None:
         """Until `path` answers 200 with `wanted` in it."""
@@ -99,6 +109,16 @@ class Server:
         finally:
             connection.close()
 
+    def logged(self, **wanted: Any) -> list[dict[str, Any]]:
+        """Lines of the log with these members, waited for until there is one."""
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+            if found := [line for line in lines if wanted.items() <= line.items()]:
+                return found
+            time.sleep(0.02)
+        return []
+
     def children(self) -> list[tuple[int, str]]:
         """Processes that it started, with their command lines."""
         found = []
@@ -123,8 +143,8 @@ class Server:
 
 
 @contextmanager
-def running(desk: Path, *words: str, **more: str) -> Iterator[Server]:
-    """A service on a desk's data that is ready, stopped at the end."""
+def running(desk: Path, *words: str, **more: Any) -> Iterator[Server]:
+    """A service on a desk's data that is ready, stopped at the end. more: of Server."""
     started = Server(desk, desk / "data", *words, TMPDIR=str(desk), **more)
     try:
         started.wait()

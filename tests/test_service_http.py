@@ -16,7 +16,7 @@ import pytest
 from features.source import open_history
 from service.checking import random_spine
 from service.snapshot import Snapshot
-from tests.service_desk import KEY, LIMITED, Reply, Server, command, copy_desk, digest, running
+from tests.service_desk import KEY, LIMITED, Reply, Server, command, digest
 from tests.service_fuzz import fuzz
 
 ROWS, EARLY = 2000, 40
@@ -35,14 +35,13 @@ ITEM = DEAL | {"creator_id": "creator_000001"}
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, trained_desk: Path) -> Path:
-    return copy_desk(tmp_path_factory.mktemp("service"), trained_desk)
+def desk(http_desk: Path) -> Path:
+    return http_desk
 
 
 @pytest.fixture(scope="module")
-def server(desk: Path) -> Iterator[Server]:
-    with running(desk, CREATOR_YIELD_API_KEYS=f"@{desk / 'keys'}") as started:
-        yield started
+def server(http_server: Server) -> Server:
+    return http_server
 
 
 @pytest.fixture(scope="module")
@@ -489,8 +488,7 @@ def test_headers_and_logs_are_sober(server: Server, desk: Path) -> None:
     assert reply.headers["referrer-policy"] == "no-referrer"
     assert "default-src 'none'" in reply.headers["content-security-policy"]
     assert server.ask("GET", "/v1/model", X_Request_Id="a b\t<script>").headers["x-request-id"] != "a b\t<script>"
-    lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
-    told = [one for one in map(json.loads, lines) if one.get("request_id") == "trace-77"]
+    told = server.logged(request_id="trace-77")
     assert [(one["route"], one["status"], one["key"]) for one in told] == [("model", 200, "tool")]
     text = server.log.read_text()
     assert KEY not in text

@@ -54,12 +54,14 @@ def server(desk: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def slow(server: Server) -> Iterator[list[socket.socket]]:
-    """Clients that begin a request and fall silent: half of them in the head, half in the body."""
+    """Clients that fall silent: half of them in a body, the others in a head or before its first byte."""
     found = []
     for i in range(40):
         one = socket.create_connection(("127.0.0.1", server.port), timeout=60)
-        head = b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 500\r\n"
-        one.sendall(head[:30] if i % 2 else head + b'\r\n{"items": [')
+        head = (
+            b"POST /v1/score HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 500\r\n"
+        )
+        one.sendall(head[: 30 * (i % 4 == 1)] if i % 2 else head + b'\r\n{"items": [')
         found.append(one)
     yield found
     for one in found:
@@ -274,14 +276,19 @@ def test_silent_clients_were_let_go_in_time(server: Server, slow: list[socket.so
             assert json.loads(told.split(b"\r\n\r\n", 1)[1])["status"] == 408
 
 
+def test_without_keys_only_its_own_names_are_answered_to(server: Server) -> None:
+    for host, status in {"evil.example": 421, f"127.0.0.1:{server.port}": 200, "localhost": 200}.items():
+        for path in ("/", "/readyz", "/v1/model"):
+            assert server.ask("GET", path, key=None, Host=host).status == status, (host, path)
+
+
 def test_told_to_end_it_answers_what_it_was_asked(server: Server, desk: Path) -> None:
     """The last test: it ends the server. Every request that was sent before the signal is answered, though the signal
     goes to the whole group of processes, as a terminal sends it, and comes again."""
     body = json.dumps({"items": ITEMS * 400}).encode()
     connections = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(2)]
-    head = (
-        f"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
+    kind = "Content-Type: application/json"
+    head = f"POST /v1/score HTTP/1.1\r\nHost: localhost\r\n{kind}\r\nContent-Length: {len(body)}\r\n\r\n"
     for one in connections:
         one.sendall(head.encode() + body)
     time.sleep(0.3)
