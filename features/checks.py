@@ -13,9 +13,11 @@ import ibis.expr.types as ir
 import pandera.ibis as pa
 
 from features.casting import cast, unreadable
+from features.column_names import missing_columns
 from features.columns import KINDS, Reference, carried, kind_of
 from features.contract import TABLES
 from features.faults import Fault, shorten
+from features.stray_rows import gather
 
 ROW = "number of the row"
 Prepare = Callable[[ir.Table], tuple[ir.Table, Callable[[ir.Table], list["Rule"]]]]
@@ -50,19 +52,7 @@ def check_table(
         asked = reference.unless and reference.column in table.columns
         if asked and _alone(reference, table).count().to_pyarrow().as_py():
             faults += _broken(schema, _orphans(reference, tables), table)[1]
-    return faults + _repeated(schema, table)
-
-
-def missing_columns(schema: pa.DataFrameSchema, columns: Collection[str]) -> list[Fault]:
-    """A fault for each required column that is not there."""
-    alike = {given.strip().lower(): given for given in columns}
-    faults = []
-    for column, declared in schema.columns.items():
-        if declared.required and column not in columns:
-            given = alike.get(column)
-            remedy = f"Rename {given!r}: names of columns are exact." if given else f"Add it: {declared.description}."
-            faults.append(Fault(schema.name, column, problem="the column is missing", remedy=remedy))
-    return faults
+    return gather(schema, table, faults + _repeated(schema, table))
 
 
 def casts(schema: pa.DataFrameSchema, table: ir.Table) -> dict[str, ir.Column]:

@@ -39,6 +39,11 @@ class InputError(Exception):
         super().__init__("\n".join(map(str, self.faults)))
 
 
+def fail(where: str, problem: str, remedy: str, received: str | None = None, column: str | None = None) -> InputError:
+    """One fault, to be raised."""
+    return InputError([Fault(where, column, received=received, problem=problem, remedy=remedy)])
+
+
 def shorten(value: object, limit: int = 80) -> str:
     """`repr` of a value on one line of at most `limit` characters."""
     text = repr(value)

@@ -12,18 +12,15 @@ Whoever watches for new data compares `stamp.now()` with `stamp`, or calls `stam
 from __future__ import annotations
 
 import glob
-import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import duckdb
 
 from features.contract import TABLES
 from features.faults import Fault, InputError
 from features.files import ENDINGS
+from features.mappings import reads
 
 Identity = tuple[int, int, int, int, int]  # device, inode, size, time of content, time of any change, in ns
 SHOWN = 3
@@ -94,55 +91,11 @@ def _fault(what: str, changed: list[str]) -> Fault:
     return Fault(what, received=received, problem=problem, remedy=remedy)
 
 
-def reads(query: str, folder: Path) -> list[str]:
-    """Patterns of the files that a SELECT names, as `glob` reads them; relative ones are in `folder`.
-
-    Names of its own WITH clauses are among them and match no file. Empty where it is no SELECT.
-    """
-    with duckdb.connect() as connection:
-        (told,) = connection.execute("SELECT json_serialize_sql(?)", [query]).fetchone() or ("{}",)
-        names = dict.fromkeys(_names(connection, json.loads(told)))
-    return [os.path.join(glob.escape(os.path.abspath(folder)), os.path.expanduser(one)) for one in names if one]
-
-
 def _read_by(mapping: Path) -> list[str]:
     try:
         return reads(mapping.read_text(encoding="utf-8-sig"), mapping.parent)
     except (OSError, UnicodeDecodeError):  # absent, or a fault of its own when it is opened
         return []
-
-
-def _names(connection: duckdb.DuckDBPyConnection, node: Any) -> Iterator[str]:
-    """Names of tables, and texts that table functions are given by position; those of a query within a text too."""
-    if isinstance(node, list):
-        for one in node:
-            yield from _names(connection, one)
-    elif isinstance(node, dict):
-        if node.get("type") == "BASE_TABLE":
-            yield node["table_name"]
-        if node.get("type") == "TABLE_FUNCTION":
-            for text in _texts(node["function"]):
-                yield text
-                if " " in text.strip():
-                    (told,) = connection.execute("SELECT json_serialize_sql(?)", [text]).fetchone() or ("{}",)
-                    yield from _names(connection, json.loads(told))
-        for value in node.values():
-            yield from _names(connection, value)
-
-
-def _texts(node: Any) -> Iterator[str]:
-    """Every literal text below a node, but for those of named arguments, which say how a file is read."""
-    if isinstance(node, list):
-        for one in node:
-            yield from _texts(one)
-    elif isinstance(node, dict) and node.get("type") != "COMPARE_EQUAL":
-        # DuckDB 2 calls it a literal's text, DuckDB 1 a value's value
-        literal = node.get("literal") or node.get("value")
-        text = (literal.get("text") or literal.get("value")) if isinstance(literal, dict) else None
-        if isinstance(text, str):
-            yield text
-        for value in node.values():
-            yield from _texts(value)
 
 
 def _look(paths: tuple[str, ...], patterns: tuple[str, ...]) -> Stamp:

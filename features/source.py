@@ -14,12 +14,14 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
-from features import files
+from features import engine, files
 from features.checks import casts, check_table
+from features.column_names import missing_columns
 from features.contract import CANDIDATES, OUTCOMES, SCORES, TABLES
-from features.faults import Fault, InputError
-from features.files import Source, fail, name, quote
-from features.freshness import Stamp, reads
+from features.engine import Source, name, quote
+from features.faults import Fault, InputError, fail
+from features.freshness import Stamp
+from features.mappings import reads
 
 _numbers = itertools.count()
 
@@ -94,7 +96,7 @@ def open_history(
                 try:
                     faults += check_table(TABLES[table], raw[table], sources[table].columns, raw)
                 except duckdb.Error as error:
-                    faults += files.reading_fault(error, table, sources[table].place).faults
+                    faults += engine.reading_fault(error, table, sources[table].place).faults
             if faults:
                 order = list(TABLES)
                 raise InputError(sorted(faults, key=lambda f: order.index(f.where) if f.where in order else -1))
@@ -109,7 +111,7 @@ def open_history(
 
 
 def _connect(threads: int | None, memory_limit: str | None, scratch: str) -> Backend:
-    backend = ibis.duckdb.connect()
+    backend = ibis.duckdb.connect(**engine.OFFLINE)
     settings = {"TimeZone": "UTC", "threads": threads, "memory_limit": memory_limit, "temp_directory": scratch}
     for setting, value in settings.items():
         if value is not None:
@@ -136,7 +138,7 @@ def _sources(backend: Backend, data: str | Path) -> tuple[dict[str, Source], lis
         except InputError as error:
             faults += error.faults
         except duckdb.Error as error:
-            faults += files.reading_fault(error, table, table).faults
+            faults += engine.reading_fault(error, table, table).faults
     return sources, faults
 
 
@@ -149,7 +151,7 @@ def _database(backend: Backend, scheme: str, path: str) -> tuple[dict[str, Sourc
     try:
         backend.raw_sql(f"ATTACH {quote(path)} AS data (READ_ONLY)")
     except duckdb.Error as error:
-        raise fail(where, "it is no DuckDB database", "Check the path.", files.first_line(error)) from error
+        raise fail(where, "it is no DuckDB database", "Check the path.", engine.explain(error)) from error
     listed = "SELECT table_name FROM information_schema.tables WHERE table_catalog = 'data' AND table_schema = 'main'"
     held = {row[0] for row in backend.con.execute(listed).fetchall()}
     sources: dict[str, Source] = {}
@@ -157,7 +159,7 @@ def _database(backend: Backend, scheme: str, path: str) -> tuple[dict[str, Sourc
     for table, schema in TABLES.items():
         if table in held:
             sql = f"data.{name(table)}"
-            sources[table] = Source(table, sql, {n: name(n) for n in files.described(backend.con, sql)})
+            sources[table] = Source(table, sql, {n: name(n) for n in engine.described(backend.con, sql)})
         elif not schema.metadata["optional"]:
             received = f"the tables {', '.join(sorted(held)[:8])}" if held else "no table"
             remedy = "Make a table or view of this name."
@@ -175,13 +177,17 @@ def _raw(backend: Backend, source: Source, table: str) -> ir.Table:
     """The contract's columns of a table as they came, in types that Ibis knows."""
     schema = CANDIDATES if table == CANDIDATES.name else TABLES[table]
     known = [column for column in schema.columns if column in source.columns]
-    types = files.described(backend.con, source.sql)
-    columns = ", ".join(f"{_plain(source.columns[c], types)} AS {name(c)}" for c in known) or "NULL AS nothing"
+    if not known:
+        raise InputError(missing_columns(schema, source.columns))
+    types = engine.described(backend.con, source.sql)
+    columns = ", ".join(f"{_plain(source.columns[c], types)} AS {name(c)}" for c in known)
     kind = "TABLE" if source.keep else "VIEW"
     try:
         backend.raw_sql(f"CREATE {kind} {name('raw ' + table)} AS SELECT {columns} FROM {source.sql}")
+        if source.keep and source.loaded:
+            backend.raw_sql(f"DROP TABLE {source.sql}")
     except duckdb.Error as error:
-        raise files.reading_fault(error, table, source.place) from error
+        raise engine.reading_fault(error, table, source.place) from error
     return backend.table(f"raw {table}")
 
 
@@ -222,9 +228,9 @@ def open_candidates(history: History, path: Path) -> Candidates:
         raise fail(str(path), "there is no such file", "Give the file of candidates.")
     connection, stamp = history.backend.con, Stamp.of_list(path)
     try:
-        source = files.source(connection, path, table, wanted)
+        source = files.source(connection, path, table, wanted, carry=True)
         extra = tuple(column for column in source.columns if column not in CANDIDATES.columns)
-        files.refuse_doubles(table, list(source.columns), source.columns)
+        engine.refuse_doubles(table, list(source.columns), source.columns)
         source = Source(source.place, source.sql, source.columns)
         history.backend.raw_sql(f"DROP VIEW IF EXISTS {name('raw ' + table)}")
         raw = _raw(history.backend, source, table)
@@ -237,12 +243,12 @@ def open_candidates(history: History, path: Path) -> Candidates:
         return Candidates(rows, tuple(source.columns), extra, stamp, connection, query)
     except duckdb.Error as error:
         stamp.require_unchanged(table)
-        raise files.reading_fault(error, table, path.name) from error
+        raise engine.reading_fault(error, table, path.name) from error
 
 
 def _query(backend: Backend, source: Source, extra: tuple[str, ...]) -> str:
     """SQL that yields the candidates: the contract's columns cast, the others untouched."""
-    types = files.described(backend.con, source.sql)
+    types = engine.described(backend.con, source.sql)
     carried = {column: source.columns[column] for column in extra}
     known = {column: _plain(source.columns[column], types) for column in source.columns if column not in carried}
     view = f"candidates {next(_numbers)}"

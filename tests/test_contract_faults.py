@@ -320,24 +320,25 @@ FILES = {
     "UTF-16": (
         "creators.csv",
         CREATORS.decode().encode("utf-16"),
-        "creators: creators.csv is not encoded in UTF-8. Export it as UTF-8 (Excel: 'CSV UTF-8').",
+        "creators: creators.csv is text in UTF-16, not encoded in UTF-8. Export it as UTF-8 (Excel: 'CSV UTF-8').",
     ),
     "UTF-16 without mark": (
         "creators.csv",
         CREATORS.decode().encode("utf-16-le"),
-        "creators: creators.csv is not encoded in UTF-8. Export it as UTF-8 (Excel: 'CSV UTF-8').",
+        "creators: creators.csv is not encoded in UTF-8: line 1 holds a zero byte. Export it as UTF-8",
     ),
     "Latin-1": (
         "creators.csv",
         CREATORS.replace(b"food", "café".encode("latin-1")),
-        "creators: creators.csv is not encoded in UTF-8. Export it as UTF-8 (Excel: 'CSV UTF-8').",
+        "creators: creators.csv is not encoded in UTF-8: see line 3: received 'c1,instagram,café,25000'. "
+        "If 'é' is right there, it is Windows-1252. Export it as UTF-8 (Excel: 'CSV UTF-8').",
     ),
     "doubled column": (
         "creators.csv",
         CREATORS.replace(b"followers", b"niche"),
         "creators.niche: there are 2 columns of this name: received niche, niche. Keep one, or rename the others.",
     ),
-    "torn gzip": ("creators.csv.gz", b"\x1f\x8b\x08torn", "creators: creators.csv.gz cannot be read"),
+    "torn gzip": ("creators.csv.gz", b"\x1f\x8b\x08torn", "creators: creators.csv.gz is cut off: its end is missing"),
     "no SELECT": (
         "creators.sql",
         b"CREATE TABLE x AS SELECT 1",

@@ -1,0 +1,133 @@
+"""What is known of DuckDB alone: how it is opened, how names and values are written for it, what its errors mean.
+
+Nothing is downloaded at run time: extensions are neither installed nor loaded unless they are built in.
+"""
+
+import glob
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from features.faults import Fault, InputError, fail, shorten
+
+OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+LONGEST = 400  # characters of an engine's message
+_NOISE = (
+    "Column ", "This type was", "Possible fixes", "Possible solutions", "Original Line", "Candidate functions",
+    "The search space", "Delimiter Candidates", "Quote/Escape Candidates", "Comment Candidates",
+)  # fmt: skip
+_NOTHING_LIKE = re.compile(r'Did you mean "(pg_|duckdb_|sqlite_|information_schema)')
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table as it lies: `sql` follows FROM; `columns` are its exact names, in order, each with what it is called
+    in `sql`."""
+
+    place: str
+    sql: str
+    columns: dict[str, str]
+    keep: bool = False  # whether it is loaded once, rather than read whenever it is used
+    loaded: bool = False  # whether `sql` is a table that was made for this, to be dropped once it is read
+
+
+def quote(text: object) -> str:
+    """A text as an SQL literal."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def literal(path: Path) -> str:
+    """A path as an SQL literal that means this file alone: DuckDB takes *, ? and [ for patterns."""
+    return quote(glob.escape(str(path)))
+
+
+def name(text: str) -> str:
+    """A text as an SQL identifier."""
+    return '"' + text.replace('"', '""') + '"'
+
+
+def described(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:
+    """Name and DuckDB type of each column of what follows FROM."""
+    return {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()}
+
+
+def described_query(connection: duckdb.DuckDBPyConnection, query: str) -> list[str]:
+    """Names of a query's columns, doubles included."""
+    return [row[0] for row in connection.execute(f"DESCRIBE {query}").fetchall()]
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library says."""
+    return str(error).strip().split("\n")[0].strip().rstrip(".")
+
+
+def explain(error: BaseException) -> str:
+    """An engine's message on one line: cause, place and cure, without the SQL and the engine's own settings."""
+    text = re.split(r"\n\s*(?:LINE \d+:|file = )", str(error))[0]
+    if extension := _missing_extension(text):
+        return f"it needs DuckDB's extension {extension}, which is not built in; extensions are never downloaded"
+    lines = (line.strip(" *\t") for line in text.split("\n"))
+    parts = [
+        re.sub(r"[.:]$", "", line)
+        for line in lines
+        if line and not line.startswith(_NOISE) and not _NOTHING_LIKE.match(line)
+    ]
+    told = "; ".join(parts)
+    return told if len(told) <= LONGEST else told[: LONGEST - 1] + "…"
+
+
+def _missing_extension(text: str) -> str | None:
+    found = re.search(r"it exists in the (\w+) extension|requires the extension (\w+) to be loaded", text)
+    if found:
+        return found[1] or found[2]
+    absent = re.search(r"Table with name \S+\.(\w+) does not exist", text)
+    return {"xlsx": "excel", "avro": "avro", "db": "sqlite", "shp": "spatial"}.get(absent[1]) if absent else None
+
+
+def reading_fault(error: duckdb.Error, table: str, place: str) -> InputError:
+    """What DuckDB met while it read `place`, as a fault."""
+    text = str(error)
+    line = re.search(r"CSV Error on Line: (\d+)", text)
+    if not line:
+        remedy = "Export or copy it again."
+        if _missing_extension(text):
+            remedy = "Save what it reads as Parquet or CSV in the folder, and read that."
+        elif place.endswith(".sql"):
+            remedy = "Correct the mapping, or export again what it reads."
+        return fail(table, f"{place} cannot be read", remedy, explain(error))
+    file = re.search(r"\n\s*file = (.*)", text)
+    where = Path(file[1]).name if file else place
+    where += f", which {place} reads," if where != place else ""
+    original = re.search(r"Original Line: (.*)", text)
+    received = shorten(original[1]) if original else None
+    if "not utf-8" in text.lower() or "invalid unicode" in text.lower():
+        remedy = "Export it as UTF-8, or name its encoding: read_csv('…', encoding = 'latin-1')."
+        return fail(table, f"{where} is not encoded in UTF-8: see line {line[1]}", remedy)
+    widths = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
+    if widths:
+        return fail(
+            table,
+            f"line {line[1]} of {where} has {widths[2]} columns where {widths[1]} are expected",
+            "Put values that hold a comma into double quotes; write decimals with a point.",
+            received,
+        )
+    detail = explain(error).partition("; ")[2] or "it is no CSV"
+    return fail(table, f"line {line[1]} of {where} cannot be read ({detail})", "Correct the line.", received)
+
+
+def refuse_doubles(table: str, names: list[str], wanted: Iterable[str]) -> None:
+    """Refuse names of `wanted` that stand more than once, be it in capitals: the engine would take one at will."""
+    faults: list[Fault] = []
+    for column in wanted:
+        alike = [n for n in names if n.lower() == column.lower()]
+        if len(alike) > 1:
+            problem, remedy = f"there are {len(alike)} columns of this name", "Keep one, or rename the others."
+            faults += fail(table, problem, remedy, ", ".join(alike), column).faults
+    if faults:
+        raise InputError(faults)

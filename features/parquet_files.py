@@ -1,0 +1,140 @@
+"""A table in a Parquet file, or in a folder of Parquet parts."""
+
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.engine import Source, described, first_line, literal, name, quote, refuse_doubles
+from features.faults import fail
+from features.file_kinds import kind_of
+
+# What other programs keep beside the parts, and what holds no rows: by the first part of the name below the folder.
+_LOGS = {
+    "_delta_log": ("it is a Delta table: its log says which parts count, and which rows were deleted", "Delta"),
+    ".hoodie": ("it is a Hudi table: its log says which parts count", "Hudi"),
+    "metadata": ("it is an Iceberg table: its metadata say which parts count", "Iceberg"),
+}
+_NO_ROWS = ("_SUCCESS", "_metadata", "_common_metadata", "_committed_", "_started_", "Thumbs.db", "desktop.ini")
+
+
+def parquet(connection: duckdb.DuckDBPyConnection, path: Path, table: str, wanted: Collection[str]) -> Source:
+    """The file, or the parts of the folder, at `path`. Below the folder `key=value/` is a column of text, unless the
+    part has it itself; above it, it is none."""
+    parts = _parts(path, table) if path.is_dir() else [path]
+    held = {part: _names(part, path, table, wanted) for part in parts}
+    listed = f"[{', '.join(map(literal, parts))}]" if path.is_dir() else literal(path)
+    options = "hive_partitioning = false" + (", union_by_name = true" if path.is_dir() else "")
+    sql = f"read_parquet({listed}, {options})"
+    keys = _keys(path, held, table, wanted)
+    if keys:
+        taken = {one.lower() for names in held.values() for one in names}
+        file = next(n for i in range(len(taken) + 1) if (n := f"file {i}") not in taken)
+        made = ", ".join(f"{_key(key, name(file), path)} AS {name(key)}" for key in keys)
+        sql = f"read_parquet({listed}, {options}, filename = {quote(file)})"
+        sql = f"(SELECT * EXCLUDE ({name(file)}), {made} FROM {sql})"
+    return Source(path.name, sql, {n: name(n) for n in described(connection, sql)})
+
+
+def _names(part: Path, path: Path, table: str, wanted: Collection[str]) -> list[str]:
+    """The columns of one part. Raises InputError where it is no whole Parquet file."""
+    label = str(part.relative_to(path.parent))
+    try:
+        names = [*pq.read_schema(part).names]
+    except (pa.ArrowException, OSError) as error:
+        problem, remedy = f"{label} is no whole Parquet file", "Export or copy it again."
+        if part.is_symlink() and not part.exists():
+            problem, remedy = f"{label} is a link to {os.readlink(part)}, which is not there", "Set the link anew."
+        elif isinstance(error, PermissionError):
+            problem, remedy = f"{label} may not be read", "Give yourself the permission to read it."
+        elif part.is_file() and part.stat().st_size == 0:
+            problem = f"{label} is empty"
+        elif part.is_file() and (found := kind_of(_head(part), table)) and "Parquet" not in found[0]:
+            problem, remedy = f"{label} is no whole Parquet file but {found[0]}", found[1]
+        raise fail(table, problem, remedy, first_line(error)) from error
+    refuse_doubles(table, names, wanted)
+    return names
+
+
+def _head(part: Path) -> bytes:
+    with part.open("rb") as file:
+        return file.read(4096)
+
+
+def _parts(path: Path, table: str) -> list[Path]:
+    """The parts of a folder, sorted; raises InputError where something else there may hold rows, or says which do."""
+    parts, others = [], []
+    for below in sorted(_files(path, table)):
+        first = below.parts[0]
+        if first in _LOGS and (first != "metadata" or below.name.endswith((".metadata.json", ".avro"))):
+            problem, program = _LOGS[first]
+            remedy = f"Save the rows that count as plain Parquet, by the program that writes {program} tables."
+            raise fail(table, f"{path.name}/ holds {first}/: {problem}", remedy)
+        if "_temporary" in below.parts:
+            remedy = "Wait until it is done, or write the folder again; then delete _temporary/."
+            raise fail(table, f"{path.name}/ holds _temporary/: its writer is not done, or failed", remedy)
+        if below.name.startswith("._") or below.name.startswith(_NO_ROWS) or below.name.endswith(".crc"):
+            continue
+        hidden = any(one.startswith(("_", ".")) for one in below.parts)
+        if below.suffix == ".parquet" and not hidden:
+            parts.append(path / below)
+        elif not hidden or below.suffix.lower() in (".parquet", ".csv"):
+            others.append(below)
+    if others and (parts or not all(one.suffix == "" for one in others)):
+        problem = f"{path.name}/ holds {len(others)} file{'' if len(others) == 1 else 's'} that are no parts"
+        remedy = "Move them away; parts end in .parquet, and neither they nor their folders begin with _ or a point."
+        raise fail(table, problem, remedy, ", ".join(map(str, others[:3])))
+    if not parts:
+        raise fail(table, f"the folder {path.name}/ holds no .parquet file", "Put the table's parts into it.")
+    return parts
+
+
+def _files(path: Path, table: str) -> Iterator[Path]:
+    """Every file below a folder, relative to it."""
+
+    def unreadable(error: OSError) -> None:
+        raise fail(table, f"{path.name}/ cannot be read", "Give yourself the permission.", str(error)) from error
+
+    for folder, folders, files in os.walk(path, onerror=unreadable):
+        for one in folders:
+            if (Path(folder) / one).is_symlink():
+                link = (Path(folder) / one).relative_to(path.parent)
+                raise fail(
+                    table, f"{link} is a link to a folder, which is not followed", "Put the folder itself there."
+                )
+            if one == "_delta_log":
+                yield (Path(folder) / one / "log").relative_to(path)
+        for one in files:
+            yield (Path(folder) / one).relative_to(path)
+
+
+def _keys(path: Path, held: dict[Path, list[str]], table: str, wanted: Collection[str]) -> list[str]:
+    """The keys of folders below `path` that are columns and that no part has itself."""
+    found: list[str] = []
+    for part in held if path.is_dir() else ():
+        for folder in part.relative_to(path).parts[:-1]:
+            key, separator, _ = folder.partition("=")
+            if separator and key in wanted and key not in found:
+                found.append(key)
+    kept = []
+    for key in found:
+        having = [part for part, names in held.items() if key in names]
+        if having and len(having) < len(held):
+            without = next(part for part in held if part not in having)
+            problem = "some parts have the column themselves, others only by the name of their folder"
+            received = str(without.relative_to(path.parent))
+            raise fail(table, problem, "Write all parts in one way.", received, key)
+        if not having:
+            kept.append(key)
+    return kept
+
+
+def _key(key: str, file: str, path: Path) -> str:
+    """A key's value in the name of a file, as text."""
+    below = f"substr(replace({file}, '\\', '/'), {len(str(path)) + 1})"
+    pattern = "/" + "".join(f"\\x{{{ord(one):x}}}" for one in key) + "=([^/]*)/"
+    text = f"url_decode(regexp_extract({below}, {quote(pattern)}, 1))"
+    return f"nullif(nullif({text}, ''), '__HIVE_DEFAULT_PARTITION__')"
