@@ -1,189 +1,272 @@
-"use strict";
-const form = document.querySelector("#ask"), said = document.querySelector("#said");
-const body = document.querySelector("#scores tbody"), save = document.querySelector("#save");
-const filters = document.querySelector("#filters"), left = document.querySelector("#left"), drop = document.querySelector("#drop");
+// The page: what is asked for, sent to the service; the answer or what is wrong, shown.
+
+import { csv, download } from "./page_download.js";
+import { FileError, MOST_ROWS, NUMBERS, readCandidates, wholeKey } from "./page_files.js";
+import * as table from "./page_table.js";
+import { count, moment, whole } from "./page_words.js";
+
+const form = document.querySelector("#ask"), said = document.querySelector("#said"), wrong = document.querySelector("#wrong");
+const about = document.querySelector("#about"), remove = document.querySelector("#remove"), drop = document.querySelector("#drop");
 const DEAL = ["brand", "product_niche", "product_country", "objective", "starts_at", "promotion_hours", "deliverables", "spend"];
-const NUMBERS = new Set(["promotion_hours", "deliverables", "spend"]);
-const KINDS = ["tier", "niche", "platform"];
-let shown = [], target = "";
+const LISTS = ["tier", "platform", "niche"];
+const FIELDS = new Set([...form.elements].map(field => field.name).filter(Boolean));
+const MOST_BYTES = 8 * 2 ** 20, MOST_FAULTS = 20;
+let current = null; // the request whose answer is awaited; an earlier one's is of no use any more
 
-function tell(text, wrong = false) { said.textContent = text; said.classList.toggle("wrong", wrong); }
-
-async function ask(path, what) {
-  const headers = { "Content-Type": "application/json" };
-  if (form.key.value) headers["X-API-Key"] = form.key.value;
-  const reply = await fetch(path, what ? { method: "POST", headers, body: JSON.stringify(what) } : { headers });
-  const told = await reply.json();
-  if (reply.ok) return told;
-  const faults = (told.errors || []).slice(0, 5).map(e => `${e.row === undefined ? "" : `row ${e.row + 1}, `}${e.field || ""}: ${e.detail}`);
-  throw new Error([told.detail, ...faults].join("\n"));
+/** What stops a request; faults: [{place, field, detail, control}], control the name of the form's field. */
+class Refusal extends Error {
+  constructor(detail, faults = [], number = faults.length) {
+    super(detail);
+    Object.assign(this, { faults, number });
+  }
 }
 
-function cell(name, value) {
-  if (value === "") return null;
-  return NUMBERS.has(name) ? Number(value) : value;
+const atField = (control, detail, place = "") => new Refusal("", [{ place, field: control, detail, control }]);
+
+// ── asking ──
+
+async function ask(path, what, signal) {
+  const headers = { "Content-Type": "application/json" }, key = form.key.value.trim();
+  if (/[^ -~]/.test(key)) throw atField("key", "a key has no such letters: copy it again");
+  if (key) headers["X-API-Key"] = key;
+  const body = what && JSON.stringify(what);
+  if (body && new Blob([body]).size > MOST_BYTES) throw new Refusal("These rows are too large for one request (8 MiB): send fewer.");
+  let reply, told = null;
+  try {
+    reply = await fetch(path, { method: body ? "POST" : "GET", headers, body, signal });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Refusal(navigator.onLine ? "The service cannot be reached: it may be down. Try again."
+      : "You are offline. Try again when the connection is back.");
+  }
+  try {
+    told = await reply.json();
+  } catch (error) {
+    if (signal?.aborted) throw error; // else it is no JSON, or the connection broke
+  }
+  if (reply.ok && told) return told;
+  throw refusal(reply, told, key);
 }
 
-function deal() {
-  const told = {};
+function refusal(reply, told, key) {
+  if (reply.status === 401) return Object.assign(atField("key", key ? "the service does not know this key" : "the service needs a key"), { key: true });
+  if (!told?.detail) return new Refusal(reply.ok ? "The answer broke off. Try again."
+    : `The service, or a proxy before it, answered ${reply.status} without a reason. Try again.`);
+  const seconds = Number(reply.headers.get("Retry-After")), later = seconds > 0 ? ` Try again in ${count(seconds, "second")}.` : "";
+  const named = reply.status >= 500 && reply.status !== 503 && told.request_id ? ` (request ${told.request_id})` : "";
+  const faults = (told.errors ?? []).map(({ row, field, pointer, detail }) => ({ row, field: field ?? "", pointer, detail }));
+  return new Refusal(faults.length ? "" : `${told.detail}${later}${named}`, faults, told.error_count ?? faults.length);
+}
+
+// the form's field that a fault of the service is about: "/deal/spend", "/filters/tier/0", "target_cost"
+function control({ pointer, field }) {
+  const names = `${pointer ?? ""}/${field}`.split(/[/.]/);
+  return names.find(name => FIELDS.has(name) && name !== "file" && name !== "key");
+}
+
+// run what asks; in its refusals, faults get their place: a line of the file or of the ids, a field of the form
+async function placed(asking, lines, field) {
+  try {
+    return await asking();
+  } catch (error) {
+    if (error instanceof Refusal) for (const fault of error.faults) {
+      const number = fault.row ?? (field === "creator_ids" && /^\/creator_ids\/(\d+)/.exec(fault.pointer ?? "")?.[1]);
+      if (number !== undefined && number !== false && lines[number]) fault.place = `line ${lines[number]}`;
+      fault.control ??= fault.row === undefined ? control(fault) : field;
+    }
+    if (error instanceof Refusal && error.faults.some(fault => fault.row !== undefined)) error.message = `${count(error.number, "fault")} in the file.`;
+    throw error;
+  }
+}
+
+async function rankCreators(wanted, signal) {
+  const deal = {}, filters = {};
   for (const name of DEAL) {
-    const value = cell(name, form[name].value.trim());
-    if (value !== null) told[name] = value;
+    const value = form[name].value.trim();
+    if (value) deal[name] = NUMBERS.has(name) ? Number(value) : value;
   }
-  if (told.starts_at) told.starts_at = new Date(told.starts_at).toISOString();
-  return told;
+  deal.starts_at = new Date(deal.starts_at).toISOString();
+  for (const name of LISTS) if (form[name].value.trim()) filters[name] = listed(form[name].value.trim());
+  const what = { deal, filters, limit: Number(form.limit.value) }, { ids, lines } = creatorIds();
+  if (ids.length) what.creator_ids = ids;
+  say("Ranking…");
+  const told = await placed(() => ask(`v1/rank?${wanted}`, what, signal), lines, "creator_ids");
+  const scores = told.scores.map(score => ({ ...deal, ...score }));
+  const doubled = ids.length - new Set(ids).size;
+  const found = told.considered ? `${whole(scores.length)} of ${count(told.considered, "creator")}` : "No creator fits the filters";
+  return [scores, [`${found}, by ${told.model_version}: ${deal.brand}, from ${moment(deal.starts_at)}.`,
+    doubled && `${count(doubled, "id")} typed twice ${doubled === 1 ? "counts" : "count"} once.`, unknown(scores)]];
 }
 
-const words = text => text.split(/[\s,;]+/).filter(Boolean);
+// words with commas between; one with a comma inside is quoted
+const listed = text => [...text.matchAll(/(?:^|,)\s*(?:"((?:[^"]|"")*)"\s*(?=,|$)|([^,]*))/g)]
+  .map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain.trim()).filter(Boolean);
 
-function csv(text) {
-  const rows = [[""]];
-  let quoted = false;
-  for (let i = 0; i < text.length; i++) {
-    const c = text[i], row = rows[rows.length - 1];
-    if (quoted) {
-      if (c !== '"') row[row.length - 1] += c;
-      else if (text[i + 1] === '"') { row[row.length - 1] += c; i++; }
-      else quoted = false;
-    } else if (c === '"') quoted = true;
-    else if (c === ",") row.push("");
-    else if (c === "\n") rows.push([""]);
-    else if (c !== "\r") row[row.length - 1] += c;
+function creatorIds() {
+  const ids = [], lines = [];
+  form.creator_ids.value.split("\n").forEach((text, i) => {
+    const id = text.trim();
+    if (id.includes("\t")) throw atField("creator_ids", "there are several columns: paste that of the ids alone", `line ${i + 1}`);
+    if (id) { ids.push(wholeKey(id)); lines.push(i + 1); }
+  });
+  if (ids.length > MOST_ROWS) throw atField("creator_ids", `${whole(ids.length)} ids; ${whole(MOST_ROWS)} can be ranked at once`);
+  return { ids, lines };
+}
+
+async function scoreFile(file, wanted, signal) {
+  const { items, lines } = await readFile(file);
+  say(`Scoring ${count(items.length, "candidate")}…`);
+  const told = await placed(() => ask(`v1/score?${wanted}`, { items }, signal), lines, "file");
+  const scores = told.scores.map((score, i) => ({ ...items[i], ...score, listed: true }));
+  return [scores, [`${count(scores.length, "candidate")} of ${file.name}, by ${told.model_version}.`, unknown(scores)]];
+}
+
+async function readFile(file) {
+  try {
+    return await readCandidates(file);
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    const faults = error.faults.map(({ line, ...rest }) => ({ ...rest, place: `line ${line}`, control: "file" }));
+    throw Object.assign(new Refusal(`${file.name}: ${error.message}`, faults), { control: "file" });
   }
-  const [names, ...found] = rows.filter(row => row.length > 1 || row[0] !== "");
-  const wanted = new Set([...DEAL, "candidate_id", "creator_id"]);
-  return found.map(row => Object.fromEntries(
-    names.map((name, i) => [name, cell(name, row[i] ?? "")]).filter(([name, value]) => wanted.has(name) && value !== null)));
 }
 
-async function rank() {
-  const file = form.file.files[0], cost = form.target_cost.value;
-  const wanted = `include=interval,reasons,creator${cost && `&target_cost=${encodeURIComponent(cost)}`}`;
-  if (!file) {
-    const filters = {};
-    for (const name of ["tier", "platform", "niche"]) if (form[name].value.trim()) filters[name] = form[name].value.split(",").map(w => w.trim());
-    const what = { deal: deal(), filters, limit: Number(form.limit.value) || 50 };
-    if (words(form.creator_ids.value).length) what.creator_ids = words(form.creator_ids.value);
-    const told = await ask(`v1/rank?${wanted}`, what);
-    const scores = told.scores.map(score => ({ ...score, spend: what.deal.spend }));
-    return [scores, cost, `${told.scores.length} of ${told.considered} creators, by ${told.model_version}`];
+function unknown(scores) {
+  const names = [...new Set(scores.filter(score => score.warnings.includes("unknown_creator")).map(score => score.creator_id))];
+  const first = names.slice(0, 3).map(name => `“${name}”`).join(", ");
+  const these = names.length === 1 ? "1 of these creators is" : `${whole(names.length)} of these creators are`;
+  return names.length && `${these} unknown to the data: ${first}${names.length > 3 ? ", …" : "."}`;
+}
+
+// ── saying ──
+
+function say(text) { said.textContent = text; }
+
+function forgive() {
+  wrong.replaceChildren();
+  for (const field of form.querySelectorAll("[aria-invalid]")) unmark(field);
+}
+
+function unmark(field) {
+  field.removeAttribute("aria-invalid");
+  const note = field.closest(".field").querySelector(".fault");
+  note?.remove();
+  const others = (field.getAttribute("aria-describedby") ?? "").split(" ").filter(id => id && id !== note?.id);
+  if (others.length) field.setAttribute("aria-describedby", others.join(" "));
+  else field.removeAttribute("aria-describedby");
+}
+
+function mark(name, details) {
+  const field = form[name], note = table.element("small", details.join("\n"), "fault");
+  note.id = `fault-${name}`;
+  field.setAttribute("aria-invalid", "true");
+  field.setAttribute("aria-describedby", [field.getAttribute("aria-describedby"), note.id].filter(Boolean).join(" "));
+  field.closest(".field").append(note);
+}
+
+// "line 4, spend: it is not above 0, received -1"
+function sentence({ place, field, detail, control }) {
+  const name = control && control !== "file" ? form[control].labels[0].firstChild.data.split(/[;\n]/)[0].trim() : field;
+  const at = [place, name].filter(Boolean).join(", ");
+  return at ? `${at}: ${detail}` : detail;
+}
+
+// a fault of one field stands at the field as well; those of a file are many, and stand there alone
+function explain(error) {
+  if (!(error instanceof Refusal)) throw error;
+  forgive();
+  say("");
+  const { faults, number, message } = error, told = faults.slice(0, MOST_FAULTS);
+  const sentences = [...told.map(sentence), ...number > told.length ? [`and ${whole(number - told.length)} more`] : []];
+  const controls = new Set([error.control, ...told.map(fault => fault.control)].filter(Boolean)), ofFile = controls.has("file");
+  wrong.append(table.element("p", message || (number === 1 ? sentences[0] : `${whole(number)} fields need to be put right:`)));
+  if (!ofFile && number > (message ? 0 : 1)) {
+    const list = table.element("ul");
+    list.append(...sentences.map(text => table.element("li", text)));
+    wrong.append(list);
   }
-  const items = csv(await file.text());
-  const told = await ask(`v1/score?${wanted}`, { items });
-  const scores = told.scores.map((score, i) => ({ ...score, creator_id: items[i].creator_id, spend: items[i].spend }))
-    .sort((a, b) => a.rank - b.rank);
-  return [scores, cost, `${scores.length} candidates, by ${told.model_version}`];
-}
-
-function element(name, text, kind) {
-  const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
-  if (kind) made.className = kind;
-  return made;
-}
-
-function bar(score, most) {
-  const space = "http://www.w3.org/2000/svg", svg = document.createElementNS(space, "svg");
-  const low = score.conversions_per_dollar_low, high = score.conversions_per_dollar_high;
-  svg.setAttribute("viewBox", "0 0 100 10");
-  svg.setAttribute("preserveAspectRatio", "none");
-  svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", `${low.toPrecision(3)} to ${high.toPrecision(3)}`);
-  const parts = [["span", low, Math.max(high - low, most / 200)], ["point", score.conversions_per_dollar - most / 200, most / 100]];
-  for (const [kind, x, width] of parts) {
-    const rect = document.createElementNS(space, "rect");
-    rect.setAttribute("class", kind);
-    rect.setAttribute("x", Math.max(0, 100 * x / most));
-    rect.setAttribute("width", 100 * width / most);
-    rect.setAttribute("height", 10);
-    svg.append(rect);
+  for (const name of controls) {
+    const own = told.filter(fault => fault.control === name).map(({ place, detail }) => place ? `${place}: ${detail}` : detail);
+    mark(name, name === "file" ? [message, ...sentences] : own);
   }
-  return svg;
+  if (controls.size) form[[...controls][0]].focus();
 }
 
-// a filter bears the name of what it looks at: a list wants the same, a number at most so much
-const kept = () => shown.filter(score => [...filters.elements].every(field => field.value === ""
-  || (field.type === "number" ? score[field.name] <= Number(field.value) : score[field.name] === field.value)));
-
-function offer() {
-  for (const name of KINDS) {
-    const list = filters.elements[name], before = list.value;
-    list.replaceChildren(new Option("all", ""), ...[...new Set(shown.map(score => score[name]))].sort().map(kind => new Option(kind)));
-    list.value = shown.some(score => score[name] === before) ? before : "";
+async function model() {
+  const place = document.querySelector("#model");
+  try {
+    const told = await ask("v1/model"), shown = { rank: "rank", value: "value", skill: "skill", coverage: "coverage of the interval" };
+    const figures = Object.entries(shown).filter(([key]) => Number.isFinite(told.figures[`ours.${key}`]))
+      .map(([key, name]) => `${name} ${told.figures[`ours.${key}`].toFixed(2)}`).join(", ");
+    place.textContent = [told.skill, `${told.model_version}.`, figures && `Backtest: ${figures}.`].filter(Boolean).join(" ");
+  } catch (error) {
+    place.textContent = error.key ? "Type your key to see the model's figures." : error.message || "The key cannot be used.";
   }
-  filters.disabled = !shown.length;
 }
 
-function show() {
-  const rows = kept();
-  const most = Math.max(...rows.map(s => s.conversions_per_dollar_high), 1e-9);
-  for (const head of document.querySelectorAll("th.target")) head.hidden = !target;
-  document.querySelector("#within").textContent = `P(≤ ${target} $)`;
-  body.replaceChildren(...rows.map(score => {
-    const row = element("tr"), interval = element("td"), why = element("td"), details = element("details"), list = element("ul");
-    interval.append(bar(score, most));
-    for (const one of score.reasons) list.append(element("li", `${one.feature} ${one.value ?? "unknown"}: ×${one.factor}`));
-    details.append(element("summary", `${score.reasons.length} reasons`), list);
-    why.append(details);
-    why.className = "text";
-    row.append(element("td", score.rank), element("td", score.creator_id, "text"), element("td", KINDS.map(name => score[name]).join(", "), "text"),
-      element("td", score.spend), element("td", score.conversions_per_dollar.toPrecision(3)), interval,
-      element("td", score.conversions.toFixed(1)), element("td", score.cost_per_conversion.toFixed(2)));
-    if (target) row.append(element("td", score.probability_within_target.toFixed(2)), element("td", score.walk_away_price.toFixed(2)));
-    row.append(element("td", score.warnings.join(", ").replaceAll("_", " "), "text"), why);
-    return row;
-  }));
-  left.textContent = shown.length ? `${rows.length} of ${shown.length} shown` : "";
-  save.disabled = !rows.length;
-}
+// ── the form ──
 
 form.addEventListener("submit", async event => {
   event.preventDefault();
-  tell("…");
+  current?.abort();
+  const mine = current = new AbortController(), file = form.file.files[0], cost = form.target_cost.value;
+  const wanted = `include=interval,reasons,creator${cost && `&target_cost=${encodeURIComponent(cost)}`}`;
+  forgive();
+  table.wait(true);
   try {
-    const [scores, cost, text] = await rank();
-    for (const score of scores) for (const name of KINDS) score[name] ??= "unknown";
-    [shown, target] = [scores, cost];
-    offer();
-    show();
-    tell(text);
+    const [scores, told] = await (file ? scoreFile(file, wanted, mine.signal) : rankCreators(wanted, mine.signal));
+    if (mine !== current) return;
+    table.show(scores.sort((a, b) => a.rank - b.rank), cost);
+    say(told.filter(Boolean).join("\n"));
     model();
-  } catch (error) { tell(error.message, true); }
-});
-
-form.file.addEventListener("change", () => {
-  for (const name of DEAL) form[name].required = !form.file.files.length && !["product_country", "objective", "deliverables"].includes(name);
-});
-filters.addEventListener("input", show);
-for (const kind of ["dragover", "dragleave", "drop"]) drop.addEventListener(kind, event => {
-  event.preventDefault();
-  drop.classList.toggle("over", kind === "dragover");
-  if (kind === "drop" && event.dataTransfer.files.length) {
-    form.file.files = event.dataTransfer.files;
-    form.file.dispatchEvent(new Event("change"));
+  } catch (error) {
+    if (mine !== current) return;
+    table.clear();
+    explain(error);
+  } finally {
+    if (mine === current) table.wait(false);
   }
 });
 
-save.addEventListener("click", () => {
-  const names = ["rank", "candidate_id", "creator_id", "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high",
-    "conversions", "cost_per_conversion", ...target ? ["probability_within_target", "walk_away_price"] : [], "reasons", "warnings", "model_version"];
-  const quote = v => `"${String(typeof v === "object" && v ? JSON.stringify(v) : v ?? "").replaceAll('"', '""')}"`;
-  const lines = [names, ...kept().map(score => names.map(name => score[name]))].map(row => row.map(quote).join(","));
-  const link = element("a");
-  link.href = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
-  link.download = "scores.csv";
-  link.click();
-  URL.revokeObjectURL(link.href);
+async function choose() {
+  const file = form.file.files[0];
+  for (const part of ["deal", "creators"]) document.querySelector(`#${part}`).disabled = Boolean(file);
+  remove.hidden = !file;
+  about.textContent = file ? "Reading…" : "";
+  forgive();
+  if (!file) return;
+  try {
+    const { items, notes } = await readFile(file);
+    if (form.file.files[0] === file)
+      about.textContent = [`${count(items.length, "candidate")} in ${file.name}, with their own deals: the fields above are not used.`, ...notes].join(" ");
+  } catch (error) {
+    if (form.file.files[0] !== file) return;
+    about.textContent = "";
+    explain(error);
+  }
+}
+
+form.file.addEventListener("change", choose);
+form.addEventListener("input", ({ target }) => { if (target.hasAttribute("aria-invalid") && target !== form.file) unmark(target); });
+form.key.addEventListener("change", model);
+remove.addEventListener("click", () => {
+  form.file.value = "";
+  choose();
+  form.file.focus();
 });
 
-async function model() {
-  try {
-    const told = await ask("v1/model"), f = told.figures;
-    const figures = [["rank", "ours.rank"], ["value", "ours.value"], ["skill", "ours.skill"], ["coverage of the interval", "ours.coverage"]]
-      .filter(([, key]) => key in f).map(([name, key]) => `${name} ${f[key].toFixed(2)}`).join(", ");
-    document.querySelector("#model").textContent = `${told.model_version}. ${told.skill ?? ""} Backtest: ${figures}.`;
-  } catch (error) { document.querySelector("#model").textContent = "Give your key to see the model's figures."; }
-}
+for (const kind of ["dragover", "dragleave", "drop"]) window.addEventListener(kind, event => {
+  event.preventDefault(); // a file dropped beside the field would take the place of the page
+  const within = drop.contains(event.target), { files } = event.dataTransfer;
+  drop.classList.toggle("over", kind === "dragover" && within);
+  if (kind !== "drop" || !within) return;
+  if (files.length !== 1) return explain(Object.assign(new Refusal(files.length ? "Drop one file at a time." : "Drop a file."), { control: "file" }));
+  form.file.files = files;
+  choose();
+});
+
+document.querySelector("#save").addEventListener("click", () => download(csv(table.left(), table.targeted()), "scores.csv"));
+
 const soon = new Date(Date.now() + 14 * 864e5);
 form.starts_at.value = new Date(soon - soon.getTimezoneOffset() * 6e4).toISOString().slice(0, 16);
 model();

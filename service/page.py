@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+from features.catalogue import CATALOGUE
 
 PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
-_KINDS = {
-    "/": ("page.html", "text/html"),
-    "/page.css": ("page.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
-}
+_FOLDER = Path(__file__).parent
+_SCRIPT = "text/javascript; charset=utf-8"
+# a reason is shown by its feature's label and unit, which the page takes from the catalogue
+_LABELS = json.dumps({f.name: [f.label, f.unit] for f in CATALOGUE}, ensure_ascii=False, indent=0)
 PARTS = {
-    path: (f"{kind}; charset=utf-8", (Path(__file__).parent / name).read_bytes())
-    for path, (name, kind) in _KINDS.items()
+    "/": ("text/html; charset=utf-8", (_FOLDER / "page.html").read_bytes()),
+    "/page.css": ("text/css; charset=utf-8", (_FOLDER / "page.css").read_bytes()),
+    "/page_labels.js": (_SCRIPT, f"export default {_LABELS};\n".encode()),
+    **{f"/{script.name}": (_SCRIPT, script.read_bytes()) for script in sorted(_FOLDER.glob("page*.js"))},
 }

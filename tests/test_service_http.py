@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -519,115 +518,6 @@ def test_cases_made_from_the_openapi_document_find_no_fault(server: Server, tmp_
         found = fuzz(server, tmp_path, *words)
         assert found.status == 0, found.output
         assert found.total >= least
-
-
-@pytest.fixture(scope="module")
-def page(server: Server) -> Iterator[Any]:
-    """The page in a headless Chromium, with a key; what goes wrong in it fails the test."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs chromium (apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        opened = browser.new_page()
-        wrong: list[str] = []
-        opened.on("pageerror", lambda error: wrong.append(str(error)))
-        opened.on("requestfailed", lambda request: wrong.append(request.url))
-        opened.goto(f"http://127.0.0.1:{server.port}/")
-        opened.get_by_label("Key").fill(KEY)
-        yield opened
-        assert wrong == []
-        browser.close()
-
-
-def test_the_page_ranks_creators_for_a_deal(server: Server, page: Any) -> None:
-    for label, value in {"Brand": "somebody", "Product niche": "beauty", "Spend, dollars": "300"}.items():
-        page.get_by_label(label, exact=True).fill(value)
-    page.get_by_label("Starts").fill("2026-06-01T12:00")
-    page.get_by_label("At most").fill("5")
-    page.get_by_role("button", name="Rank").click()
-    page.get_by_text("5 of 60 creators, by conversions-per-dollar/1").wait_for()
-    deal = {"brand": "somebody", "product_niche": "beauty", "starts_at": "2026-06-01T12:00:00Z", "promotion_hours": 48}
-    expected = scores_of(server.ask("POST", "/v1/rank", {"deal": deal | {"spend": 300}, "limit": 5}))
-    rows = page.locator("#scores tbody tr")
-    assert [rows.nth(i).locator("td").nth(1).inner_text() for i in range(5)] == [row["creator_id"] for row in expected]
-    assert rows.nth(0).locator("svg[role=img]").get_attribute("aria-label").count(" to ") == 1
-    rows.nth(0).locator("summary").click()
-    assert "×" in rows.nth(0).locator("li").first.inner_text()
-    assert "Backtest: rank" in page.locator("#model").inner_text()
-    assert not page.locator("th.target").first.is_visible()
-    costs = sorted(row["cost_per_conversion"] for row in expected)
-    page.get_by_label("Most dollars a conversion").fill(str((costs[1] + costs[2]) / 2))
-    assert rows.count() == 2
-    page.get_by_label("Most dollars a conversion").fill("")
-
-
-def test_the_page_scores_a_file_and_tells_its_faults(
-    server: Server, page: Any, spine: pd.DataFrame, tmp_path: Path
-) -> None:
-    asked = spine[:30].assign(brand='a "quoted", brand', starts_at="2026-06-01T12:00:00Z")
-    asked.to_csv(tmp_path / "candidates.csv", index=False)
-    page.get_by_label("Target cost per conversion, dollars").fill("25.5")
-    page.locator("input[type=file]").set_input_files(tmp_path / "candidates.csv")
-    page.get_by_role("button", name="Rank").click()
-    page.get_by_text("30 candidates, by conversions-per-dollar/1").wait_for()
-    with page.expect_download() as told:
-        page.get_by_role("button", name="Download CSV").click()
-    saved = pd.read_csv(told.value.path())
-    assert sorted(saved.candidate_id) == sorted(asked.candidate_id)
-    assert saved["rank"].is_monotonic_increasing
-    items = [item | {"starts_at": "2026-06-01T12:00:00Z"} for item in items_of(spine[:30].assign(brand=asked.brand))]
-    theirs = scores_of(server.ask("POST", "/v1/score?include=creator&target_cost=25.5", {"items": items}))
-    expected = pd.DataFrame(theirs).set_index("candidate_id").loc[saved.candidate_id].fillna("unknown")
-    for name in ("probability_within_target", "walk_away_price"):
-        assert saved[name].tolist() == expected[name].tolist(), name
-    _filter_by_keyboard(page, expected.assign(spend=asked.set_index("candidate_id").spend))
-    page.get_by_label("Target cost per conversion, dollars").fill("")
-    asked.assign(spend=-1.0).to_csv(tmp_path / "wrong.csv", index=False)
-    page.locator("input[type=file]").set_input_files(tmp_path / "wrong.csv")
-    page.get_by_role("button", name="Rank").click()
-    page.get_by_text("row 1, spend: it is not above 0").wait_for()
-    page.locator("input[type=file]").set_input_files([])
-
-
-def _filter_by_keyboard(page: Any, table: pd.DataFrame) -> None:
-    """The table that is shown, whose rows are those of `table`, filtered step by step with keys alone."""
-    rows, left = page.locator("#scores tbody tr"), page.get_by_role("group", name="Show only").get_by_role("status")
-    assert page.get_by_role("columnheader", name="P(≤ 25.5 $)").is_visible()
-    assert rows.nth(0).locator("td").nth(8).inner_text() == f"{table.probability_within_target.iloc[0]:.2f}"
-    page.get_by_role("combobox", name="Tier", exact=True).focus()
-    for number, name in enumerate(("tier", "niche", "platform")):
-        assert page.evaluate("document.activeElement.name") == name
-        common = table[name].mode()[0]
-        page.keyboard.type(common)
-        kept = table[table[name] == common]
-        assert len(kept) < len(table)
-        assert left.inner_text() == f"{len(kept)} of 30 shown"
-        assert [told.split(", ")[number] for told in rows.locator("td:nth-child(3)").all_inner_texts()] == [
-            common
-        ] * len(kept)
-        page.keyboard.press("Home")
-        assert rows.count() == 30
-        page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.name") == "spend"
-    page.keyboard.type(f"{table.spend.median():.2f}")
-    assert left.inner_text() == "15 of 30 shown"
-    with page.expect_download() as told:
-        page.get_by_role("button", name="Download CSV").click()
-    assert len(pd.read_csv(told.value.path())) == 15
-    page.get_by_role("spinbutton", name="Most dollars of spend").fill("")
-
-
-def test_the_page_can_be_used_by_keyboard(page: Any) -> None:
-    page.get_by_label("Brand", exact=True).focus()
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.name") == "product_niche"
-    unnamed = page.evaluate(
-        "[...document.querySelectorAll('input, select, textarea')].filter(e => !e.labels.length).length"
-    )
-    assert unnamed == 0
 
 
 def test_calls_at_fault_end_with_2(desk: Path, tmp_path: Path) -> None:
