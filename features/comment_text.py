@@ -1,16 +1,15 @@
 """Texts as integers: hashed words, neighbouring words, word parts of four characters, and binned shape.
 
 A batch of texts is joined into one string and handled by a few whole-array steps, so that no Python runs per word. Each
-row depends on its own text alone. Accents, case, HTML, zero-width characters and letters held down ("soooo") are folded
-away first; links, sites, handles and text smileys become one marker each; Han, kana, Thai, Lao, Khmer and Burmese
-characters are tokens by themselves.
+row depends on its own text alone. Accents, case, HTML, characters that do not show and letters held down ("soooo") are
+folded away first; links, sites, handles and text smileys become one marker each; Han, kana, Thai, Lao, Khmer and
+Burmese characters are tokens by themselves. The time is linear in the length of a text.
 """
 
 from __future__ import annotations
 
 import functools
 import html
-import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -21,7 +20,6 @@ import numpy as np
 import pandas as pd
 
 HASH_BITS = 20
-MOST_MARKS = 30  # combining marks in a row; no script needs as many
 
 # Kinds of characters; those from HAN on are tokens by themselves.
 SPACE, LETTER, HAN, THAI, EMOJI, SIGN, MARKER, NEWLINE, JOINER, DROPPED = range(10)
@@ -44,18 +42,25 @@ SHAPE_WIDTH = sum(len(edges) + 1 for edges in SHAPE_BINS.values())
 # Dotless i, Arabic and inverted question marks, Arabic ya and ta marbuta as they are loosely typed, o-slash, l-stroke.
 FOLDED = {"ı": "i", "؟": "?", "¿": "?", "¡": "!", "ى": "ي", "ة": "ه", "ø": "o", "ł": "l"}
 
-# Characters that do not show: Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt), among them joiners,
-# direction marks, variation selectors, fillers and tags, and the marks of interlinear annotations.
-INVISIBLE = (
-    (0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F),
-    (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF),
-    (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
+# What does not show: Unicode's default-ignorable code points, annotation marks, and control characters but white space.
+HIDDEN = (
+    (0x00, 0x08), (0x0E, 0x1B), (0x7F, 0x84), (0x86, 0x9F), (0xAD, 0xAD), (0x034F, 0x034F), (0x061C, 0x061C),
+    (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F),
+    (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB), (0x1BCA0, 0x1BCA3),
+    (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
 )  # fmt: skip
-_UNSEEN = re.compile(f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last in INVISIBLE)}]+")
-EMOJI_STYLE, KEYCAP, PICTURE = "\ufe0f", "\u20e3", "\U0001f5bc"
-# Signs and letters that a variation selector turns into emoji (emoji-variation-sequences.txt), as far as they are not
-# emoji by themselves here; digits, # and * are emoji as keycaps only.
-_STYLED = re.compile(f"(?:[0-9#*]{EMOJI_STYLE}?{KEYCAP}|[©®‼⁉™ℹ↔-↙↩↪Ⓜ▪▫▶◀◻-◾⤴⤵〰〽㊗㊙]{EMOJI_STYLE})")
+_HIDDEN = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in HIDDEN) + "]+")
+# Signs that are emoji by their variation selector, and emoji that compatibility decomposition would make letters of.
+_SELECTED = "©®‼⁉™ℹ↔-↙↩↪Ⓜ▪▫▶◀◻◼⤴⤵〰〽㊗㊙🈂🈷"
+_ALWAYS = "◽◾🈁🈚🈯🈲-🈶🈸-🈺🉐🉑"
+_KEYCAP = "[0-9#*]\ufe0f?\u20e3"
+_EMOJI = re.compile(f"{_KEYCAP}|[{_SELECTED}]\ufe0f|[{_ALWAYS}]")
+EMOJI_PLANE = 0x100000  # such an emoji becomes a private character, which keeps it apart from the others
+# Canonical ordering takes the square of the length of a run of marks, so long runs are parted, as UAX 15 advises.
+LONG_TEXT, MOST_MARKS = 1_000, 30
+_MARK = r"[^\w\s\x00-\x7f]"  # or an emoji, which a joiner does not change
+_RUN = re.compile(f"{_MARK}{{{MOST_MARKS}}}(?={_MARK})")
+
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _SCHEME = re.compile(r"https?:/+(?:www\.)?|www\.")
 _SITE = re.compile(
@@ -88,8 +93,9 @@ def _characters() -> tuple[np.ndarray, np.ndarray]:
         thai[thai == LETTER] = THAI
     for first, last in ((0x1F000, 0x1FAFF), (0x2600, 0x27BF), (0x2B00, 0x2BFF), (0x231A, 0x23FF)):
         kind[first : last + 1] = EMOJI
-    dropped = [(0x0300, 0x036F), (0x1F3FB, 0x1F3FF), (0x064B, 0x0655), (0x20D0, 0x20FF), (0x3099, 0x309C)]
-    for first, last in [*dropped, *INVISIBLE, *((ord(c),) * 2 for c in "\u0640\u093c'\u2019\u02bc`")]:
+    kind[[_emoji_point(c) for c in map(chr, range(0x20000)) if _EMOJI.match(f"{c}\ufe0f\u20e3")]] = EMOJI
+    dropped = [*HIDDEN, (0x0300, 0x036F), (0x1F3FB, 0x1F3FF), (0x064B, 0x0655), (0x20D0, 0x20FF), (0x3099, 0x309C)]
+    for first, last in dropped + [(ord(c),) * 2 for c in "\u0640\u093c'\u2019\u02bc`"]:
         kind[first : last + 1] = DROPPED
     for char, plain in FOLDED.items():
         fold[ord(char)] = ord(plain)
@@ -100,47 +106,63 @@ def _characters() -> tuple[np.ndarray, np.ndarray]:
     return kind, fold
 
 
-@functools.cache
-def _marks() -> np.ndarray:
-    """Of every code point whether it is a combining mark."""
-    return np.array([unicodedata.combining(chr(point)) > 0 for point in range(0x20000)] + [False] * 0xF0000)
+def _emoji_point(emoji: str) -> int:
+    """The private character that stands for an emoji by its first character."""
+    return EMOJI_PLANE + (ord(emoji[0]) & 0xFFFF)
 
 
-def _split_marks(text: str) -> str:
-    """The text with a joiner (which is dropped later) after every MOST_MARKS marks in a row.
+def _visible(texts: Sequence[Any]) -> list[str]:
+    """Texts without what does not show, emoji made plain; a missing one is empty.
 
-    To bring a run of marks into order takes the square of its length; Unicode's stream-safe format has the same limit.
+    Raises TypeError for what is neither a text nor missing.
     """
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    others = np.flatnonzero(~_marks()[points])
-    cuts = [0]
-    for end in others[np.diff(others, prepend=-1) > MOST_MARKS + 1].tolist():
-        start = int(others[others.searchsorted(end) - 1]) + 1 if end > others[0] else 0
-        cuts += range(start + MOST_MARKS, end, MOST_MARKS)
-    return "\u034f".join(text[a:b] for a, b in itertools.pairwise([*cuts, len(text)])) if len(cuts) > 1 else text
+    found = [text if isinstance(text, str) else _missing(text) for text in texts]
+    points = np.frombuffer("".join(found).encode("utf-32-le", "surrogatepass"), np.uint32)
+    rows = np.searchsorted(np.cumsum([*map(len, found)]), np.flatnonzero(_special()[points]), side="right")
+    for row in np.unique(rows).tolist():
+        found[row] = _shown(found[row])
+    return found
 
 
-def _clean(text: Any) -> str:
-    """One text without HTML tags, entities, line ends and signs that are styled as emoji; a missing one is empty."""
-    if isinstance(text, str):
-        if "<" in text:
-            text = _TAG.sub(" ", text)
-        if "&" in text:
-            text = html.unescape(text)
-        if EMOJI_STYLE in text or KEYCAP in text:
-            text = _STYLED.sub(PICTURE, text)
-        return text.replace("\n", " ") if "\n" in text else text
+def _shown(text: str) -> str:
+    return _HIDDEN.sub("", _EMOJI.sub(lambda match: chr(_emoji_point(match[0])), text))
+
+
+@functools.cache
+def _special() -> np.ndarray:
+    """Whether a code point (bool) hides, or makes or is an emoji that decomposition would not keep."""
+    special = np.zeros(0x110000, bool)
+    for first, last in HIDDEN:
+        special[first : last + 1] = True
+    special[[point for point in range(0x20000) if chr(point) == "\u20e3" or _EMOJI.match(chr(point))]] = True
+    return special
+
+
+def _missing(text: Any) -> str:
     if text is None or text is pd.NA or (isinstance(text, float) and text != text):
         return ""
     raise TypeError(f"a comment must be a string or missing, got {type(text).__name__}: {text!r:.60}")
 
 
+def _split_marks(text: str) -> str:
+    """The text with a joiner, which is dropped later, after every MOST_MARKS marks in a row."""
+    return _RUN.sub("\\g<0>\u034f", text)
+
+
+def _clean(text: str) -> str:
+    """One text without HTML tags, entities and line ends."""
+    if "<" in text:
+        text = _TAG.sub(" ", text)
+    if "&" in text:
+        text = _shown(html.unescape(text))
+    if len(text) > LONG_TEXT:
+        text = _split_marks(text)
+    return text.replace("\n", " ") if "\n" in text else text
+
+
 def _code_points(texts: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
     """All texts as one array of folded code points and one of their kinds; every text ends with a line end."""
-    whole = "\n".join(map(_clean, texts)) + "\n"
-    if not whole.isascii():
-        whole = _split_marks(_UNSEEN.sub("", whole))
-    whole = unicodedata.normalize("NFKD", whole).casefold()
+    whole = unicodedata.normalize("NFKD", "\n".join(map(_clean, _visible(texts))) + "\n").casefold()
     whole = _SITE.sub(f" {chr(SITE)} ", _SCHEME.sub(f" {chr(LINK)} ", whole))
     whole = _SMILEY.sub(chr(SMILE), _HANDLE.sub(f" {chr(MENTION)} ", whole))
     points = np.frombuffer(whole.encode("utf-32-le", "surrogatepass"), np.uint32)

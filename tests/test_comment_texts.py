@@ -18,7 +18,21 @@ def seconds(text: str) -> float:
 
 
 @pytest.mark.parametrize(
-    "unit", [MARKS, "\u0651\u064e\u0670", "\u0344\u0327", "<a", "&#x", "@", ":)", ".com", "\ufdfa", "\u1100\u1161"]
+    "unit",
+    [
+        MARKS,
+        "\u0651\u064e\u0670",
+        "\u0344\u0327",
+        "<a",
+        "&#x",
+        "@",
+        ":)",
+        ".com",
+        "\ufdfa",
+        "\u1100\u1161",
+        "▶️",
+        "\u202e",
+    ],
 )
 def test_time_grows_with_length_alone(unit: str) -> None:
     encode(["warm"])
