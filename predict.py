@@ -90,7 +90,7 @@ def predict(asked: argparse.Namespace) -> None:
         check_candidates(candidates, asked.output, target)
         from models import tracking
 
-        model = tracking.load(tracking.connect(create=False), asked.model)
+        model = tracking.require(tracking.connect(create=False), asked.model)
         summary = score_file(
             history, candidates, model.scorer, model.label, asked.output,
             level=asked.level, target=target, progress=progress,
@@ -124,5 +124,4 @@ def tell(summary: Summary, label: str, asked: argparse.Namespace, target: Target
 
 
 if __name__ == "__main__":
-    call = arguments(None)
-    sys.exit(console.run(lambda: predict(call), call.debug))
+    sys.exit(console.main(arguments, predict))

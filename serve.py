@@ -164,7 +164,4 @@ def serve(asked: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    call = arguments(None)
-    ended: list[int] = []
-    status = console.run(lambda: ended.append(serve(call)), call.debug)
-    sys.exit(status or sum(ended))
+    sys.exit(console.main(arguments, serve))

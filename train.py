@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models import console
+from models.names import check_name
 
 if TYPE_CHECKING:
-    from features.source import History
     from models.gate import Verdict
     from models.report import Report
 
@@ -55,10 +55,7 @@ def train(asked: argparse.Namespace) -> None:
         console.refuse("--seed", asked.seed, "it is out of range", "Give a whole number from 0 to 2147483647.")
     if asked.search is not None and not 0 <= asked.search <= MOST_TRIES:
         console.refuse("--search", asked.search, "it is out of range", f"Give a whole number from 0 to {MOST_TRIES}.")
-    if not asked.experiment.strip() or set(asked.experiment) & set("/:@\\"):
-        console.refuse(
-            "--experiment", repr(asked.experiment), "it cannot name a model", "Use letters, digits and dashes."
-        )
+    check_name(asked.experiment)
     if asked.comment_classifier and not asked.comment_classifier.is_dir():
         console.refuse(
             "--comment-classifier", asked.comment_classifier, "there is no such folder", "Give a saved classifier."
@@ -69,7 +66,8 @@ def train(asked: argparse.Namespace) -> None:
     from features.faults import InputError
     from features.settings import FeatureSettings
     from features.source import fingerprint, open_history
-    from models import report, tracking
+    from models import promotion, report
+    from models.runs import open_run
     from models.search import TRIES, with_settings
     from models.training import Training, fit
 
@@ -77,9 +75,9 @@ def train(asked: argparse.Namespace) -> None:
     with open_history(asked.data) as history:
         if faults := check_trainable(history.collaborations):
             raise InputError(faults)
-        with console.Progress() as progress:
-            classifier = CommentClassifier.load(asked.comment_classifier)
-            tracking.connect()  # a store that cannot be reached is told before the work, not after
+        classifier = CommentClassifier.load(asked.comment_classifier)
+        # the run begins here, so that a store that cannot take the results shows before the work
+        with console.Progress() as progress, open_run(asked.experiment, int(began * 1000)) as run:
             prints = fingerprint(history)
             training = Training.from_history(history, settings, classifier, progress)
             recipes = with_settings(TRIES if asked.search is None else asked.search, asked.seed)
@@ -89,30 +87,9 @@ def train(asked: argparse.Namespace) -> None:
             )
             found = report.study(trained)
             progress("report", 1, 1)
-        history.stamp.require_unchanged("DATA")
-        version, judged = record(asked.experiment, found, history, prints, int(began * 1000))
+            history.stamp.require_unchanged("DATA")
+            version, judged = promotion.record(run, found, history, prints)
     tell(found, asked.experiment, version, judged, time.time() - began)
-
-
-def record(name: str, found: Report, history: History, prints: dict[str, str], began_ms: int) -> tuple[str, Verdict]:
-    """Log the training, register its model and promote it if the gate says so."""
-    from models import gate, tracking
-    from models.scorer import ModelError
-
-    trained = found.trained
-    client = tracking.connect()
-    run = tracking.start(client, name, began_ms)
-    try:
-        try:
-            champion = tracking.champion(client, name)
-            judged = gate.decide(trained, champion.scorer if champion else None, history)
-        except ModelError as error:
-            judged = gate.Verdict(True, f"the champion cannot be used ({error})")
-        history.stamp.require_unchanged("DATA")  # the gate has read it once more
-        return tracking.finish(client, run, name, found, judged, prints), judged
-    except BaseException:
-        tracking.fail(client, run)
-        raise
 
 
 def tell(found: Report, name: str, version: str, judged: Verdict, seconds: float) -> None:
@@ -137,5 +114,4 @@ def tell(found: Report, name: str, version: str, judged: Verdict, seconds: float
 
 
 if __name__ == "__main__":
-    call = arguments(None)
-    sys.exit(console.run(lambda: train(call), call.debug))
+    sys.exit(console.main(arguments, train))

@@ -27,7 +27,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from benchmarks.serve import ROOT, bodies, free_port, prepare, running
-from models import tracking
+from models import runs, tracking
 from models.rate import RateModel
 
 NAME = "conversions-per-dollar"
@@ -45,7 +45,7 @@ def second_version(desk: Path) -> tuple[MlflowClient, list[str]]:
         scorer = dataclasses.replace(
             model.scorer, rate=RateModel(rate.components, rate.weights, rate.level + 0.1, rate.constant)
         )
-        versions.append(tracking.register(client, tracking.start(client, NAME, 0), NAME, scorer))
+        versions.append(runs.register(client, runs.start(client, NAME, 0), NAME, scorer))
     return client, versions[:2]
 
 

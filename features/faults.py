@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from features.secrets import mask
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -28,7 +30,7 @@ class Fault:
             told += f", first {self.first}"
         if self.received is not None:
             told += f": received {self.received}"
-        return " ".join(f"{place}: {told}. {self.remedy}".split())
+        return mask(" ".join(f"{place}: {told}. {self.remedy}".split()))
 
 
 class InputError(Exception):
@@ -45,6 +47,6 @@ def fail(where: str, problem: str, remedy: str, received: str | None = None, col
 
 
 def shorten(value: object, limit: int = 80) -> str:
-    """`repr` of a value on one line of at most `limit` characters."""
-    text = repr(value)
+    """`repr` of a value, secrets masked, on one line of at most `limit` characters."""
+    text = mask(repr(value))
     return text if len(text) <= limit else text[: limit - 1] + "…"

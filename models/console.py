@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 import threading
@@ -11,10 +12,19 @@ from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 from features.faults import Fault, InputError
+from features.secrets import masked_output
 
 DONE, FAILED, AT_FAULT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 _told_to_leave = threading.Event()
+
+
+def main(parse: Callable[[None], argparse.Namespace], command: Callable[[argparse.Namespace], int | None]) -> int:
+    """Read the command line, run a command with it, and return its exit status; secrets are masked in all it prints."""
+    with masked_output():
+        call, ended = parse(None), []
+        status = run(lambda: ended.append(command(call)), call.debug)
+    return status or sum(filter(None, ended))
 
 
 def run(command: Callable[[], None], debug: bool = False) -> int:
@@ -22,6 +32,11 @@ def run(command: Callable[[], None], debug: bool = False) -> int:
 
     debug: also print the traceback of an error that is not the input's.
     """
+    with masked_output():
+        return _run(command, debug)
+
+
+def _run(command: Callable[[], None], debug: bool) -> int:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
     try:

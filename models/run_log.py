@@ -8,10 +8,10 @@
   evidence (t of the skill); level; budget.CHOICE (conversions for a tenth of the money over another choice's), the ends
   of its interval with .low and .high; claim.NAME (factor like for like), the same
 - artefacts: model_card.md (the full report), plots/NAME.png (importance, calibration, lift, budget, claims, speed),
-  backtest.csv
+  backtest.csv, environment.txt (Python and packages)
 - nested runs "fold 0", "fold 1", …: params cutoff and results, metrics MODEL.NAME and recipe.RECIPE.NAME
 
-Nothing here makes a model available: that is `models.tracking`'s, when all of this is there.
+`models.promotion` sets the tag promoted and makes the model available, when all of this is there.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
+from features.secrets import mask
 from models import card, report
 from models.backtest import Backtest
 from models.budget import Bought
 from models.effects import Effect
-from models.gate import Verdict
 from models.metrics import measure
 from models.processes import TAG
+from models.store_faults import guarded
 
 NAMES = ("skill", "rank", "value", "total", "coverage", "width")
 
 
-def log_run(
-    client: MlflowClient, run: str, found: report.Report, judged: Verdict, fingerprint: Mapping[str, str]
-) -> None:
+@guarded
+def log_run(client: MlflowClient, run: str, found: report.Report, fingerprint: Mapping[str, str]) -> None:
     """Log a training to its run, and its folds to runs of their own below it."""
     scorer, backtest = found.trained.scorer, found.trained.backtest
     told = scorer.told
@@ -45,14 +45,13 @@ def log_run(
     params |= {"recipes": told["recipes"], "features": len(scorer.encoding.columns)} | scorer.settings.to_dict()
     tags = {f"data.{k}": v for k, v in fingerprint.items()}
     tags |= {"comment_classifier": scorer.classifier.fingerprint, "skill": report.verdict(backtest)}
-    tags["promoted"] = f"{'yes' if judged.promoted else 'no'}: {judged.why}"
     now = int(time.time() * 1000)
     metrics = [Metric(k, v, now, step) for k, v, step in _metrics(found) if np.isfinite(v)]
     client.log_batch(
         run,
         metrics,
-        [Param(k, str(v)) for k, v in params.items()],
-        [RunTag(k, v) for k, v in tags.items()],
+        [Param(k, mask(str(v))) for k, v in params.items()],
+        [RunTag(k, mask(v)) for k, v in tags.items()],
     )
     client.log_text(run, card.model_card(found), card.FILE)
     client.log_text(run, backtest.rows.to_csv(index=False), "backtest.csv")

@@ -41,6 +41,14 @@ class ModelError(Exception):
     """A saved model that cannot be used: missing, damaged, or of another format."""
 
 
+class FilesMissingError(ModelError):
+    """Files of a saved model are not there or cannot be read; they may be there again later."""
+
+
+class NewerFormatError(ModelError):
+    """A saved model that a newer version of this project made."""
+
+
 @dataclass(frozen=True)
 class Scorer:
     """Everything from a feature matrix to scores.
@@ -119,13 +127,16 @@ class Scorer:
 
     @classmethod
     def load(cls, folder: Path) -> Scorer:
-        """Read what `save` wrote. Raises ModelError for a file that is missing, added or changed, or another format."""
+        """Read what `save` wrote.
+
+        Raises FilesMissingError for a file that is missing, NewerFormatError for a format of the future, ModelError for
+        a file that was added or changed, or an old format.
+        """
         _verify(folder)
         values = json.loads((folder / "scorer.json").read_text(encoding="utf-8"))
         if values["format"] != FORMAT:
-            raise ModelError(
-                f"{folder}: format {values['format']} of a saved model, this version reads {FORMAT}: train anew"
-            )
+            kind, remedy = (NewerFormatError, "update") if values["format"] > FORMAT else (ModelError, "train anew")
+            raise kind(f"{folder}: format {values['format']} of a saved model, this version reads {FORMAT}: {remedy}")
         rate = values["rate"]
         components = [_component(folder, i, told) for i, told in enumerate(rate["components"])]
         return cls(
@@ -193,7 +204,7 @@ def _checksums(folder: Path) -> dict[str, str]:
 
 def _verify(folder: Path) -> None:
     if not (folder / CHECKSUMS).is_file():
-        raise ModelError(f"{folder}: no {CHECKSUMS}; this is not a saved model")
+        raise FilesMissingError(f"{folder}: no {CHECKSUMS}; this is not a saved model")
     try:
         stated = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
     except ValueError:
@@ -203,4 +214,5 @@ def _verify(folder: Path) -> None:
     wrong += [f"{name} does not belong to it" for name in found if name not in stated]
     wrong += [f"{name} was changed" for name in found if name in stated and found[name] != stated[name]]
     if wrong:
-        raise ModelError(f"{folder}: not the model that was saved: {'; '.join(wrong)}. Fetch it again or train anew")
+        kind = FilesMissingError if stated.keys() - found else ModelError
+        raise kind(f"{folder}: not the model that was saved: {'; '.join(wrong)}. Fetch it again or train anew")

@@ -18,6 +18,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from features.secrets import mask, mask_output
+
 MOST_LINES = 10_000  # that wait to be written
 PAUSE = 0.01  # seconds in which lines gather, so that the writer takes Python from the others now and then only
 WHOLE = getattr(select, "PIPE_BUF", 512)  # bytes that a pipe takes as a whole, where several processes write
@@ -106,11 +108,15 @@ class _Lines(logging.Handler):
             told["error"] = type(record.exc_info[1]).__name__
             frames = traceback.extract_tb(record.exc_info[2])
             told["where"] = " < ".join(f"{os.path.basename(f.filename)}:{f.lineno}" for f in reversed(frames))
-        WRITER.put(_encode(told) + b"\n")
+        WRITER.put(mask(_encode(told).decode()).encode() + b"\n")
 
 
 def set_up(dropped: Callable[[], None] = lambda: None) -> None:
-    """Let this process's logs go to standard error as JSON lines. dropped: is called for each that finds no room."""
+    """Let this process's logs go to standard error as JSON lines, and mask secrets in all that it writes there.
+
+    dropped: is called for each line that finds no room.
+    """
+    mask_output()
     logger = logging.getLogger("creator_yield")
     logger.handlers, logger.propagate = [_Lines()], False
     logger.setLevel(logging.INFO)

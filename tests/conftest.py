@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from models.scorer import Scorer
     from tests.service_desk import Server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,6 +73,14 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments(max_results=1)
 
     return make_once(tmp_path_factory, "store", make) / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def small_scorer() -> "Scorer":
+    """A model of 60 made-up results, fitted in a second, for tests of where models lie."""
+    from tests.past_market import fitted, spine
+
+    return fitted(spine(60)).scorer
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ import pandas as pd
 from mlflow import MlflowClient
 
 from features.catalogue import CATALOGUE
-from models import tracking
+from models import runs, tracking
 from models.console import run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,7 +80,7 @@ def work(folder: Path, argv: tuple[str, ...]) -> None:
     calls: dict[str, Callable[[], Any]] = {
         "train.py": lambda: train.train(train.arguments(argv[1:])),
         "predict.py": lambda: predict.predict(predict.arguments(argv[1:])),
-        "store": lambda: tracking.start(tracking.connect(), NAME, 0),
+        "store": lambda: runs.start(tracking.connect(), NAME, 0),
     }
     os._exit(run(calls[argv[0]], debug=True))
 

@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from models import tracking
+from models import runs, tracking
 from models.encoding import Encoding
 from models.rate import RateModel
 from models.scorer import ModelError, Scorer
@@ -104,7 +104,7 @@ def load(server: Server, threads: int = 4) -> Iterator[list[Reply | OSError]]:
 def register(client: MlflowClient, change: Callable[[Scorer], Scorer]) -> str:
     """A version of its own that is the first one, changed."""
     scorer = change(tracking.load(client, f"models:/{NAME}/1").scorer)
-    return tracking.register(client, tracking.start(client, NAME, 0), NAME, scorer)
+    return runs.register(client, runs.start(client, NAME, 0), NAME, scorer)
 
 
 def louder(scorer: Scorer) -> Scorer:

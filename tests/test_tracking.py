@@ -16,7 +16,7 @@ from mlflow.models import Model
 from mlflow.store.artifact import artifact_repository_registry as repositories
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
-from models import processes, tracking
+from models import processes, runs, tracking
 from models.processes import is_dead, name_process
 from tests.past_market import fitted, spine
 
@@ -33,7 +33,7 @@ def client(tmp_path: Path, empty_store: Path) -> MlflowClient:
 
 @on_linux
 def test_runs_of_dead_processes_are_marked_as_killed(client: MlflowClient) -> None:
-    first = tracking.start(client, "here", 0)
+    first = runs.start(client, "here", 0)
     experiment = client.get_run(first).info.experiment_id
 
     def status(name: str | None, ended: str | None = None) -> str:
@@ -41,7 +41,7 @@ def test_runs_of_dead_processes_are_marked_as_killed(client: MlflowClient) -> No
         run = client.create_run(experiment, tags={"process": name} if name else {}).info.run_id
         if ended:
             client.set_terminated(run, ended)
-        tracking.start(client, "here", 0)
+        runs.start(client, "here", 0)
         return client.get_run(run).info.status
 
     with subprocess.Popen(SLEEPER) as child:
