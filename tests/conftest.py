@@ -26,6 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--overwrite-golden", action="store_true", help="write the golden scores anew, then compare")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Names must be the same in every process, or pytest-xdist cannot share the tests out."""
+    if changing := [item.nodeid for item in items if " at 0x" in item.nodeid]:
+        raise pytest.UsageError(f"name these tests by ids=, for they hold an address: {changing}")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of foreign exports: CREATOR_YIELD_SHARED_DATA, else ../shared/data; the test is skipped without it."""

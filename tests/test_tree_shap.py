@@ -80,7 +80,7 @@ def agrees(text: str, features: np.ndarray) -> TreeShap:
         {"objective": "tweedie", "max_bin": 31},
         {"objective": squared},
     ],
-    ids=str,
+    ids=lambda settings: " ".join(f"{name}={getattr(value, '__name__', value)}" for name, value in settings.items()),
 )
 def test_values_are_those_of_lightgbm(settings: dict[str, Any]) -> None:
     text = fitted(**settings)
