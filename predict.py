@@ -87,7 +87,7 @@ def predict(asked: argparse.Namespace) -> None:
         candidates = open_candidates(history, asked.candidates)
         from models.ranking import check_candidates, score_file
 
-        check_candidates(candidates, asked.output, target)
+        check_candidates(history, candidates, asked.output, target)
         from models import tracking
 
         model = tracking.require(tracking.connect(create=False), asked.model)

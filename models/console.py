@@ -13,16 +13,37 @@ from typing import Any, NoReturn
 
 from features.faults import Fault, InputError
 from features.secrets import masked_output
+from models.streams import steady_output
 
 DONE, FAILED, AT_FAULT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 _told_to_leave = threading.Event()
 
 
+class CommandError(Exception):
+    """What stops a command although its input is right, such as a full disk; its text says all, with status 1."""
+
+
 def main(parse: Callable[[None], argparse.Namespace], command: Callable[[argparse.Namespace], int | None]) -> int:
-    """Read the command line, run a command with it, and return its exit status; secrets are masked in all it prints."""
+    """Read the command line, run a command with it, and return its exit status; secrets are masked in all it prints.
+
+    A reader of the output who leaves early changes nothing; output that cannot be written gives status 1.
+    """
+    with steady_output() as failure:
+        status = _main(parse, command)
+        if error := failure():
+            received, remedy = error.strerror or str(error), "Send it elsewhere, or free some space."
+            print(Fault("standard output", None, None, None, received, "it cannot be written", remedy), file=sys.stderr)
+            status = status or FAILED
+    return status
+
+
+def _main(parse: Callable[[None], argparse.Namespace], command: Callable[[argparse.Namespace], int | None]) -> int:
     with masked_output():
-        call, ended = parse(None), []
+        try:
+            call, ended = parse(None), []
+        except SystemExit as leave:  # help, or a call that argparse refuses
+            return leave.code if isinstance(leave.code, int) else DONE
         status = run(lambda: ended.append(command(call)), call.debug)
     return status or sum(filter(None, ended))
 
@@ -44,6 +65,9 @@ def _run(command: Callable[[], None], debug: bool) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return AT_FAULT
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:  # the command's own end: whatever was not foreseen is told in a line, with status 1

@@ -1,16 +1,19 @@
-"""The file that scores go to: what is wrong with it is told before any work, and it appears whole or not at all.
+"""The file that scores go to: what is wrong with it shows before any work, and it appears whole or not at all.
 
-Imports nothing that is slow.
+A link is followed: what it names is written, and it stays a link. A file that is replaced keeps its permissions and its
+owner; a new one gets those that any new file would. Imports nothing that is slow.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import platform
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -20,36 +23,74 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.faults import Fault, InputError
+from models.console import CommandError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from features.freshness import Stamp
+
 ENDINGS = (".parquet", ".csv")
+LONGEST_NAME = 200  # bytes; 255 is what disks take, and a folder's name is longer than the output's
+FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
 def check_output(path: Path, candidates: Path) -> None:
     """Raise InputError where `path` cannot become a file of scores, or is the candidates' own; nothing is written."""
     if path.suffix not in ENDINGS:
-        problem, remedy = "its ending is unknown", "Let it end in .parquet or .csv."
-    elif path.is_dir():
+        raise _fault(path, "its ending is unknown", "Let it end in .parquet or .csv.")
+    target = behind(path)
+    try:
+        kind = target.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        kind = None
+    except OSError as error:
+        raise _fault(path, f"it cannot be written to ({error.strerror})", "Give another name.") from error
+    folder = target.parent
+    if kind is not None and stat.S_ISDIR(kind):
         problem, remedy = "it is a folder", "Give the name of a file."
-    elif not path.parent.is_dir():
-        problem, remedy = "its folder is not there", f"Make the folder first: {path.parent}"
-    elif not _writable(path.parent):
-        problem, remedy = "its folder cannot be written to", "Choose another folder, or change its permissions."
-    elif path.exists() and candidates.exists() and path.samefile(candidates):
+    elif kind is not None and not stat.S_ISREG(kind):
+        problem, remedy = "it is a device or a pipe, not a file", "Give the name of a file."
+    elif not folder.is_dir():
+        problem, remedy = "its folder is not there", f"Make the folder first: {folder}"
+        if folder.exists():
+            problem, remedy = "its folder is a file", f"Give another folder than {folder}."
+    elif kind is not None and candidates.exists() and target.samefile(candidates):
         problem, remedy = "it is the file of candidates, which would be lost", "Give another name."
+    elif kind is not None and not os.access(target, os.W_OK):
+        problem, remedy = "it is write-protected", "Give another name, or change its permissions."
+    elif reason := _unwritable(folder):
+        remedy = "Choose another folder, or change its permissions."
+        problem, remedy = f"its folder cannot be written to ({reason})", remedy
     else:
         return
-    raise InputError([Fault("--output", received=str(path), problem=problem, remedy=remedy)])
+    raise _fault(path, problem, remedy)
 
 
-def _writable(folder: Path) -> bool:
+def behind(path: Path) -> Path:
+    """The file that `path` names, links followed, whether it is there or not."""
+    return Path(os.path.realpath(path))
+
+
+def check_not_read(path: Path, stamp: Stamp) -> None:
+    """Raise InputError where `path` is, or would become, a part of the input that `stamp` belongs to."""
+    target = str(behind(path))
+    parts = [os.path.realpath(one) for one in (*stamp.paths, *stamp.files)]
+    if any(target == part or target.startswith(part + os.sep) for part in parts):
+        raise _fault(path, "it is a file that is read as input", "Give another name or folder.")
+
+
+def _fault(path: Path, problem: str, remedy: str) -> InputError:
+    return InputError([Fault("--output", received=str(path), problem=problem, remedy=remedy)])
+
+
+def _unwritable(folder: Path) -> str | None:
+    """Why no file can be made in a folder; None where one can."""
     try:
         with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def check_columns(schema: pa.Schema, path: Path, made: tuple[str, ...]) -> None:
@@ -99,6 +140,7 @@ def _can_hold(ending: str, schema: pa.Schema) -> bool:
 def aside(output: Path) -> Iterator[Path]:
     """A folder beside the output, so that the last step is a rename; gone at the end, whatever happens.
 
+    Raises CommandError where the disk is full, or a limit on files is reached: the output is as it was.
     Folders that killed runs for the same output have left on this machine are removed first. A run holds a lock on its
     folder, which ends with the process, so a folder whose lock can be had is nobody's.
     """
@@ -109,6 +151,13 @@ def aside(output: Path) -> Iterator[Path]:
             folder = output.parent / f"{_prefix(output)}{secrets.token_hex(4)}"
             owned = _own(folder)
         yield owned[0][0]
+    except Exception as error:
+        # libraries wrap the system's error in their own, with its text
+        if reason := next((text for text in FULL if text in str(error)), None):
+            remedy = "The file is as it was before. Free some space, or choose another folder."
+            told = Fault("--output", received=str(output), problem=f"it cannot be written ({reason})", remedy=remedy)
+            raise CommandError(str(told)) from error
+        raise
     finally:
         for folder, lock in owned:
             shutil.rmtree(folder, ignore_errors=True)
@@ -117,7 +166,9 @@ def aside(output: Path) -> Iterator[Path]:
 
 def _prefix(output: Path) -> str:
     # locks of another machine that shares the disk may not show here, so its folders bear another name
-    return f".{output.name}-{zlib.crc32(platform.node().encode()):08x}-"
+    name = os.fsencode(output.name)
+    short = output.name if len(name) <= LONGEST_NAME else f"{zlib.crc32(name):08x}"
+    return f".{short}-{zlib.crc32(platform.node().encode()):08x}-"
 
 
 def _own(folder: Path) -> list[tuple[Path, int]]:
@@ -150,8 +201,16 @@ def _clear(output: Path) -> None:
 
 
 def replace(made: Path, output: Path) -> None:
-    """Move a file that was made aside into place, with the permissions that a new file would have."""
-    mask = os.umask(0)
-    os.umask(mask)
-    made.chmod(0o666 & ~mask)
+    """Move a file that was made aside into place; mode and owner are those of the file that was there, if any."""
+    try:
+        before = output.stat()
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        made.chmod(0o666 & ~mask)
+    else:
+        if (before.st_uid, before.st_gid) != (os.geteuid(), made.stat().st_gid):
+            with suppress(OSError):  # only the superuser may give a file away
+                os.chown(made, before.st_uid, before.st_gid)
+        made.chmod(stat.S_IMODE(before.st_mode))
     made.replace(output)

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from features.matrix import FeatureBuilder
 from features.source import Candidates, History
-from models.output import aside, check_columns, replace
+from models.output import aside, behind, check_columns, check_not_read, replace
 from models.scorer import SCORES, Scorer, score_columns
 from models.target import TARGET_SCORES, Target
 
@@ -50,9 +50,10 @@ def score_file(
 ) -> Summary:
     """Score all candidates into `output`, which is replaced at the very end. The chunk's size changes no bit of it.
 
-    target: adds its two columns after the cost per conversion. Raises InputError where DATA or the candidates changed
-    meanwhile.
+    target: adds its two columns after the cost per conversion. A link as `output` stays one: what it names is written.
+    Raises InputError where DATA or the candidates changed meanwhile, CommandError where the disk is full.
     """
+    ending, output = output.suffix, behind(output)
     top = TOP if target is None else (*TOP, *TARGET_SCORES)
     counted: Counter[str] = Counter()
     with aside(output) as folder, FeatureBuilder(history, scorer.settings, scorer.classifier) as builder:
@@ -80,16 +81,17 @@ def score_file(
                     progress("scores", done, candidates.rows)
         with duckdb.connect() as engine:
             engine.execute(f"SET memory_limit = '{RANK_MEMORY}'; SET temp_directory = '{_quoted(folder)}'")
-            _write_ranked(engine, scored, ranked, folder / f"whole{output.suffix}", _made(target), chunk)
+            _write_ranked(engine, scored, ranked, folder / f"whole{ending}", _made(target), chunk)
             best = _best(engine, ranked, top)
         history.stamp.require_unchanged("DATA")
         candidates.stamp.require_unchanged("candidates")
-        replace(folder / f"whole{output.suffix}", output)
+        replace(folder / f"whole{ending}", output)
     return Summary(done, best, dict(counted.most_common()))
 
 
-def check_candidates(candidates: Candidates, output: Path, target: Target | None) -> None:
-    """Raise InputError where a column of the candidates cannot be carried along into `output`."""
+def check_candidates(history: History, candidates: Candidates, output: Path, target: Target | None) -> None:
+    """Raise InputError where `output` is a part of the input, or cannot hold a column of the candidates."""
+    check_not_read(output, history.stamp.also(candidates.stamp))
     check_columns(candidates.schema, output, _made(target))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -83,6 +84,34 @@ def test_csv_and_parquet_tell_the_same(world: Path) -> None:
     numbers = a.columns[-9:-3]
     np.testing.assert_array_equal(a[numbers].to_numpy(), c[numbers].to_numpy())
     pd.testing.assert_frame_equal(a[a.columns[-9:]], b[b.columns[-9:]])
+
+
+def test_an_output_is_never_a_table_of_data(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = Path("data/creators.parquet").read_bytes()
+    assert _score("data/creators.parquet") == 2
+    assert _score("data/comments.csv") == 2
+    assert capsys.readouterr().err.count("--output: it is a file that is read as input: received data/") == 2
+    assert Path("data/creators.parquet").read_bytes() == before
+    assert not Path("data/comments.csv").exists()
+
+
+def test_a_disk_that_fills_leaves_the_old_scores(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (world / "kept").mkdir()
+    Path("kept/link.csv").symlink_to("scores.csv")
+    Path("kept/scores.csv").write_text("old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # as a full disk, but for a file's size alone
+    try:
+        assert _score("kept/link.csv") == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("--output: it cannot be written (File too large): received ")
+    assert [path.name for path in (world / "kept").iterdir() if not path.is_symlink()] == ["scores.csv"]
+    assert Path("kept/scores.csv").read_text() == "old"
+    assert _score("kept/link.csv") == 0
+    assert len(pd.read_csv("kept/scores.csv")) == 40
+    assert Path("kept/link.csv").is_symlink()
 
 
 @pytest.mark.parametrize("chunk", [17])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,9 @@ import pyarrow as pa
 import pytest
 
 from features.faults import InputError
-from models.output import aside, check_columns, check_output
+from features.freshness import Stamp
+from models.console import CommandError
+from models.output import aside, behind, check_columns, check_not_read, check_output, replace
 
 ROOT = Path(__file__).resolve().parent.parent
 HOLD = (
@@ -44,9 +48,108 @@ def test_the_candidates_are_never_the_output(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     told = _refused(Path("/proc/scores.csv"), tmp_path / "candidates.csv")
-    assert "its folder cannot be written to" in told
+    assert "its folder cannot be written to (" in told
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    candidates = tmp_path / "candidates.csv"
     (tmp_path / "x.csv").mkdir()
-    assert "it is a folder" in _refused(tmp_path / "x.csv", tmp_path / "candidates.csv")
+    (tmp_path / "folder.csv").symlink_to(tmp_path / "x.csv")
+    (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
+    (tmp_path / "lost.csv").symlink_to(tmp_path / "nowhere" / "scores.csv")
+    (tmp_path / "device.csv").symlink_to("/dev/null")
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe.csv")
+    for name, problem in {
+        "x.csv": "it is a folder", "folder.csv": "it is a folder", "loop.csv": "it cannot be written to (",
+        "lost.csv": "its folder is not there", "device.csv": "it is a device", "pipe.csv": "it is a device",
+        "file/scores.csv": "its folder is a file", "n" * 300 + ".csv": "it cannot be written to (File name too long)",
+    }.items():  # fmt: skip
+        assert f"--output: {problem}" in _refused(tmp_path / name, candidates)
+    for name in ("/dev/stdout", "/dev/full"):
+        assert "--output: its ending is unknown" in _refused(Path(name), candidates)
+
+
+def test_a_write_protected_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "scores.csv").touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # the superuser may write all
+    assert "it is write-protected" in _refused(tmp_path / "scores.csv", tmp_path / "candidates.csv")
+
+
+def test_a_part_of_the_input_is_no_output(tmp_path: Path) -> None:
+    (tmp_path / "data" / "posts").mkdir(parents=True)
+    (tmp_path / "data" / "creators.csv").touch()
+    (tmp_path / "link.csv").symlink_to(tmp_path / "data" / "creators.csv")
+    stamp = Stamp.of_data(tmp_path / "data")
+    for name in ("data/creators.csv", "link.csv", "data/posts/scores.parquet", "data/comments.csv"):
+        with pytest.raises(InputError, match="it is a file that is read as input"):
+            check_not_read(tmp_path / name, stamp)
+    for name in ("data/scores.csv", "data/posts2.csv", "creators.csv"):
+        check_not_read(tmp_path / name, stamp)
+
+
+def _put(output: Path, text: str) -> None:
+    with aside(behind(output)) as folder:
+        (folder / "made").write_text(text)
+        replace(folder / "made", behind(output))
+
+
+def test_permissions_are_kept_and_new_ones_are_those_of_any_new_file(tmp_path: Path) -> None:
+    output, before = tmp_path / "scores.csv", os.umask(0o027)
+    try:
+        _put(output, "new")
+        assert stat.S_IMODE(output.stat().st_mode) == 0o640
+        for mode in (0o600, 0o664, 0o444):
+            output.chmod(mode)
+            _put(output, f"{mode}")
+            assert (stat.S_IMODE(output.stat().st_mode), output.read_text()) == (mode, f"{mode}")
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser may give a file away")
+def test_the_owner_is_kept(tmp_path: Path) -> None:
+    _put(tmp_path / "scores.csv", "theirs")
+    os.chown(tmp_path / "scores.csv", 1234, 2345)
+    _put(tmp_path / "scores.csv", "ours")
+    found = (tmp_path / "scores.csv").stat()
+    assert (found.st_uid, found.st_gid) == (1234, 2345)
+
+
+def test_a_link_stays_and_what_it_names_is_written(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "old.csv").write_text("old")
+    for name in ("old.csv", "new.csv"):
+        link = tmp_path / name
+        link.symlink_to(Path("there") / name)
+        check_output(link, tmp_path / "candidates.csv")
+        _put(link, "scores")
+        assert link.is_symlink()
+        assert (tmp_path / "there" / name).read_text() == "scores"
+    assert _left(tmp_path) == ["new.csv", "old.csv", "there"]
+    assert _left(tmp_path / "there") == ["new.csv", "old.csv"]
+
+
+def test_the_longest_name_that_a_disk_takes_is_written(tmp_path: Path) -> None:
+    output = tmp_path / ("é" * 125 + ".csv")
+    check_output(output, tmp_path / "candidates.csv")
+    _put(output, "scores")
+    assert _left(tmp_path) == [output.name]
+
+
+def test_a_full_disk_is_one_fault_and_the_old_file_stays(tmp_path: Path) -> None:
+    output = tmp_path / "scores.csv"
+    output.write_text("old")
+    for error in (
+        OSError(28, "No space left on device"),
+        OSError("Error writing bytes to file. Detail: [errno 28] No space left on device"),
+        RuntimeError('IO Error: Could not write file "x": No space left on device'),
+    ):
+        with pytest.raises(CommandError) as found, aside(output):
+            raise error
+        assert str(found.value).startswith("--output: it cannot be written (No space left on device): received ")
+        assert _left(tmp_path) == ["scores.csv"]
+        assert output.read_text() == "old"
 
 
 def test_columns_that_a_file_cannot_hold_are_told_all_at_once() -> None:
