@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models import console
@@ -34,11 +33,18 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "predict.py", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("candidates", type=Path, metavar="CANDIDATES", help="a .parquet or .csv file of candidates")
-    parser.add_argument("--data", required=True, metavar="DATA", help="folder of the tables, or a database URL")
-    parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="a .parquet or .csv file to write")
+    parser.add_argument(
+        "candidates", type=console.path, metavar="CANDIDATES", help="a .parquet or .csv file of candidates"
+    )
+    parser.add_argument(
+        "--data", required=True, type=console.some, metavar="DATA", help="folder of the tables, or a database URL"
+    )
+    parser.add_argument(
+        "--output", required=True, type=console.path, metavar="FILE", help="a .parquet or .csv file to write"
+    )
     parser.add_argument(
         "--model",
+        type=console.some,
         metavar="URI",
         default="models:/conversions-per-dollar@champion",
         help="models:/NAME@ALIAS or models:/NAME/VERSION (%(default)s)",
@@ -85,6 +91,7 @@ def predict(asked: argparse.Namespace) -> None:
 
     with console.Progress() as progress, open_history(asked.data) as history:
         candidates = open_candidates(history, asked.candidates)
+        console.note((*history.notes, *candidates.notes))
         from models.ranking import check_candidates, score_file
 
         check_candidates(history, candidates, asked.output, target)
@@ -96,6 +103,8 @@ def predict(asked: argparse.Namespace) -> None:
             level=asked.level, target=target, progress=progress,
         )  # fmt: skip
     tell(summary, model.label, asked, target)
+    for note in candidates.notes:  # once more, where the scores are looked at
+        print(note)
 
 
 def tell(summary: Summary, label: str, asked: argparse.Namespace, target: Target | None) -> None:

@@ -10,7 +10,6 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models import console
@@ -35,7 +34,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "train.py", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", metavar="DATA", help="folder of the tables, or a database URL")
+    parser.add_argument("data", type=console.some, metavar="DATA", help="folder of the tables, or a database URL")
     parser.add_argument(
         "--experiment",
         metavar="NAME",
@@ -44,7 +43,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, metavar="N", default=0, help="same data and seed, same model (%(default)s)")
     parser.add_argument("--search", type=int, metavar="N", help="other settings to try for each recipe (2)")
-    parser.add_argument("--comment-classifier", type=Path, metavar="DIR", help="a retrained one, instead of ours")
+    parser.add_argument(
+        "--comment-classifier", type=console.path, metavar="DIR", help="a retrained one, instead of ours"
+    )
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser.parse_args(argv)
 
@@ -73,6 +74,7 @@ def train(asked: argparse.Namespace) -> None:
 
     settings = FeatureSettings()
     with open_history(asked.data) as history:
+        console.note(history.notes)
         if faults := check_trainable(history.collaborations):
             raise InputError(faults)
         classifier = CommentClassifier.load(asked.comment_classifier)

@@ -7,6 +7,7 @@ hashes first, by value only if those repeat.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import ibis
 import ibis.expr.types as ir
@@ -14,19 +15,21 @@ import pandera.ibis as pa
 
 from features.casting import cast, unreadable
 from features.column_names import missing_columns
-from features.columns import KINDS, Reference, carried, kind_of
+from features.columns import EXACT, KINDS, LATEST, Reference, carried, kind_of
 from features.contract import TABLES
 from features.faults import Fault, shorten
+from features.spelling import near
 from features.stray_rows import gather
 
 ROW = "number of the row"
+_AS_TEXT = "Export the column as text or as 64-bit whole numbers: two keys may be one by now."
 Prepare = Callable[[ir.Table], tuple[ir.Table, Callable[[ir.Table], list["Rule"]]]]
 
 
 @dataclass(frozen=True)
 class Rule:
     """What must hold of a column: `fails` marks the rows in which it does not, `shows` is what was received there,
-    `beside` what it disagrees with."""
+    `beside` what it disagrees with, `known` the keys that it is none of."""
 
     column: str
     problem: str
@@ -34,17 +37,22 @@ class Rule:
     fails: ir.BooleanColumn
     shows: ir.Column | None
     beside: tuple[str, ir.Column] | None = None
+    known: ir.Column | None = None
 
 
 def check_table(
-    schema: pa.DataFrameSchema, table: ir.Table, names: Collection[str], tables: Mapping[str, ir.Table]
+    schema: pa.DataFrameSchema,
+    table: ir.Table,
+    names: Collection[str],
+    tables: Mapping[str, ir.Table],
+    latest: datetime | None = None,
 ) -> list[Fault]:
     """All faults of one table, as it came with columns of `names`, beside the `tables` that it refers to.
 
-    In this order: absent columns, values, references, keys.
+    In this order: absent columns, values, references, keys. latest: `notes.latest_plausible`.
     """
     faults = missing_columns(schema, names)
-    rows, found = _broken(schema, lambda t: _main(schema, t, tables), table)
+    rows, found = _broken(schema, lambda t: _main(schema, t, tables, latest), table)
     if rows == 0 and not schema.metadata["optional"]:
         faults.append(Fault(schema.name, problem="the table has no rows", remedy="Export it again with its rows."))
     faults += found
@@ -92,7 +100,7 @@ def _keyed(reference: Reference, tables: Mapping[str, ir.Table]) -> ir.Table | N
 
 
 def _main(
-    schema: pa.DataFrameSchema, table: ir.Table, tables: Mapping[str, ir.Table]
+    schema: pa.DataFrameSchema, table: ir.Table, tables: Mapping[str, ir.Table], latest: datetime | None
 ) -> tuple[ir.Table, Callable[[ir.Table], list[Rule]]]:
     """The table with its parents beside it, and its rules."""
     laid = _laid_out(schema, table)
@@ -102,7 +110,12 @@ def _main(
         if keyed is not None and reference.column in table.columns:
             laid = laid.left_join(keyed, laid[reference.column] == keyed[carried(reference.parent, reference.key)])
             joined.append(reference)
-    return laid, lambda t: [*_column_rules(schema, t), *_row_rules(schema, t), *_reference_rules(joined, t)]
+    return laid, lambda t: [
+        *_column_rules(schema, t),
+        *_past_rules(schema, t, latest),
+        *_row_rules(schema, t),
+        *_reference_rules(joined, t, tables),
+    ]
 
 
 def _column_rules(schema: pa.DataFrameSchema, table: ir.Table) -> list[Rule]:
@@ -113,9 +126,13 @@ def _column_rules(schema: pa.DataFrameSchema, table: ir.Table) -> list[Rule]:
         kind, given = KINDS[kind_of(declared)], table[_received(column)]
         if given.type().copy(nullable=True) != kind.dtype:
             cannot = unreadable(given, kind_of(declared))
+            if kind_of(declared) == "text" and given.type().is_floating():
+                lost = (given.abs() >= EXACT) & ~given.isnan() & ~given.isinf()
+                cannot = cannot & ~lost
+                rules.append(Rule(column, "beyond what a float holds to the last digit", _AS_TEXT, lost, given))
             rules.append(Rule(column, f"unreadable as {kind.meaning}", kind.remedy, cannot, given))
         if not declared.nullable:
-            lacks = given.isnull()
+            lacks = table[column].isnull() if given.type().is_string() and kind is KINDS["text"] else given.isnull()
             if given.type().is_string():
                 lacks = lacks | (given == "")
             rules.append(Rule(column, "without a value", f"Every row needs it: {declared.description}.", lacks, None))
@@ -123,6 +140,22 @@ def _column_rules(schema: pa.DataFrameSchema, table: ir.Table) -> list[Rule]:
             holds = check(table, column).check_output
             rules.append(Rule(column, check.error, check.description, ~holds, table[column]))
     return rules
+
+
+def _past_rules(schema: pa.DataFrameSchema, table: ir.Table, latest: datetime | None) -> list[Rule]:
+    if latest is None:
+        return []
+    return [
+        Rule(
+            column,
+            "ahead of the clock, and more than a year after all others",
+            f"It is {declared.description}: correct it, or leave the row out until it has happened.",
+            (table[column] > ibis.timestamp(latest)) & (table[column] < ibis.timestamp(LATEST)),
+            table[column],
+        )
+        for column, declared in schema.columns.items()
+        if declared.metadata["past"] and column in table.columns
+    ]
 
 
 def _row_rules(schema: pa.DataFrameSchema, table: ir.Table) -> list[Rule]:
@@ -140,7 +173,7 @@ def _row_rules(schema: pa.DataFrameSchema, table: ir.Table) -> list[Rule]:
     ]
 
 
-def _reference_rules(references: list[Reference], table: ir.Table) -> list[Rule]:
+def _reference_rules(references: list[Reference], table: ir.Table, tables: Mapping[str, ir.Table]) -> list[Rule]:
     return [
         Rule(
             reference.column,
@@ -148,6 +181,7 @@ def _reference_rules(references: list[Reference], table: ir.Table) -> list[Rule]
             reference.remedy,
             table[reference.column].notnull() & table[carried(reference.parent, reference.key)].isnull(),
             table[reference.column],
+            known=None if (keyed := _keyed(reference, tables)) is None else keyed[0],
         )
         for reference in references
         if reference.must_hold
@@ -168,7 +202,7 @@ def _orphans(reference: Reference, tables: Mapping[str, ir.Table]) -> Prepare:
             laid = laid.mutate(**{told: ibis.null("string")})
         else:
             laid = laid.left_join(keyed, laid[reference.column] == keyed[told])
-        return laid, lambda t: _reference_rules([reference], t)
+        return laid, lambda t: _reference_rules([reference], t, tables)
 
     return prepare
 
@@ -211,7 +245,9 @@ def _fault(schema: pa.DataFrameSchema, laid: ir.Table, rule: Rule, rows: int, fi
         if rule.beside:
             received += f" with {rule.beside[0]} {_written(values['beside'], rule.beside[1])}"
     named = f" ({key} {shorten(str(values['key']))})" if values.get("key") is not None and key != rule.column else ""
-    return Fault(schema.name, rule.column, rows, f"row {first:,}{named}", received, rule.problem, rule.remedy)
+    alike = near(laid.filter(rule.fails)[rule.column], rule.known) if rule.known is not None else ""
+    remedy = f"{alike}. {rule.remedy}" if alike else rule.remedy
+    return Fault(schema.name, rule.column, rows, f"row {first:,}{named}", received, rule.problem, remedy)
 
 
 def _written(value: object, column: ir.Column) -> str:

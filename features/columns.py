@@ -16,6 +16,7 @@ import ibis.expr.types as ir
 import pandera.ibis as pa
 from pandera.api.ibis.types import IbisData
 
+EXACT = 2.0**53  # from here on a float does not hold every whole number
 EARLIEST, LATEST = datetime(2000, 1, 1), datetime(2100, 1, 1)
 
 
@@ -29,14 +30,12 @@ class Kind:
     remedy: str
 
 
+_NUMBERS = "Write numbers as 1234.5: a point for decimals, neither currency nor separators of thousands."
 KINDS = {
     "text": Kind(dt.string, "string", "a text", "Write a text or a whole number."),
-    "number": Kind(
-        dt.float64,
-        "float",
-        "a number",
-        "Write numbers as 1234.5: a point for decimals, neither currency nor separators of thousands.",
-    ),
+    "prose": Kind(dt.string, "string", "a text", "Write a text."),
+    "number": Kind(dt.float64, "float", "a number", _NUMBERS),
+    "hours": Kind(dt.float64, "float", "a number of hours", _NUMBERS),
     "count": Kind(dt.int64, "int", "a whole number", "Write whole numbers as 1234, without separators."),
     "flag": Kind(dt.boolean, "bool", "true or false", "Write true or false, or 1 or 0."),
     "time": Kind(
@@ -92,12 +91,16 @@ def _rule(holds: Callable[[ir.Column], ir.BooleanColumn], error: str, remedy: st
     return pa.Check(check, error=error, description=remedy)
 
 
-def _bounds(kind: str, low: float | None, above: float | None, remedy: str) -> list[pa.Check]:
+def _bounds(kind: str, low: float | None, above: float | None, most: float | None, remedy: str) -> list[pa.Check]:
     checks = []
-    if kind == "number":
+    if kind == "count":
+        checks.append(_rule(lambda c: c < int(EXACT), f"{EXACT:,.0f} or more", remedy))
+    if kind in ("number", "hours"):
         checks.append(_rule(lambda c: ~(c.isnan() | c.isinf()), "not a finite number", remedy))
     if low is not None:
         checks.append(_rule(lambda c: c >= low, f"below {low:g}", remedy))
+    if most is not None:
+        checks.append(_rule(lambda c: (c <= most) | c.isnan() | c.isinf(), f"above {most:,.0f}", remedy))
     if above is not None:
         # NaN and infinity are told by their own rule; DuckDB and PostgreSQL order NaN above all numbers.
         checks.append(_rule(lambda c: c > above, f"not above {above:g}", remedy))
@@ -123,14 +126,21 @@ def column(
     unit: str = "",
     low: float | None = None,
     above: float | None = None,
+    most: float | None = None,
+    past: bool = False,
 ) -> pa.Column:
-    """A column of a table: what it means and its `unit`, and, for a value out of range, what to do (`remedy`)."""
+    """A column of a table: what it means and its `unit`, and, for a value out of range, what to do (`remedy`).
+
+    past: whether it is the time of something that has happened.
+    """
     return pa.Column(
         KINDS[kind].dtype,
-        checks=_bounds(kind, low, above, remedy or f"It is {meaning}; leave the cell empty where it is not known."),
+        checks=_bounds(
+            kind, low, above, most, remedy or f"It is {meaning}; leave the cell empty where it is not known."
+        ),
         nullable=not required,
         required=required,
         title=unit,
         description=meaning,
-        metadata={"kind": kind, "low": low, "above": above},
+        metadata={"kind": kind, "low": low, "above": above, "past": past},
     )

@@ -7,6 +7,7 @@ import pandera.ibis as pa
 
 from features.columns import KINDS, Reference, carried, column, compare
 
+HUNDRED_YEARS = 876_600.0  # hours; a duration that was read in another unit lies beyond
 TYPES = {name: kind.dtype for name, kind in KINDS.items()}
 
 
@@ -41,12 +42,13 @@ _DEAL = {
     "objective": column("text", "sales, awareness, launch, content or community"),
     "starts_at": column("time", "when the promotion goes live", required=True, unit="UTC"),
     "promotion_hours": column(
-        "number",
+        "hours",
         "how long link, code or post stay live",
         "It is how many hours link, code or post stay live.",
         required=True,
         unit="hours",
         above=0,
+        most=HUNDRED_YEARS,
     ),
     "deliverables": column(
         "count",
@@ -81,7 +83,7 @@ COLLABORATIONS = _table(
             unit="conversions",
             low=0,
         ),
-        "observed_until": column("time", "up to when conversions were counted", required=True, unit="UTC"),
+        "observed_until": column("time", "up to when conversions were counted", required=True, unit="UTC", past=True),
         "clicks": column("number", "clicks on the link", unit="clicks", low=0),
         "revenue": column("number", "revenue attributed", unit="US dollars", low=0),
         "coupon_redemptions": column("number", "uses of the code", unit="uses", low=0),
@@ -135,13 +137,13 @@ POSTS = _table(
     {
         "post_id": _key("names the row"),
         "creator_id": _key("who posted"),
-        "posted_at": column("time", "when it went live", required=True, unit="UTC"),
+        "posted_at": column("time", "when it went live", required=True, unit="UTC", past=True),
         "followers": column("count", "the creator's followers at that time", unit="followers", low=0),
         **{name: _amount(name) for name in ("views", "likes", "comments", "shares", "saves")},
         "is_sponsored": column("flag", "whether it was paid for"),
         "brand": column("text", "whose product it shows"),
         "niche": column("text", "what it is about"),
-        "caption": column("text", "its text"),
+        "caption": column("prose", "its text"),
     },
     meaning="what creators published, sponsored or not",
     key="post_id",
@@ -157,9 +159,9 @@ COMMENTS = _table(
         "comment_id": _key("names the row"),
         "post_id": _key("what it was written under"),
         "creator_id": column("text", "whose post it was written under"),
-        "commented_at": column("time", "when it was written", required=True, unit="UTC"),
+        "commented_at": column("time", "when it was written", required=True, unit="UTC", past=True),
         "author_id": column("text", "who wrote it"),
-        "text": column("text", "what was written", required=True),
+        "text": column("prose", "what was written", required=True),
         "by_creator": column("flag", "whether the creator wrote it"),
     },
     meaning="what people wrote under posts; may be a sample",

@@ -25,7 +25,8 @@ def parquet(connection: duckdb.DuckDBPyConnection, path: Path, table: str, wante
     """The file, or the parts of the folder, at `path`. Below the folder `key=value/` is a column of text, unless the
     part has it itself; above it, it is none."""
     parts = _parts(path, table) if path.is_dir() else [path]
-    held = {part: _names(part, path, table, wanted) for part in parts}
+    schemas = {part: _schema(part, path, table, wanted) for part in parts}
+    held = {part: schema.names for part, schema in schemas.items()}
     listed = f"[{', '.join(map(literal, parts))}]" if path.is_dir() else literal(path)
     options = "hive_partitioning = false" + (", union_by_name = true" if path.is_dir() else "")
     sql = f"read_parquet({listed}, {options})"
@@ -36,14 +37,30 @@ def parquet(connection: duckdb.DuckDBPyConnection, path: Path, table: str, wante
         made = ", ".join(f"{_key(key, name(file), path)} AS {name(key)}" for key in keys)
         sql = f"read_parquet({listed}, {options}, filename = {quote(file)})"
         sql = f"(SELECT * EXCLUDE ({name(file)}), {made} FROM {sql})"
-    return Source(path.name, sql, {n: name(n) for n in described(connection, sql)})
+    durations = _durations(schemas.values(), table, wanted)
+    return Source(path.name, sql, {n: durations.get(n, name(n)) for n in described(connection, sql)})
 
 
-def _names(part: Path, path: Path, table: str, wanted: Collection[str]) -> list[str]:
-    """The columns of one part. Raises InputError where it is no whole Parquet file."""
+def _durations(schemas: Collection[pa.Schema], table: str, wanted: Collection[str]) -> dict[str, str]:
+    """SQL of the durations, which pandas and Arrow write as numbers of a unit that their own notes alone tell."""
+    found = {}
+    for column in wanted:
+        kinds = {field.type for schema in schemas for field in schema if field.name == column}
+        if not any(map(pa.types.is_duration, kinds)):
+            continue
+        if len(kinds) > 1:
+            received = ", ".join(sorted(map(str, kinds)))
+            raise fail(table, "its parts differ in type", "Export all parts alike.", received, column)
+        times = {"s": "* 1000000", "ms": "* 1000", "us": "* 1", "ns": "// 1000"}[kinds.pop().unit]
+        found[column] = f"to_microseconds({name(column)} {times})"
+    return found
+
+
+def _schema(part: Path, path: Path, table: str, wanted: Collection[str]) -> pa.Schema:
+    """What one part holds. Raises InputError where it is no whole Parquet file."""
     label = str(part.relative_to(path.parent))
     try:
-        names = [*pq.read_schema(part).names]
+        schema = pq.read_schema(part)
     except (pa.ArrowException, OSError) as error:
         problem, remedy = f"{label} is no whole Parquet file", "Export or copy it again."
         if part.is_symlink() and not part.exists():
@@ -55,8 +72,8 @@ def _names(part: Path, path: Path, table: str, wanted: Collection[str]) -> list[
         elif part.is_file() and (found := kind_of(_head(part), table)) and "Parquet" not in found[0]:
             problem, remedy = f"{label} is no whole Parquet file but {found[0]}", found[1]
         raise fail(table, problem, remedy, first_line(error)) from error
-    refuse_doubles(table, names, wanted)
-    return names
+    refuse_doubles(table, schema.names, wanted)
+    return schema
 
 
 def _head(part: Path) -> bytes:

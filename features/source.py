@@ -3,9 +3,10 @@
 import hashlib
 import itertools
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -14,14 +15,14 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
-from features import engine, files
+from features import databases, engine, files
 from features.checks import casts, check_table
 from features.column_names import missing_columns
 from features.contract import CANDIDATES, OUTCOMES, SCORES, TABLES
 from features.engine import Source, name, quote
 from features.faults import Fault, InputError, fail
 from features.freshness import Stamp
-from features.mappings import reads
+from features.notes import latest_plausible, notes_on_candidates, notes_on_history
 
 _numbers = itertools.count()
 
@@ -31,6 +32,7 @@ class History:
     """DATA, opened and checked. Every table has exactly the contract's columns, in its order and types: an absent
     optional column is NULLs, an absent optional table is None. Times are UTC without a zone, to the microsecond.
 
+    notes: what its owner should know although it is no fault, a sentence each.
     stamp: of the files behind it, taken before any was opened. Much is read where it lies, whenever it is used:
     `stamp.require_unchanged("DATA")` before anything that was made from it is written or published."""
 
@@ -41,17 +43,20 @@ class History:
     comments: ir.Table | None
     conversions: ir.Table | None
     stamp: Stamp
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Candidates:
     """A file of candidates, opened and checked: how many rows, its columns in its own order, and which of them are
-    beyond the contract's. stamp: of the file, taken before it was opened."""
+    beyond the contract's. stamp: of the file, taken before it was opened. notes: what its owner should know although it
+    is no fault, a sentence each."""
 
     rows: int
     columns: tuple[str, ...]
     extra_columns: tuple[str, ...]
     stamp: Stamp
+    notes: tuple[str, ...]
     _connection: duckdb.DuckDBPyConnection
     _query: str
 
@@ -72,37 +77,44 @@ class Candidates:
 
 @contextmanager
 def open_history(
-    data: str | Path, *, threads: int | None = None, memory_limit: str | None = None, temp_dir: Path | None = None
+    data: str | Path,
+    *,
+    threads: int | None = None,
+    memory_limit: str | None = None,
+    temp_dir: Path | None = None,
+    now: datetime | None = None,
 ) -> Iterator[History]:
     """Open DATA, a folder or a database URL, for as long as the context lasts.
 
     CSV files and mappings are loaded once; Parquet and databases are read where they lie. What outgrows `memory_limit`
-    ("8GB") goes to `temp_dir`. Raises InputError with all faults at once; also where the engine fails later on, within
-    the context, on files that were changed meanwhile.
+    ("8GB") goes to `temp_dir`. `now` (UTC without a zone) is the clock's unless given. Raises InputError with all
+    faults at once; also where the engine fails later on, within the context, on files that were changed meanwhile.
     """
-    stamp = Stamp.of_data(data)
+    stamp, now = Stamp.of_data(data), now or datetime.now(UTC).replace(tzinfo=None)
     with tempfile.TemporaryDirectory(dir=temp_dir) as scratch:
         backend = _connect(threads, memory_limit, scratch)
         try:
             sources, faults = _sources(backend, data)
-            stamp = stamp.also(_behind_views(backend))
+            stamp = stamp.also(databases.behind_views(backend.con))
             raw: dict[str, ir.Table] = {}
             for table, source in sources.items():
                 try:
                     raw[table] = _raw(backend, source, table)
                 except InputError as error:
                     faults += error.faults
+            latest = latest_plausible(raw, now)
             for table in raw:
                 try:
-                    faults += check_table(TABLES[table], raw[table], sources[table].columns, raw)
+                    faults += check_table(TABLES[table], raw[table], sources[table].columns, raw, latest)
                 except duckdb.Error as error:
                     faults += engine.reading_fault(error, table, sources[table].place).faults
             if faults:
                 order = list(TABLES)
                 raise InputError(sorted(faults, key=lambda f: order.index(f.where) if f.where in order else -1))
             typed = {t: _typed(backend, sources[t], raw[t], t) if t in raw else None for t in TABLES}
+            notes = notes_on_history(typed, now)
             stamp.require_unchanged("DATA")
-            yield History(backend, **typed, stamp=stamp)
+            yield History(backend, **typed, stamp=stamp, notes=notes)
         except (InputError, duckdb.Error):
             stamp.require_unchanged("DATA")  # a file that is written right now has any fault
             raise
@@ -123,8 +135,10 @@ def _sources(backend: Backend, data: str | Path) -> tuple[dict[str, Source], lis
     """Where each table lies, and what is wrong with those that cannot be found or understood."""
     scheme, separator, rest = str(data).partition("://")
     if separator:
-        return _database(backend, scheme, rest)
+        return databases.tables(backend.con, scheme, rest)
     folder = Path(data)
+    if not str(data).strip():
+        raise fail("DATA", "it is empty", "Give the folder that holds collaborations and creators, or a database URL.")
     if not folder.is_dir():
         problem = "it is a file, not a folder" if folder.exists() else "there is no such folder"
         raise fail(str(data), problem, "Give the folder that holds collaborations and creators, or a database URL.")
@@ -142,45 +156,14 @@ def _sources(backend: Backend, data: str | Path) -> tuple[dict[str, Source], lis
     return sources, faults
 
 
-def _database(backend: Backend, scheme: str, path: str) -> tuple[dict[str, Source], list[Fault]]:
-    where = f"{scheme}://…" if scheme != "duckdb" else f"{scheme}://{path}"
-    if scheme != "duckdb":
-        raise fail(where, "databases of this kind cannot be opened", "Give a folder, or duckdb:// and a file's path.")
-    if not Path(path).is_file():
-        raise fail(where, "there is no such file", "Paths: duckdb:///from/the/root.db, duckdb://from/here.db.")
-    try:
-        backend.raw_sql(f"ATTACH {quote(path)} AS data (READ_ONLY)")
-    except duckdb.Error as error:
-        raise fail(where, "it is no DuckDB database", "Check the path.", engine.explain(error)) from error
-    listed = "SELECT table_name FROM information_schema.tables WHERE table_catalog = 'data' AND table_schema = 'main'"
-    held = {row[0] for row in backend.con.execute(listed).fetchall()}
-    sources: dict[str, Source] = {}
-    faults: list[Fault] = []
-    for table, schema in TABLES.items():
-        if table in held:
-            sql = f"data.{name(table)}"
-            sources[table] = Source(table, sql, {n: name(n) for n in engine.described(backend.con, sql)})
-        elif not schema.metadata["optional"]:
-            received = f"the tables {', '.join(sorted(held)[:8])}" if held else "no table"
-            remedy = "Make a table or view of this name."
-            faults.append(Fault(table, received=received, problem="the table is missing", remedy=remedy))
-    return sources, faults
-
-
-def _behind_views(backend: Backend) -> Stamp:
-    """The files that views of an attached database read."""
-    views = backend.con.execute("SELECT sql FROM duckdb_views() WHERE database_name = 'data'").fetchall()
-    return Stamp.of_paths([], [one for (sql,) in views for one in reads(sql.partition(" AS ")[2], Path.cwd())])
-
-
 def _raw(backend: Backend, source: Source, table: str) -> ir.Table:
     """The contract's columns of a table as they came, in types that Ibis knows."""
     schema = CANDIDATES if table == CANDIDATES.name else TABLES[table]
     known = [column for column in schema.columns if column in source.columns]
     if not known:
         raise InputError(missing_columns(schema, source.columns))
-    types = engine.described(backend.con, source.sql)
-    columns = ", ".join(f"{_plain(source.columns[c], types)} AS {name(c)}" for c in known)
+    plain = _plain(backend, source, known)
+    columns = ", ".join(f"{plain[c]} AS {name(c)}" for c in known)
     kind = "TABLE" if source.keep else "VIEW"
     try:
         backend.raw_sql(f"CREATE {kind} {name('raw ' + table)} AS SELECT {columns} FROM {source.sql}")
@@ -195,9 +178,16 @@ def _raw(backend: Backend, source: Source, table: str) -> ir.Table:
 _ENDLESS = "CASE WHEN {} IS NOT NULL THEN TIMESTAMP 'infinity' END"
 
 
-def _plain(expression: str, types: Mapping[str, str]) -> str:
-    """A column in a type that Ibis knows: nanoseconds are cut to microseconds, as text is; times are UTC's."""
-    kind = types[expression.strip('"').replace('""', '"')]
+def _plain(backend: Backend, source: Source, columns: Collection[str]) -> dict[str, str]:
+    """Columns as SQL in types that Ibis knows: nanoseconds are cut to microseconds, as text is; times are UTC's."""
+    if not columns:
+        return {}
+    listed = ", ".join(f"{source.columns[column]} AS {name(column)}" for column in columns)
+    types = engine.described(backend.con, f"(SELECT {listed} FROM {source.sql})")
+    return {column: _known(source.columns[column], types[column]) for column in columns}
+
+
+def _known(expression: str, kind: str) -> str:
     # By way of numbers: DuckDB rounds nanoseconds when it casts, and asks a calendar for every time with a zone.
     micros = f"epoch_ns({expression}) // 1000" if kind.endswith("_NS") else f"epoch_us({expression})"
     if kind in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS", "TIMESTAMP WITH TIME ZONE"):
@@ -239,8 +229,9 @@ def open_candidates(history: History, path: Path) -> Candidates:
         if faults:
             raise InputError(faults)
         rows, query = raw.count().to_pyarrow().as_py(), _query(history.backend, source, extra)
+        notes = notes_on_candidates(casts(CANDIDATES, raw), history.collaborations, history.creators)
         stamp.require_unchanged(table)
-        return Candidates(rows, tuple(source.columns), extra, stamp, connection, query)
+        return Candidates(rows, tuple(source.columns), extra, stamp, notes, connection, query)
     except duckdb.Error as error:
         stamp.require_unchanged(table)
         raise engine.reading_fault(error, table, path.name) from error
@@ -248,9 +239,8 @@ def open_candidates(history: History, path: Path) -> Candidates:
 
 def _query(backend: Backend, source: Source, extra: tuple[str, ...]) -> str:
     """SQL that yields the candidates: the contract's columns cast, the others untouched."""
-    types = engine.described(backend.con, source.sql)
     carried = {column: source.columns[column] for column in extra}
-    known = {column: _plain(source.columns[column], types) for column in source.columns if column not in carried}
+    known = _plain(backend, source, [column for column in source.columns if column not in carried])
     view = f"candidates {next(_numbers)}"
     columns = ", ".join(f"{expression} AS {name(column)}" for column, expression in {**known, **carried}.items())
     backend.raw_sql(f"CREATE VIEW {name(view)} AS SELECT {columns} FROM {source.sql}")

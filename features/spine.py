@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from features.columns import KINDS
+from features.casting import read_key
+from features.columns import EXACT, KINDS
 from features.faults import Fault, InputError, shorten
 
 SCHEMA = pa.schema(
@@ -59,9 +60,7 @@ def as_text(values: np.ndarray, column: str) -> np.ndarray:
     """
     known = pd.api.types.infer_dtype(values, skipna=True)
     if known in ("string", "empty"):
-        texts = values.copy()
-        texts[np.where(pd.isna(values), "", values) == ""] = None
-        return texts
+        return np.array([_text(value) for value in values.tolist()], object)
     texts = np.array([_text(value) for value in values.tolist()], object)
     wrong = np.flatnonzero(texts == UNREADABLE)
     if len(wrong):
@@ -74,17 +73,21 @@ def as_text(values: np.ndarray, column: str) -> np.ndarray:
 def _text(value: Any) -> Any:
     """A value's text, None for a missing one, UNREADABLE for one that `features.casting` reads no text from."""
     if isinstance(value, str):
-        return value or None
+        return read_key(value) or None
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
-    if isinstance(value, int | np.integer | UUID | Decimal):
+    if isinstance(value, int | np.integer | UUID):
         return str(value)
+    if isinstance(value, Decimal):
+        return (
+            f"{value:f}".partition(".")[0] if value.is_finite() and value == value.to_integral_value() else UNREADABLE
+        )
     if not pd.api.types.is_scalar(value):
         return UNREADABLE
     if pd.isna(value):
         return None
-    whole = isinstance(value, float | np.floating) and abs(float(value)) < 2**63 and value == int(value)
-    return str(int(value)) if whole else UNREADABLE
+    exact = isinstance(value, float | np.floating) and abs(float(value)) < EXACT and value == int(value)
+    return str(int(value)) if exact else UNREADABLE
 
 
 def _missing(column: str, missing: pd.Series) -> Fault:

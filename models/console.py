@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
@@ -90,6 +91,24 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 def refuse(option: str, received: object, problem: str, remedy: str) -> NoReturn:
     """Raise InputError for a call that cannot be carried out."""
     raise InputError([Fault(option, received=str(received), problem=problem, remedy=remedy)])
+
+
+def note(sentences: Iterable[str]) -> None:
+    """What a person should know before the work, on standard error."""
+    for sentence in sentences:
+        print(f"note: {sentence}", file=sys.stderr, flush=True)
+
+
+def some(text: str) -> str:
+    """An argument that is not empty; argparse refuses one that is, with status 2."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
+def path(text: str) -> Path:
+    """A path that is not empty: an empty one would be the current folder."""
+    return Path(some(text))
 
 
 class Progress:

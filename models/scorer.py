@@ -71,7 +71,8 @@ class Scorer:
     @cached_property
     def scoring(self) -> Scoring:
         """What scores rows."""
-        return Scoring(self.rate, self.encoding, self.intervals, self.support, self.ranges)
+        last = np.datetime64(self.told["last_start"]).astype("datetime64[us]")
+        return Scoring(self.rate, self.encoding, self.intervals, self.support, self.ranges, int(last.astype(np.int64)))
 
     def rates(self, matrix: pd.DataFrame, creators: np.ndarray) -> np.ndarray:
         """Expected final conversions per dollar (rows,). Raises ValueError for a column that is missing."""
@@ -87,13 +88,18 @@ class Scorer:
     ) -> pd.DataFrame:
         """The contract's score columns but rank and model_version, a row per row of the matrix, in its order.
 
-        matrix: the catalogue's columns. spine: `creator_id` and `spend` in dollars, row by row.
+        matrix: the catalogue's columns. spine: `creator_id` and `spend` in dollars, row by row; `starts_at` too, else
+        no warning tells of deals far ahead.
         level: of the central interval. target: adds TARGET_SCORES after the cost per conversion (`Target.worth`).
         Raises ValueError for a column that is missing or a level outside (0, 1).
         """
         coded = self.scoring.coding.transform(matrix, spine["creator_id"].to_numpy(object))
         values = matrix if reasons else None
-        found = self.scoring.score(coded, spine["spend"].to_numpy(float), level=level, values=values, target=target)
+        spend, starts = spine["spend"].to_numpy(float), None
+        if "starts_at" in spine:
+            moments = pd.to_datetime(spine["starts_at"], utc=True).dt.tz_localize(None)
+            starts = moments.to_numpy("datetime64[us]").astype(np.int64)
+        found = self.scoring.score(coded, spend, starts=starts, level=level, values=values, target=target)
         texts = found.reasons or ["[]"] * len(matrix)
         warnings = [json.dumps(codes) for codes in found.warnings]
         columns = (found.rate, found.low, found.high, found.conversions, found.cost, texts, warnings)

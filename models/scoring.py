@@ -21,7 +21,8 @@ from models.support import Support
 from models.target import Target
 
 LEVELS = 64  # of intervals whose quantiles are kept
-UNLIKE = "unlike_results"
+UNLIKE, FAR_AHEAD = "unlike_results", "far_ahead"
+FAR_AHEAD_US = 365 * 86_400 * 10**6  # nothing that lies further ahead has been judged in any backtest
 # by warning, the column that must be there and above 0 for it not to be given
 NEEDED = {
     "unknown_creator": "platform",
@@ -61,7 +62,10 @@ class Scoring:
         intervals: Intervals,
         support: Support,
         ranges: Mapping[str, tuple[float, float]],
+        last_start: int,
     ) -> None:
+        """last_start: of training's results, in microseconds since 1970."""
+        self._last_near = last_start + FAR_AHEAD_US
         self.rate_model, self.encoding, self.intervals, self.support = rate, encoding, intervals, support
         # Levels too rare for the estimators still count as support, so rows are coded with both.
         self.coding = encoding.extended(support.terms.levels)
@@ -74,7 +78,7 @@ class Scoring:
         ranged = [name for name in ranges if name in place]
         self._ranged = np.array([place[name] for name in ranged], np.intp)
         self._lowest, self._highest = np.array([ranges[name] for name in ranged]).reshape(-1, 2).T
-        self._codes = [*needed, "unknown_category", "outside_training_range", UNLIKE]
+        self._codes = [*needed, "unknown_category", "outside_training_range", UNLIKE, FAR_AHEAD]
         self._bits = 1 << np.arange(len(self._codes))
         terms = support.terms
         self._numbers = np.array([place[name] for name in terms.ladders], np.intp)
@@ -98,14 +102,16 @@ class Scoring:
         coded: np.ndarray,
         spend: np.ndarray,
         *,
+        starts: np.ndarray | None = None,
         level: float | None = None,
         values: Values | None = None,
         target: Target | None = None,
     ) -> Scores:
         """Scores of rows.
 
-        spend: dollars (rows,). level: of the central interval, None for none. values: the rows' columns as reasons show
-        them, None for no reasons. Raises ValueError for a level outside (0, 1).
+        spend: dollars (rows,). starts: of the deals, in microseconds since 1970 (rows,), where they are known.
+        level: of the central interval, None for none. values: the rows' columns as reasons show them, None for no
+        reasons. Raises ValueError for a level outside (0, 1).
         """
         features = self._features(coded)
         rate = np.exp(self.rate_model.log_rate(features))
@@ -122,7 +128,7 @@ class Scoring:
             within, walk_away = target.worth(self.intervals, conversions, self._groups[group], excess, spend)
         if values is not None:
             reasons = top_reasons(self.rate_model.contributions(features), self.encoding.columns, values)
-        warnings = self._warn(features, excess)
+        warnings = self._warn(features, excess, starts)
         return Scores(rate, low, high, conversions, 1 / rate, warnings, reasons, within, walk_away)
 
     def _features(self, coded: np.ndarray) -> np.ndarray:
@@ -139,14 +145,15 @@ class Scoring:
         codes = self._support_codes.take(coded.take(self._described, axis=1).astype(np.intp) + self._first_codes)
         return self.support.excess_of(coded.take(self._numbers, axis=1), codes)
 
-    def _warn(self, features: np.ndarray, excess: np.ndarray) -> list[tuple[str, ...]]:
+    def _warn(self, features: np.ndarray, excess: np.ndarray, starts: np.ndarray | None) -> list[tuple[str, ...]]:
         """Codes of every row; `docs/models.md` says what each means."""
         flags = np.empty((len(features), len(self._codes)), bool)
-        flags[:, :-3] = ~(features.take(self._needed, axis=1) > 0)
-        flags[:, -3] = (features.take(self._categories, axis=1) == OTHER).any(axis=1)
+        flags[:, :-4] = ~(features.take(self._needed, axis=1) > 0)
+        flags[:, -4] = (features.take(self._categories, axis=1) == OTHER).any(axis=1)
         ranged = features.take(self._ranged, axis=1)
-        flags[:, -2] = ((ranged < self._lowest) | (ranged > self._highest)).any(axis=1)
-        flags[:, -1] = excess > 0
+        flags[:, -3] = ((ranged < self._lowest) | (ranged > self._highest)).any(axis=1)
+        flags[:, -2] = excess > 0
+        flags[:, -1] = False if starts is None else starts > self._last_near
         return [self._warnings(bits) for bits in (flags @ self._bits).tolist()]
 
     def _named(self, bits: int) -> tuple[str, ...]:

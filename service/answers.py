@@ -123,7 +123,7 @@ def by_batch(
     scoring = serving.scorer.scorer.scoring
     coded = scoring.coding.transform(matrix, np.array(list(terms.creator_id), object))
     level, values = options.level if options.interval else None, matrix if options.reasons else None
-    found = scoring.score(coded, terms.spend, level=level, values=values, target=options.target)
+    found = scoring.score(coded, terms.spend, starts=terms.starts_at, level=level, values=values, target=options.target)
     kinds: dict[str, Sequence[Any]] = {}
     if options.creator:
         kinds = {name: [v if isinstance(v, str) else None for v in matrix[column]] for name, column in KINDS.items()}

@@ -213,4 +213,6 @@ class RequestScorer:
         """
         assembled = self.assembler.assemble(terms, rows)
         values = self.assembler.values(assembled) if reasons else None
-        return self.scorer.scoring.score(assembled.features, terms.spend, level=level, values=values, target=target)
+        return self.scorer.scoring.score(
+            assembled.features, terms.spend, starts=terms.starts_at, level=level, values=values, target=target
+        )

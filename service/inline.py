@@ -103,6 +103,7 @@ def _moment(text: str) -> datetime:
 
 _MICROS = pa.timestamp("us")
 _ARROW: dict[str, tuple[Callable[[Any], Any], pa.DataType]] = {
-    "text": (str, pa.string()), "number": (float, pa.float64()), "count": (int, pa.int64()), "flag": (bool, pa.bool_()),
-    "time": (_moment, _MICROS), "date": (_moment, _MICROS),
+    "text": (str, pa.string()), "prose": (str, pa.string()), "number": (float, pa.float64()),
+    "hours": (float, pa.float64()), "count": (int, pa.int64()), "flag": (bool, pa.bool_()), "time": (_moment, _MICROS),
+    "date": (_moment, _MICROS),
 }  # fmt: skip

@@ -165,9 +165,9 @@ def terms(items: Sequence[Item]) -> Terms:
     if (deliverables % 1 > 0).any():
         raise ValueError("deliverables")
     return Terms(
-        creator_id=[i.creator_id if type(i.creator_id) is str else as_text(i.creator_id) for i in items],
-        brand=[i.brand if type(i.brand) is str else as_text(i.brand) for i in items],
-        product_niche=[i.product_niche if type(i.product_niche) is str else as_text(i.product_niche) for i in items],
+        creator_id=[_required(i.creator_id) for i in items],
+        brand=[_required(i.brand) for i in items],
+        product_niche=[_required(i.product_niche) for i in items],
         product_country=[_optional(i.product_country) for i in items],
         objective=[_optional(i.objective) for i in items],
         starts_at=np.array(starts, np.int64),
@@ -177,8 +177,14 @@ def terms(items: Sequence[Item]) -> Terms:
     )
 
 
+def _required(value: Text) -> str:
+    if not (text := as_text(value)):
+        raise ValueError("a text is needed")
+    return text
+
+
 def _optional(value: Key | None) -> str | None:
-    return None if value is None or value == "" else as_text(value)
+    return None if value is None else as_text(value) or None
 
 
 def _told(deal: Deal) -> dict[str, Any]:

@@ -57,9 +57,9 @@ def _kind(column: pa.Column) -> tuple[Any, Wrong]:
     """The type of a column's values, and what tells their faults."""
     low, above = column.metadata["low"], column.metadata["above"]
     match kind_of(column):
-        case "text":
+        case "text" | "prose":
             return (Text if column.required else Key), wrong_text
-        case "number":
+        case "number" | "hours":
             least = SMALLEST if above is not None else low
             return Annotated[float, Meta(ge=least, le=LARGEST)], partial(wrong_number, zero=above is None)
         case "count":
@@ -80,7 +80,7 @@ def _strict(schema: pa.DataFrameSchema) -> Callable[[msgspec.Struct], None]:
             value = getattr(row, name)
             if value is None:
                 continue
-            if kind == "text":
+            if kind == "text" or (kind == "prose" and not isinstance(value, str)):
                 setattr(row, name, as_text(value))
             elif kind in ("count", "time", "date") and (told := wrong(value)):
                 raise ValueError(f"{name}: {told}")

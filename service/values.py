@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from features.casting import read_key
 from service.problems import FieldError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,9 +46,11 @@ def micros(text: str) -> int:
 
 
 def as_text(key: str | int | float) -> str:
-    """A key as its text: 7 and 7.0 are "7". Raises ValueError for a number that is not whole."""
+    """A key as its text, as a file's is read: 7, 7.0 and "7.0" are "7", blanks alone are "". Raises ValueError for a
+    number that is not whole.
+    """
     if isinstance(key, str):
-        return key
+        return read_key(key)
     if key % 1:
         raise ValueError("a text or a whole number is needed")
     return str(int(key))
@@ -55,7 +58,7 @@ def as_text(key: str | int | float) -> str:
 
 def fault(value: Any, meaning: str, required: bool, wrong: Wrong) -> str | None:
     """What is wrong with a field's value, and what was received; None where nothing is."""
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value.strip()):
         return f"every row needs it: {meaning}" if required else None
     told = wrong(value)
     return f"{told}, received {shown(value)}" if told else None

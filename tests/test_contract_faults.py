@@ -502,14 +502,20 @@ def test_candidates_with_faults_are_told(tmp_path: Path) -> None:
 DAMAGES: dict[str, list[str | None]] = {
     "text": [None],
     "number": ["x", "inf", "-1", "1,5"],
-    "count": ["x", "1.5", "-1", "1e400"],
+    "hours": ["x", "-inf", "0", "876601"],
+    "count": ["x", "1.5", "-1", "1e400", "9007199254740992"],
 }
-DAMAGES |= {"time": ["soon", "1970-01-01", "2262-04-11"], "date": ["soon", "1969-12-31"], "flag": ["perhaps", "2"]}
+DAMAGES |= {
+    "prose": [None],
+    "time": ["soon", "1970-01-01", "2262-04-11"],
+    "date": ["soon", "1969-12-31"],
+    "flag": ["perhaps", "2"],
+}
 CELLS = [
     (table, column)
     for table, frame in frames().items()
     for column in frame.columns
-    if TABLES[table].columns[column].metadata["kind"] != "text" or TABLES[table].columns[column].required
+    if TABLES[table].columns[column].metadata["kind"] not in ("text", "prose") or TABLES[table].columns[column].required
 ]
 
 

@@ -20,7 +20,7 @@ from mlflow.models import Model
 
 from features.catalogue import BY_NAME
 from models.scorer import Scorer
-from models.scoring import NEEDED, UNLIKE
+from models.scoring import FAR_AHEAD, NEEDED, UNLIKE
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "conversions-per-dollar"
@@ -28,7 +28,7 @@ SCORES = [
     "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high", "conversions",
     "cost_per_conversion", "rank", "reasons", "warnings", "model_version",
 ]  # fmt: skip
-WARNINGS = {*NEEDED, "unknown_category", "outside_training_range", UNLIKE}
+WARNINGS = {*NEEDED, "unknown_category", "outside_training_range", UNLIKE, FAR_AHEAD}
 HELP_SECONDS = 1.0
 
 

@@ -15,6 +15,7 @@ from models.encoding import MISSING, OTHER, Encoding
 from models.observed import Observed
 from models.rate import RECIPES, Trees, fit_component
 from models.scorer import SCORES, ModelError, Scorer
+from models.scoring import FAR_AHEAD
 from models.training import Trained, fit
 from tests.past_market import fitted, matrix, spine, training
 
@@ -148,6 +149,17 @@ def test_scores_hold_together(trained: Trained) -> None:
     wide = trained.scorer.score(features, asked, level=0.95)
     assert (wide.conversions_per_dollar_high >= scores.conversions_per_dollar_high).all()
     assert (wide.conversions_per_dollar_low <= scores.conversions_per_dollar_low).all()
+
+
+def test_a_deal_far_ahead_of_all_results_is_scored_with_a_warning(trained: Trained) -> None:
+    asked = spine(4, seed=9)
+    last = pd.Timestamp(trained.scorer.told["last_start"])
+    asked["starts_at"] = [last + pd.Timedelta(days=days) for days in (30, 365, 366, 3650)]
+    scores = trained.scorer.score(matrix(asked), asked)
+    assert [FAR_AHEAD in json.loads(told) for told in scores.warnings] == [False, False, True, True]
+    without = trained.scorer.score(matrix(asked), asked.drop(columns="starts_at"))
+    pd.testing.assert_frame_equal(without.drop(columns="warnings"), scores.drop(columns="warnings"), check_exact=True)
+    assert not without.warnings.str.contains(FAR_AHEAD).any()
 
 
 def test_reasons_multiply_to_the_score(trained: Trained) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from features.freshness import Stamp
 from features.mappings import reads
 from features.settings import FeatureSettings
 from features.source import open_candidates, open_history
-from models import console, report, tracking, training
+from models import console, promotion, report, runs, training
 from models.ranking import score_file
 from models.scorer import SCORES, Scorer
 from tests.contract_tables import candidates, frames, write
@@ -147,9 +148,6 @@ def test_no_scores_are_written_of_files_that_changed(replaced: str, tmp_path: Pa
         with pytest.raises(InputError, match=replaced):
             score_file(history, asked, _as_scorer(scorer), "flat/1", output, progress=late)
         assert output.read_text() == "old"
-    with open_history(tmp_path, threads=1) as history:
-        asked = open_candidates(history, tmp_path / "candidates.csv")
-        assert score_file(history, asked, _as_scorer(scorer), "flat/1", output).rows == 3
 
 
 def _as_scorer(flat: FlatScorer) -> Scorer:
@@ -166,8 +164,8 @@ def test_no_model_is_recorded_of_files_that_changed(
     monkeypatch.setattr(training, "fit", fit)
     monkeypatch.setattr(training.Training, "from_history", lambda *_: None)
     monkeypatch.setattr(report, "study", lambda _: SimpleNamespace())
-    monkeypatch.setattr(tracking, "connect", lambda: None)
-    monkeypatch.setattr(train, "record", lambda *_: pytest.fail("it was recorded"))
+    monkeypatch.setattr(runs, "open_run", lambda *_: nullcontext())
+    monkeypatch.setattr(promotion, "record", lambda *_: pytest.fail("it was recorded"))
     assert console.run(lambda: train.train(train.arguments([str(tmp_path)]))) == 2
     assert "conversions.parquet. Nothing was written: start again" in capsys.readouterr().err
 
