@@ -13,19 +13,24 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from features.settings import TIERS
 from models.reasons import plain
 from models.scoring import Scores, ranks
 from models.target import MOST_DOLLARS, SURE, TARGET_SCORES, Target
 from service.assembly import Terms
 from service.batching import cut
-from service.problems import FieldError, Problem
+from service.near import near
+from service.problems import MOST_ERRORS, FieldError, Problem
 from service.publication import Serving
-from service.requests import MOST_ITEMS, Deal, Filters, RankRequest, for_creators
+from service.request_faults import LISTS, MOST_ITEMS
+from service.requests import Deal, Filters, RankRequest, for_creators
 from service.snapshot import FIRST, Snapshot
+from service.values import shown
 
 PARTS = ("reasons", "interval", "creator")
 PARAMETERS = ("include", "level", "target_cost", "confidence")
 LEVEL = 0.8
+MOST_KNOWN = 20  # values that the fault of an unknown one lists
 KINDS = {"platform": "platform", "niche": "creator_niche", "tier": "tier"}  # by filter, the column that it asks
 
 
@@ -92,6 +97,11 @@ def _refused(field: str, detail: str) -> Problem:
 def scores(label: str, found: Scores, candidates: Sequence[str | None], told: dict[str, Sequence[Any]]) -> Any:
     """The contract's scores, in the items' order. told: what else is known of each."""
     return {"model_version": label, "scores": rows(label, found, {"candidate_id": candidates} | told)}
+
+
+def noticed(answer: dict[str, Any], notices: Sequence[FieldError]) -> dict[str, Any]:
+    """An answer with its notices, where there are any."""
+    return answer | {"notices": notices[:MOST_ERRORS]} if notices else answer
 
 
 def rows(
@@ -172,21 +182,35 @@ def chosen(snapshot: Snapshot, deal: Deal, asked: RankRequest) -> tuple[Terms, n
 
 
 def _filtered(snapshot: Snapshot, filters: Filters) -> np.ndarray:
-    """Rows of the known creators that the filters leave."""
+    """Rows of the known creators that the filters leave. Raises Problem for values that no creator has."""
     keep = np.ones(snapshot.unknown, bool)
     texts = snapshot.columns["texts"]
-    for name in ("platform", "niche", "tier", "country", "language"):
+    faults: list[FieldError] = []
+    for name in LISTS:
         column = KINDS.get(name, name)
         wanted = getattr(filters, name)
         if wanted is not None:
-            places = [snapshot.place[column][one] for one in wanted if one in snapshot.place[column]]
+            place = snapshot.place[column]
+            known = sorted({*place, *(TIERS if name == "tier" else ())})
+            faults += [_no_such(name, one, at, known) for at, one in enumerate(wanted) if one not in known]
+            places = [place[one] for one in wanted if one in place]
             keep &= np.isin(snapshot.texts[:-1, texts.index(column)], places)
+    if faults:
+        raise Problem(422, "invalid-filter", f"{faults[0].field}: {faults[0].detail}", faults)
     followers = snapshot.creators[:-1, snapshot.columns["creators"].index("followers")]
     if filters.followers_min is not None:
         keep &= followers >= filters.followers_min
     if filters.followers_max is not None:
         keep &= followers <= filters.followers_max
     return np.flatnonzero(keep)
+
+
+def _no_such(name: str, value: str, at: int, known: Sequence[str]) -> FieldError:
+    like = near(value, known)
+    detail = f"no creator has {shown(value)}{f', did you mean {like!r}' if like else ''}; there are "
+    more = len(known) - MOST_KNOWN
+    detail += ", ".join(known[:MOST_KNOWN]) + (f" and {more:,} more" if more > 0 else "") if known else "none"
+    return FieldError(detail, name, pointer=f"/filters/{name}/{at}")
 
 
 @dataclass(frozen=True)

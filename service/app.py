@@ -42,6 +42,7 @@ OPEN = {"page", "openapi", "healthz", "readyz"}  # routes that need no key
 FIXED = {"page", "openapi"}  # whose answers are the same for everybody
 PLAIN = {"creators", "model"}  # which take no parameters; probes and scrapes may bring some
 Answer = tuple[int, str, bytes]
+Told = dict[str, Any]
 log = logging.getLogger("creator_yield")
 encode = msgspec.json.Encoder().encode
 
@@ -193,12 +194,14 @@ class App:
             await body.read(scope, proto)
             serving = await self.serving()
             with self.batcher.place():
-                terms, candidates, history = read_score(body.take())
+                terms, candidates, history, notices = read_score(body.take())
                 if history is None and (terms.starts_at >= serving.snapshot.horizon).all():
-                    return await self._by_arrays(serving, terms, candidates, options)
-        return await self._by_batch(serving, terms, candidates, history, options)
+                    told = await self._by_arrays(serving, terms, candidates, options)
+                    return 200, "application/json", encode(answers.noticed(told, notices))
+        told = await self._by_batch(serving, terms, candidates, history, options)
+        return 200, "application/json", encode(answers.noticed(told, notices))
 
-    async def _by_arrays(self, serving: Serving, terms: Any, candidates: Any, options: answers.Options) -> Answer:
+    async def _by_arrays(self, serving: Serving, terms: Any, candidates: Any, options: answers.Options) -> Told:
         """Rows that the flat arrays can answer."""
         level = options.level if options.interval else None
         scores = await self.batcher.score(Asked(serving, terms, level, options.reasons, options.target))
@@ -206,17 +209,17 @@ class App:
         kinds = {}
         if options.creator:
             kinds = answers.kinds_of(serving.snapshot, serving.snapshot.rows(terms.creator_id))
-        return 200, "application/json", encode(answers.scores(serving.published.label, scores, candidates, kinds))
+        return answers.scores(serving.published.label, scores, candidates, kinds)
 
     async def _by_batch(
         self, serving: Serving, terms: Any, candidates: Any, history: Any, options: answers.Options
-    ) -> Answer:
+    ) -> Told:
         """Rows whose matrix the batch code makes, in the keeper; their long wait is nobody else's."""
         matrix = await lane.ask(self.folder, serving.published.features, terms, history)
         self.metrics.count("slow_lane")
         told = await asyncio.to_thread(answers.by_batch, serving, matrix, terms, candidates, options)
         self.metrics.count("items", len(terms))
-        return 200, "application/json", encode(told)
+        return told
 
     async def rank(self, scope: Any, proto: Any) -> Answer:
         """POST /v1/rank."""
@@ -225,7 +228,7 @@ class App:
             await body.read(scope, proto)
             serving = await self.serving()
             with self.batcher.place():
-                deal, asked = read_rank(body.take())
+                deal, asked, notices = read_rank(body.take())
                 terms, rows = answers.chosen(serving.snapshot, deal, asked)
                 if (terms.starts_at < serving.snapshot.horizon).any():
                     raise answers.too_early(serving.snapshot)
@@ -237,7 +240,7 @@ class App:
         self.metrics.count("items", len(terms))
         kinds = answers.kinds_of(serving.snapshot, best.rows) if options.creator else {}
         told = answers.ranking(serving.published.label, shown, best, len(terms), kinds)
-        return 200, "application/json", encode(told)
+        return 200, "application/json", encode(answers.noticed(told, notices))
 
     async def creator(self, scope: Any, proto: Any) -> Answer:
         """GET /v1/creators/{id}."""

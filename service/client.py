@@ -74,11 +74,22 @@ class Score(msgspec.Struct):
     tier: str | None = None
 
 
+class Notice(msgspec.Struct):
+    """Something in the request that had no effect. row: position of the item, from 0. pointer: RFC 6901."""
+
+    detail: str
+    field: str | None = None
+    row: int | None = None
+    pointer: str | None = None
+    table: str | None = None
+
+
 class Scores(msgspec.Struct):
     """Scores in the order of the items."""
 
     model_version: str
     scores: list[Score]
+    notices: list[Notice] = []
 
 
 class Ranking(msgspec.Struct):
@@ -87,6 +98,7 @@ class Ranking(msgspec.Struct):
     model_version: str
     considered: int
     scores: list[Score]
+    notices: list[Notice] = []
 
 
 class Known(msgspec.Struct):

@@ -8,6 +8,7 @@ import msgspec
 
 from models.target import MOST_DOLLARS, SURE
 from service import client
+from service.answers import LEVEL as USUAL_LEVEL
 from service.answers import PARTS
 from service.problems import TITLES, FieldError
 from service.requests import RankRequest, ScoreRequest
@@ -64,8 +65,8 @@ INCLUDE = {
 LEVEL = {
     "name": "level",
     "in": "query",
-    "description": "Probability that the interval holds.",
-    "schema": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": 0.8},
+    "description": f"Probability that the interval holds; else {USUAL_LEVEL}.",
+    "schema": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
 }
 TARGET_COST = {
     "name": "target_cost",
@@ -77,8 +78,8 @@ TARGET_COST = {
 CONFIDENCE = {
     "name": "confidence",
     "in": "query",
-    "description": "How sure the walk-away price must be of the target_cost, which is needed beside it.",
-    "schema": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": SURE},
+    "description": f"How sure the walk-away price must be of the target_cost, which is needed beside it; else {SURE}.",
+    "schema": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
 }
 OPTIONS = [INCLUDE, LEVEL, TARGET_COST, CONFIDENCE]
 
@@ -139,6 +140,17 @@ def _refused(kind: type) -> dict[str, Any]:
     raise NotImplementedError  # how msgspec is told that a hook has no schema for a type
 
 
+def _optional(schema: Any) -> None:
+    """Take the defaults out of a schema, in place.
+
+    Some generators make a field with a default a required one, others send what is only a default.
+    """
+    for value in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        _optional(value)
+    for one in schema.get("properties", {}).values() if isinstance(schema, dict) else ():
+        one.pop("default", None)
+
+
 def document() -> dict[str, Any]:
     """The whole of it."""
     asked, told = [ScoreRequest, RankRequest], [
@@ -147,6 +159,7 @@ def document() -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components(
         [*asked, *told], schema_hook=_refused, ref_template="#/components/schemas/{name}"
     )
+    _optional(schemas)
     score_problems = _problems(400, 401, 408, 413, 415, 421, 422, 429, 503)
     keyed: list[dict[str, list[str]]] = [{"key": []}]
     ranked = {"deal": DEAL, "filters": {"tier": ["micro"], "platform": ["instagram"]}, "limit": 10}

@@ -11,39 +11,11 @@ import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
 from service.assembly import Terms
+from service.near import meant, unread
 from service.problems import FieldError, Problem
-from service.told import Told, faults_of
-from service.values import (
-    WHOLE,
-    Above0,
-    AtLeast1,
-    Key,
-    Moment,
-    Text,
-    Wrong,
-    as_text,
-    fault,
-    micros,
-    no_object,
-    wrong_count,
-    wrong_number,
-    wrong_text,
-    wrong_time,
-)  # fmt: skip
-
-MOST_ITEMS = 10_000
-
-TEXTS = {"brand": "whose product is promoted", "product_niche": "niche of what is promoted"}
-OPTIONAL_TEXTS = {"product_country": "where it is sold", "objective": "sales, awareness, launch, content or community"}
-NUMBERS = {
-    "promotion_hours": "how many hours link, code or post stay live",
-    "spend": "the quote in all, in US dollars",
-}
-OUTCOMES = (
-    "conversions", "observed_until", "clicks", "revenue", "coupon_redemptions", "conversions_per_dollar",
-    "conversions_per_dollar_low", "conversions_per_dollar_high", "cost_per_conversion", "rank", "reasons", "warnings",
-    "model_version",
-)  # fmt: skip
+from service.request_faults import DEAL, ITEM, MOST_ITEMS, OUTCOMES, RANK, SCORE, rank_faults, repeated, score_faults
+from service.told import StrictTold, Told, notices_of
+from service.values import WHOLE, Above0, AtLeast1, Key, Moment, Text, as_text, micros
 
 
 class Deal(msgspec.Struct, gc=False, kw_only=True):
@@ -79,7 +51,7 @@ class Item(Deal, gc=False, kw_only=True):
     candidate_id: Key | None = None
 
 
-class ScoreRequest(msgspec.Struct):
+class ScoreRequest(msgspec.Struct, forbid_unknown_fields=True):
     """Deals to be scored; history: of creators among them that the data does not know."""
 
     items: Annotated[list[Item], Meta(max_length=MOST_ITEMS)]
@@ -98,8 +70,11 @@ class Filters(msgspec.Struct, forbid_unknown_fields=True):
     followers_max: float | None = None
 
 
-class RankRequest(msgspec.Struct):
-    """One deal, and the creators to whom it might be offered: those named, else all that the filters leave."""
+class RankRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """One deal, and the creators to whom it might be offered: those named, else all that the filters leave.
+
+    limit: of how many scores are answered, the best ones; else 100.
+    """
 
     deal: Deal
     creator_ids: Annotated[list[Text], Meta(max_length=MOST_ITEMS)] | None = None
@@ -107,43 +82,94 @@ class RankRequest(msgspec.Struct):
     limit: Annotated[float, Meta(ge=1, le=MOST_ITEMS, extra_json_schema=WHOLE)] = 100
 
 
+class _OnlyItem(Item, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """An item without a column that is not read."""
+
+
+class _OnlyDeal(Deal, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """A deal without a column that is not read."""
+
+
+class _OnlyScore(ScoreRequest):
+    items: Annotated[list[_OnlyItem], Meta(max_length=MOST_ITEMS)]  # type: ignore[assignment]
+    history: StrictTold | None = None
+
+
+class _OnlyRank(RankRequest):
+    deal: _OnlyDeal
+
+
+# by the strict ones first: only where a column is not read need anybody look whether it is misspelt
+_only_score, _only_rank = msgspec.json.Decoder(_OnlyScore), msgspec.json.Decoder(_OnlyRank)
 _score, _rank = msgspec.json.Decoder(ScoreRequest), msgspec.json.Decoder(RankRequest)
+Notices = list[FieldError]
+_DEALS = ("/items/", "/deal/", "/history")
 
 
-def read_score(body: bytes) -> tuple[Terms, list[str | None], Told | None]:
-    """The terms of all items, their candidate_ids, and the history told. Raises Problem naming rows and fields."""
+def read_score(body: bytes) -> tuple[Terms, list[str | None], Told | None, Notices]:
+    """The terms of all items, their candidate_ids, the history told, and what is worth a notice.
+
+    Raises Problem naming rows and fields.
+    """
+    notices: Notices = []
     try:
-        asked = _score.decode(body)
-        items = asked.items
-        candidates = [None if i.candidate_id is None else as_text(i.candidate_id) for i in items]
-        return terms(items), candidates, asked.history
+        try:
+            asked: ScoreRequest = _only_score.decode(body)
+        except msgspec.ValidationError:
+            asked = _score.decode(body)
+            told = _generic(body)
+            notices = unread(told["items"], (*ITEM, *OUTCOMES), "/items") + notices_of(told.get("history"))
+        candidates = [None if i.candidate_id is None else as_text(i.candidate_id) for i in asked.items]
+        found = terms(asked.items), candidates, asked.history, notices
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         told = _generic(body)
         if not isinstance(told, dict) or not isinstance(told.get("items"), list):
-            raise _unlike('{"items": […]}', "items") from None
+            raise _unlike('{"items": […]}', "items", told, SCORE) from None
         if len(told["items"]) > MOST_ITEMS:
             raise _too_many(len(told["items"])) from None
-        faults = _faults_of(told["items"], "items") + faults_of(told.get("history"))
-        raise _faulty(faults, error) from None
+        raise _faulty(score_faults(told), error) from None
+    if len(set(candidates)) < len(candidates) and (twice := repeated(candidates)):
+        raise _faulty(twice, ValueError("candidate_id"))
+    return found
 
 
-def read_rank(body: bytes) -> tuple[Deal, RankRequest]:
-    """One deal, and for whom. Raises Problem naming fields."""
+def read_rank(body: bytes) -> tuple[Deal, RankRequest, Notices]:
+    """One deal, for whom, and what is worth a notice. Raises Problem naming fields."""
+    notices: Notices = []
     try:
-        asked = _rank.decode(body)
+        try:
+            asked: RankRequest = _only_rank.decode(body)
+        except msgspec.ValidationError:
+            asked = _rank.decode(body)
+            found = unread([_generic(body)["deal"]], (*DEAL, *OUTCOMES), "")
+            notices = [msgspec.structs.replace(one, row=None, pointer=f"/deal{str(one.pointer)[2:]}") for one in found]
         if asked.limit % 1:
             raise ValueError("limit: a whole number is needed")
         if asked.creator_ids is not None:
             asked.creator_ids = [as_text(one) for one in asked.creator_ids]
         terms([Item(creator_id="x", **_told(asked.deal))])
-        return asked.deal, asked
+        return asked.deal, asked, notices + _empty(asked.filters)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         told = _generic(body)
         if not isinstance(told, dict) or not isinstance(told.get("deal"), dict):
-            raise _unlike('{"deal": {…}}', "deal") from None
+            raise _unlike('{"deal": {…}}', "deal", told, RANK) from None
         if isinstance(told.get("creator_ids"), list) and len(told["creator_ids"]) > MOST_ITEMS:
             raise _too_many(len(told["creator_ids"])) from None
-        raise _faulty(_faults(told["deal"], None, "/deal"), error) from None
+        raise _faulty(rank_faults(told), error) from None
+
+
+def _empty(filters: Filters) -> Notices:
+    """Filters that leave nobody, whoever is there."""
+    found = [
+        FieldError("the list is empty, so no creator is left", name, pointer=f"/filters/{name}")
+        for name in filters.__struct_fields__
+        if getattr(filters, name) == []
+    ]
+    low, high = filters.followers_min, filters.followers_max
+    if low is not None and high is not None and low > high:
+        detail = "it is below followers_min, so no creator is left"
+        found.append(FieldError(detail, "followers_max", pointer="/filters/followers_max"))
+    return found
 
 
 def for_creators(deal: Deal, creator_ids: Sequence[str]) -> Terms:
@@ -199,9 +225,11 @@ def _generic(body: bytes) -> Any:
         raise Problem(400, "not-json", f"The body is no JSON that can be read: {detail}.") from None
 
 
-def _unlike(form: str, field: str) -> Problem:
-    error = FieldError(f"the body must have the form {form}", field, pointer=f"/{field}")
-    return Problem(422, "invalid-request", f"The body must have the form {form}.", [error])
+def _unlike(form: str, field: str, told: Any, known: tuple[str, ...]) -> Problem:
+    hint = meant(told, field, known) if isinstance(told, dict) else ""
+    detail = f"the body must have the form {form}{hint}"
+    error = FieldError(detail, field, pointer=f"/{field}")
+    return Problem(422, "invalid-request", f"{detail[0].upper()}{detail[1:]}.".replace("?.", "?"), [error])
 
 
 def _too_many(found: int) -> Problem:
@@ -209,41 +237,11 @@ def _too_many(found: int) -> Problem:
 
 
 def _faulty(errors: list[FieldError], error: Exception) -> Problem:
-    if not errors:  # a part of the request that is no deal: the filters, the limit, the history
+    if not errors:  # what the types refuse and no check of a field knows
         return Problem(422, "invalid-request", f"{error}.", [FieldError(str(error))])
     first = errors[0]
     place = f"{first.table}, " if first.table else ""
     place += "" if first.row is None else f"row {first.row}, "
-    return Problem(422, "invalid-items", f"{len(errors)} faults, first {place}{first.field}: {first.detail}", errors)
-
-
-def _faults_of(items: list[Any], name: str) -> list[FieldError]:
-    return [fault for row, item in enumerate(items) for fault in _faults(item, row, f"/{name}/{row}")]
-
-
-def _faults(item: Any, row: int | None, pointer: str) -> list[FieldError]:
-    """All that is wrong with a deal, field by field."""
-    if not isinstance(item, dict):
-        return [no_object(item, row, pointer)]
-    found: list[FieldError] = []
-
-    def check(name: str, meaning: str, required: bool, wrong: Wrong) -> None:
-        if detail := fault(item.get(name), meaning, required, wrong):
-            found.append(FieldError(detail, name, row, f"{pointer}/{name}"))
-
-    if row is not None:
-        check("creator_id", "who is asked about", True, wrong_text)
-        check("candidate_id", "", False, wrong_text)
-    for name, meaning in TEXTS.items():
-        check(name, meaning, True, wrong_text)
-    check("starts_at", "when the promotion goes live", True, wrong_time)
-    for name, meaning in NUMBERS.items():
-        check(name, meaning, True, wrong_number)
-    for name, meaning in OPTIONAL_TEXTS.items():
-        check(name, meaning, False, wrong_text)
-    check("deliverables", "", False, wrong_count)
-    for name in OUTCOMES:
-        if name in item:
-            detail = "it cannot be known beforehand: leave the field out"
-            found.append(FieldError(detail, name, row, f"{pointer}/{name}"))
-    return found
+    code = "invalid-items" if any(str(one.pointer).startswith(_DEALS) for one in errors) else "invalid-request"
+    count = f"{len(errors)} faults, first " if len(errors) > 1 else ""
+    return Problem(422, code, f"{count}{place}{first.field}: {first.detail}", errors)

@@ -6,7 +6,6 @@ that times are in order, the contract's own checks look at where the rows stand 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,12 +16,11 @@ from msgspec import Meta
 
 from features.columns import kind_of
 from features.contract import TABLES
+from service.near import meant, unread
 from service.problems import FieldError
 from service.values import (
     LARGEST,
-    MOMENT,
     MOST_COUNTED,
-    NO_MOMENT,
     SMALLEST,
     WHOLE,
     Key,
@@ -46,11 +44,6 @@ MEANING = (
     "that the data knows, rows of others than these, keys that repeat or name no row, times out of order, conversions "
     "by day that do not add up."
 )
-_moment = re.compile(MOMENT, re.ASCII)
-
-
-def _wrong_moment(value: Any) -> str | None:
-    return wrong_time(value) or (None if _moment.fullmatch(value) else NO_MOMENT)
 
 
 def _kind(column: pa.Column) -> tuple[Any, Wrong]:
@@ -68,7 +61,7 @@ def _kind(column: pa.Column) -> tuple[Any, Wrong]:
         case "flag":
             return bool, wrong_flag
         case _:  # a day may be told as a moment of it
-            return Moment, _wrong_moment
+            return Moment, wrong_time
 
 
 def _strict(schema: pa.DataFrameSchema) -> Callable[[msgspec.Struct], None]:
@@ -88,8 +81,8 @@ def _strict(schema: pa.DataFrameSchema) -> Callable[[msgspec.Struct], None]:
     return check
 
 
-def _row(schema: pa.DataFrameSchema) -> type[msgspec.Struct]:
-    """A row of a table of the contract; what else it has is ignored."""
+def _row(schema: pa.DataFrameSchema, strict: bool) -> type[msgspec.Struct]:
+    """A row of a table of the contract; what else it has is ignored, or refused where it is strict."""
     fields: list[Any] = []
     for name, column in schema.columns.items():
         values, meaning = _kind(column)[0], Meta(description=column.description)
@@ -100,29 +93,37 @@ def _row(schema: pa.DataFrameSchema) -> type[msgspec.Struct]:
         fields,
         namespace={"__doc__": f"A row of {schema.name}: {schema.description}.", "__post_init__": _strict(schema)},
         kw_only=True,
+        forbid_unknown_fields=strict,
         omit_defaults=True,
         gc=False,
     )
 
 
-def _table(name: str) -> tuple[Any, ...]:
-    row: Any = _row(TABLES[name])
+def _table(name: str, strict: bool) -> tuple[Any, ...]:
+    row: Any = _row(TABLES[name], strict)
     rows = Annotated[list[row], Meta(max_length=MOST_ROWS)]
     return (name, rows) if name == "creators" else (name, rows, msgspec.field(default_factory=list))
+
+
+def _history(strict: bool) -> Any:
+    return msgspec.defstruct(
+        "Told",
+        [_table(name, strict) for name in NAMES],
+        namespace={"__doc__": MEANING},
+        forbid_unknown_fields=True,
+        omit_defaults=True,
+    )
 
 
 if TYPE_CHECKING:
 
     class Told(msgspec.Struct):
         """The history."""
+
+    class StrictTold(Told):
+        """The same, whose rows may have no other columns."""
 else:
-    Told = msgspec.defstruct(
-        "Told",
-        [_table(name) for name in NAMES],
-        namespace={"__doc__": MEANING},
-        forbid_unknown_fields=True,
-        omit_defaults=True,
-    )
+    Told, StrictTold = _history(False), _history(True)
 
 
 def faults_of(told: Any) -> list[FieldError]:
@@ -159,5 +160,14 @@ def _faults(table: str, rows: list[Any]) -> list[FieldError]:
             continue
         for name, column, wrong in columns:
             if detail := fault(row.get(name), column.description, column.required, wrong):
+                detail += meant(row, name, TABLES[table].columns)
                 found.append(FieldError(detail, name, number, f"{pointer}/{name}", table))
     return found
+
+
+def notices_of(told: Any) -> list[FieldError]:
+    """Columns of a history that are not read and look like one that is."""
+    tables = told if isinstance(told, dict) else {}
+    return [
+        one for name, rows in tables.items() for one in unread(rows, TABLES[name].columns, f"/history/{name}", name)
+    ]

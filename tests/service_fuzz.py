@@ -16,11 +16,13 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import schemathesis
 from schemathesis.checks import positive_data_acceptance
 
 from service.problems import TYPE
+from service.request_faults import LISTS
 from tests.service_desk import KEY, ROOT, Server, environment, make_desk, running
 
 CASES = 400  # of each operation at most, beside those that its schema's limits give
@@ -32,21 +34,30 @@ MARKET = ["--creators", "60", "--results", "150", "--candidates", "30", "--seed"
 def accepts_what_the_schema_allows(
     ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
 ) -> bool | None:
-    """`positive_data_acceptance`, but for rows of a history that fit the schema, yet not one another or DATA, and for
-    a confidence without the target that it belongs to.
+    """`positive_data_acceptance`, but for what is beyond the schemas.
 
-    That keys are unique and name one another, that times are in order, and that one parameter needs another, is beyond
-    the schemas. Only the problem that says so is let pass, and only where it is so; all other checks look at these
-    answers too.
+    These are rows of a history that do not fit one another or DATA, candidate_ids that repeat, filters by values that
+    no creator has, and a confidence without its target. Only the problem that says so is let pass, and only where it is
+    so; all other checks look at these answers too.
     """
-    query = case.query or {}
+    query, body = case.query or {}, case.body if isinstance(case.body, dict) else {}
+    filters = body.get("filters")
     so = {
-        "invalid-history": isinstance(case.body, dict) and case.body.get("history") is not None,
+        "invalid-history": body.get("history") is not None,
+        "invalid-items": _repeats(body.get("items")),
+        "invalid-filter": isinstance(filters, dict) and any(filters.get(name) for name in LISTS),
         "invalid-parameter": "confidence" in query and "target_cost" not in query,
     }
     if response.status_code == 422 and so.get(response.json()["type"].removeprefix(TYPE), False):
         return None
     return positive_data_acceptance(ctx, response, case)
+
+
+def _repeats(items: Any) -> bool:
+    """Whether two items have the same candidate_id."""
+    ids = [item.get("candidate_id") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    texts = [str(int(one) if isinstance(one, float) else one) for one in ids if one not in (None, "")]
+    return len(set(texts)) < len(texts)
 
 
 @dataclass(frozen=True)
