@@ -129,5 +129,5 @@ def load(folder: Path, published: Publication, held: Serving | None = None) -> S
 def warm_up(scorer: RequestScorer) -> None:
     """Score once with everything, so that the first request finds all tables made."""
     start = str(np.datetime64(scorer.assembler.snapshot.horizon, "us").astype("datetime64[D]") + 2)
-    item = Item(creator_id="", brand="", product_niche="", starts_at=start, promotion_hours=24.0, spend=100.0)
+    item = Item(creator_id="-", brand="-", product_niche="-", starts_at=start, promotion_hours=24.0, spend=100.0)
     scorer.score(terms([item]), level=0.8, reasons=True)
