@@ -7,7 +7,7 @@ import pandera.ibis as pa
 
 from features.columns import KINDS, Reference, carried, column, compare
 
-HUNDRED_YEARS = 876_600.0  # hours; a duration that was read in another unit lies beyond
+MOST_HOURS = 2_400_000.0  # 100,000 days; durations that were read in another unit lie beyond
 TYPES = {name: kind.dtype for name, kind in KINDS.items()}
 
 
@@ -48,7 +48,7 @@ _DEAL = {
         required=True,
         unit="hours",
         above=0,
-        most=HUNDRED_YEARS,
+        most=MOST_HOURS,
     ),
     "deliverables": column(
         "count",

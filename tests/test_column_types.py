@@ -82,7 +82,7 @@ def test_parts_that_differ_in_a_duration_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "column", "values", "problem"),
     [
-        ("collaborations", "promotion_hours", [1.7e14] * 6, "6 rows are above 876,600, first row 1"),
+        ("collaborations", "promotion_hours", [1.7e14] * 6, "6 rows are above 2,400,000, first row 1"),
         ("collaborations", "spend", [timedelta(hours=1)] * 6, "6 rows are unreadable as a number"),
         ("creators", "followers", [2.0**53, 1.0, 2.0, 3.0], "1 row is 9,007,199,254,740,992 or more"),
         ("creators", "followers", [2**53 + 1, 1, 2, 3], "1 row is 9,007,199,254,740,992 or more"),

@@ -502,7 +502,7 @@ def test_candidates_with_faults_are_told(tmp_path: Path) -> None:
 DAMAGES: dict[str, list[str | None]] = {
     "text": [None],
     "number": ["x", "inf", "-1", "1,5"],
-    "hours": ["x", "-inf", "0", "876601"],
+    "hours": ["x", "-inf", "0", "2400001"],
     "count": ["x", "1.5", "-1", "1e400", "9007199254740992"],
 }
 DAMAGES |= {
