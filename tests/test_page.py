@@ -14,7 +14,7 @@ import pytest
 
 from service.page import PAGE_POLICY, PARTS
 from tests.page_browser import browsing
-from tests.service_desk import KEY, Server, copy_desk, running
+from tests.service_desk import KEY, Server
 
 DEAL = {"Brand": "somebody", "Product niche": "beauty", "Spend, dollars": "300"}
 START = "2026-06-01T12:00:00Z"
@@ -25,14 +25,8 @@ EXPLAINED = "[aria-invalid=true] ~ .fault, label:has([aria-invalid=true]) ~ .fau
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, trained_desk: Path) -> Path:
-    return copy_desk(tmp_path_factory.mktemp("page"), trained_desk)
-
-
-@pytest.fixture(scope="module")
-def server(desk: Path) -> Iterator[Server]:
-    with running(desk, CREATOR_YIELD_API_KEYS=f"@{desk / 'keys'}") as started:
-        yield started
+def server(http_server: Server) -> Server:
+    return http_server
 
 
 @pytest.fixture(scope="module")
