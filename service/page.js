@@ -86,7 +86,10 @@ async function rankCreators(wanted, signal) {
     if (value) deal[name] = NUMBERS.has(name) ? Number(value) : value;
   }
   deal.starts_at = new Date(deal.starts_at).toISOString();
-  for (const name of LISTS) if (form[name].value.trim()) filters[name] = listed(form[name].value.trim());
+  for (const name of LISTS) {
+    const words = listed(form[name].value.trim());
+    if (words.length) filters[name] = words;
+  }
   const what = { deal, filters, limit: Number(form.limit.value) }, { ids, lines } = creatorIds();
   if (ids.length) what.creator_ids = ids;
   say("Ranking…");
@@ -95,7 +98,7 @@ async function rankCreators(wanted, signal) {
   const doubled = ids.length - new Set(ids).size;
   const found = told.considered ? `${whole(scores.length)} of ${count(told.considered, "creator")}` : "No creator fits the filters";
   return [scores, [`${found}, by ${told.model_version}: ${deal.brand}, from ${moment(deal.starts_at)}.`,
-    doubled && `${count(doubled, "id")} typed twice ${doubled === 1 ? "counts" : "count"} once.`, unknown(scores)]];
+    doubled && `${count(doubled, "id")} typed twice ${doubled === 1 ? "counts" : "count"} once.`, unknown(scores), ...notices(told, lines)]];
 }
 
 // words with commas between; one with a comma inside is quoted
@@ -118,7 +121,7 @@ async function scoreFile(file, wanted, signal) {
   say(`Scoring ${count(items.length, "candidate")}…`);
   const told = await placed(() => ask(`v1/score?${wanted}`, { items }, signal), lines, "file");
   const scores = told.scores.map((score, i) => ({ ...items[i], ...score, listed: true }));
-  return [scores, [`${count(scores.length, "candidate")} of ${file.name}, by ${told.model_version}.`, unknown(scores)]];
+  return [scores, [`${count(scores.length, "candidate")} of ${file.name}, by ${told.model_version}.`, unknown(scores), ...notices(told, lines)]];
 }
 
 async function readFile(file) {
@@ -137,6 +140,10 @@ function unknown(scores) {
   const these = names.length === 1 ? "1 of these creators is" : `${whole(names.length)} of these creators are`;
   return names.length && `${these} unknown to the data: ${first}${names.length > 3 ? ", …" : "."}`;
 }
+
+// what the service says of a request that it has answered
+const notices = (told, lines) => (told.notices ?? []).slice(0, MOST_FAULTS)
+  .map(({ row, field, detail }) => sentence({ place: lines[row] && `line ${lines[row]}`, field, detail }));
 
 // ── saying ──
 

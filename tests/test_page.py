@@ -330,7 +330,8 @@ def test_ids_are_lines(page: Any) -> None:
     page.get_by_text("line 1: there are several columns: paste that of the ids alone").first.wait_for()
     assert focused(page) == "creator_ids"
     page.get_by_label("Ids, one a line").fill("")
-    page.get_by_label("Niches").fill('beauty, "home, garden"')
+    page.get_by_label("Niches").fill('beauty , "home, garden"')
+    page.get_by_label("Tiers").fill(" , ")
     with page.expect_request("**/v1/rank*") as told:
         rank(page)
     assert told.value.post_data_json["filters"] == {"niche": ["beauty", "home, garden"]}
@@ -339,6 +340,41 @@ def test_ids_are_lines(page: Any) -> None:
 def answered(status: int, body: str, headers: dict[str, str] | None = None) -> Callable[[Any], None]:
     """A route's handler that answers in the service's place."""
     return lambda route: route.fulfill(status=status, body=body, headers=headers or {})
+
+
+def test_what_the_service_notices_is_shown(page: Any) -> None:
+    notice = {"row": 1, "field": "spendd", "detail": "it is not read; did you mean 'spend'?"}
+    told = {"model_version": "m/1", "scores": [], "notices": [notice]}
+    page.route("**/v1/score*", answered(200, json.dumps(told)))
+    choose(page, HEADER + ROW + "\n" + ROW)
+    rank(page)
+    page.get_by_text("line 4, spendd: it is not read; did you mean 'spend'?").wait_for()
+
+
+def test_neither_place_nor_language_of_the_browser_changes_a_value(open_page: Callable[..., Any]) -> None:
+    page = open_page(timezone_id="America/New_York", locale="de-DE")
+    fill_deal(page, limit=1, **{"Spend, dollars": "1234.5", "Target cost per conversion, dollars": "2.5"})
+    with page.expect_request("**/v1/rank*") as told:
+        rank(page)
+    assert told.value.post_data_json["deal"]["starts_at"] == "2026-06-01T16:00:00.000Z"
+    assert told.value.post_data_json["deal"]["spend"] == 1234.5
+    page.get_by_text("from 2026-06-01 16:00 UTC").wait_for()
+    assert rows(page).first.locator("td").nth(2).inner_text() == "$1,234.50"
+    assert download(page).spend.tolist() == [1234.5]
+
+
+def test_a_file_that_changed_or_cannot_be_read_is_explained(page: Any, tmp_path: Path) -> None:
+    file = tmp_path / "candidates.csv"
+    file.write_text(HEADER + ROW)
+    page.locator("input[type=file]").set_input_files(file)
+    page.get_by_text("1 candidate in candidates.csv").wait_for()
+    file.write_text(HEADER + ROW + ROW)
+    rank(page)
+    page.get_by_text("it changed or moved since it was chosen, or is a folder. Choose it again.").first.wait_for()
+    assert focused(page) == "file"
+    large = """async () => { const { readCandidates } = await import("/page_files.js");
+      return readCandidates({ size: 3e8 }).catch(error => error.message); }"""
+    assert page.evaluate(large).startswith("It has 286 MB; a list of 10,000 candidates has a few.")
 
 
 def refusal(**more: Any) -> str:
