@@ -259,7 +259,7 @@ def test_after_an_error_nothing_old_is_shown_or_downloaded(page: Any) -> None:
 
 def test_a_fault_of_a_file_names_the_line_an_editor_shows(page: Any) -> None:
     quoted = ROW.replace("acme", '"ac\r\nme"')
-    text = HEADER + "\r\n" + quoted + "\n\n" + WRONG_COST + ROW.replace("300", '"$1,200"')
+    text = HEADER + "\r\n" + quoted + "\n\n" + WRONG_COST + ROW.replace("300", '"$1,200"').replace("a,", "c,", 1)
     choose(page, text)
     page.get_by_text("candidates.csv: 1 cell cannot be read.").first.wait_for()
     fault = page.locator("#drop .fault")
@@ -272,7 +272,7 @@ def test_a_fault_of_a_file_names_the_line_an_editor_shows(page: Any) -> None:
     page.get_by_text("1 fault in the file.").first.wait_for()
     assert "line 7, spend: it is not above 0, received -5" in fault.inner_text()
     assert "row " not in page.locator("main").inner_text()
-    many = HEADER + ROW + WRONG_COST * 70
+    many = HEADER + ROW + "".join(WRONG_COST.replace("b", str(i), 1) for i in range(70))
     choose(page, many)
     rank(page)
     page.get_by_text("70 faults in the file.").first.wait_for()
@@ -394,6 +394,11 @@ def test_a_fault_stands_at_its_field(page: Any) -> None:
     starts.fill("2026-06-01T12:00")
     assert starts.get_attribute("aria-invalid") is None
     assert note.count() == 0
+    page.get_by_label("Tiers").fill("nano, Micro")
+    rank(page)
+    page.locator("#fault-tier").get_by_text("no creator has 'Micro', did you mean 'micro'; there are ").wait_for()
+    assert focused(page) == "tier"
+    page.get_by_label("Tiers").fill("")
     for error, label in (
         ({"field": "tier", "pointer": "/filters/tier/0"}, "Tiers"),
         ({"field": "filters.niche"}, "Niches"),
