@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak-serve fuzz-serve test-bare audit lock clean
+.PHONY: help install demo test lint format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak-serve fuzz-serve test-bare test-clients audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ test: install lint ## lint, then run the tests, two files at a time
 
 test-bare: install ## load the registered model in an environment made from its own requirements alone
 	$(BIN)/python -m pytest -m bare
+
+test-clients: install ## make clients from the OpenAPI document with common generators, compile and use them (needs npm)
+	$(BIN)/python -m pytest -m clients
 
 lint: install ## check style, format and types
 	$(BIN)/python -m ruff check .
