@@ -14,6 +14,7 @@ from models import console
 
 if TYPE_CHECKING:
     from models.ranking import Summary
+    from models.registry import Model
     from models.target import Target
 
 EXAMPLES = """examples:
@@ -26,6 +27,7 @@ EXAMPLES = """examples:
 With a target cost per conversion, two columns tell how likely a deal stays within it, and the walk-away price: the
 highest spend at which it still does with the confidence asked for.
 docs/models.md says what the columns and warnings mean."""
+REASONS = 2  # shown for each of the best
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -102,30 +104,39 @@ def predict(asked: argparse.Namespace) -> None:
             history, candidates, model.scorer, model.label, asked.output,
             level=asked.level, target=target, progress=progress,
         )  # fmt: skip
-    tell(summary, model.label, asked, target)
+    tell(summary, model, asked, target)
     for note in candidates.notes:  # once more, where the scores are looked at
         print(note)
 
 
-def tell(summary: Summary, label: str, asked: argparse.Namespace, target: Target | None) -> None:
-    """The summary on standard output."""
-    print(f"{summary.rows:,} candidates scored by {label} into {asked.output}")
+def tell(summary: Summary, model: Model, asked: argparse.Namespace, target: Target | None) -> None:
+    """The summary on standard output; what the model is worth comes first."""
+    from models.reason_words import reason_words
+    from models.skill import verdict
+
+    print(verdict(model.scorer.told.get("skill")))
+    print(f"{summary.rows:,} candidates scored by {model.label} into {asked.output}")
     percent = f"{100 * asked.level:g} %"
     cells = [
         ["rank", "candidate", "creator", "brand", "spend $", "conversions/$", percent, "conversions", "$/conversion"]
     ]
     if target:
         cells[0] += [f"P(≤ {target.cost:g} $)", f"walk away $ ({100 * target.confidence:g} %)"]
-    for rank, row in enumerate(summary.best, 1):
+    rates = [row["conversions_per_dollar"] for row in summary.best]
+    for row in summary.best:
         low, high = row["conversions_per_dollar_low"], row["conversions_per_dollar_high"]
         cells.append([
-            str(rank), row["candidate_id"], row["creator_id"], row["brand"], f"{row['spend']:,.0f}",
-            f"{row['conversions_per_dollar']:.4f}", f"{low:.4f} to {high:.4f}", f"{row['conversions']:,.1f}",
-            f"{row['cost_per_conversion']:,.2f}",
+            str(rates.index(row["conversions_per_dollar"]) + 1), row["candidate_id"], row["creator_id"], row["brand"],
+            f"{row['spend']:,.0f}", f"{row['conversions_per_dollar']:.4f}", f"{low:.4f} to {high:.4f}",
+            f"{row['conversions']:,.1f}", f"{row['cost_per_conversion']:,.2f}",
         ])  # fmt: skip
         if target:
             cells[-1] += [f"{row['probability_within_target']:.2f}", f"{row['walk_away_price']:,.0f}"]
     console.show_table(cells)
+    if any(row["reasons"] != "[]" for row in summary.best):
+        print("what moved these scores most, against the average score:")
+        for row in summary.best:
+            print(f"  {row['candidate_id']}: {'; '.join(reason_words(row['reasons'])[:REASONS]) or 'nothing much'}")
     print("warnings: " + (", ".join(f"{k} {n:,}" for k, n in summary.warnings.items()) or "none"))
     unlike = summary.warnings.get("unlike_results", 0)
     share = unlike / max(summary.rows, 1)

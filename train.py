@@ -97,9 +97,10 @@ def train(asked: argparse.Namespace) -> None:
 def tell(found: Report, name: str, version: str, judged: Verdict, seconds: float) -> None:
     """The summary on standard output."""
     from models import card, report
+    from models.skill import verdict
 
     backtest, told = found.trained.backtest, found.trained.scorer.told
-    print(report.verdict(backtest))
+    print(verdict(told["skill"]))
     print(
         f"{told['results']:,} results, {told['conversions']:,.0f} conversions for {told['spend']:,.0f} $, "
         f"{told['first_start'][:10]} to {told['last_start'][:10]}; {len(backtest.cutoffs)} folds; "

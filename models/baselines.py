@@ -15,8 +15,6 @@ from models.observed import Observed
 
 RECORD_PRIOR = 2.0
 NAMES = ("one_rate", "price_only", "own_record", "poisson_regression")
-# those that need no model of the creators: skill is what lies beyond each of them
-RULES_OF_THUMB = NAMES[:3]
 
 
 def predict_baselines(

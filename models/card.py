@@ -11,7 +11,8 @@ from features.catalogue import BY_NAME
 from features.settings import TIERS
 from models.budget import CHOICES
 from models.findings import MATERIAL, UNTESTED, WITHIN_DAYS, Finding
-from models.report import Report, budget_line, factor, figures_table, importance, unlike, verdict
+from models.report import Report, budget_line, factor, figures_table, importance, unlike
+from models.skill import verdict
 
 FILE = "model_card.md"
 FIGURES = (
@@ -74,7 +75,7 @@ def model_card(report: Report) -> str:
         "Features": [MOVES, "", *_markdown(used)],
         "Limits": [LIMITS, "", unlike(backtest)],
     }
-    lines = [verdict(backtest), "", "# Model card", "", made, "", *choices, ""]
+    lines = [verdict(told["skill"]), "", "# Model card", "", made, "", *choices, ""]
     for title, content in sections.items():
         lines += [f"## {title}", "", *content, ""]
     return "\n".join(lines)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
@@ -22,9 +23,9 @@ from models.output import aside, behind, check_columns, check_not_read, replace
 from models.scorer import SCORES, Scorer, score_columns
 from models.target import TARGET_SCORES, Target
 
-CHUNK, RANK_MEMORY = 20_000, "512MB"
+CHUNK, RANK_MEMORY, BEST = 20_000, "512MB", 10
 TEXTS = ("reasons", "warnings")
-TOP = ("candidate_id", "creator_id", "brand", "spend", *SCORES[:5])
+TOP = ("candidate_id", "creator_id", "brand", "spend", *SCORES[:5], "reasons")
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def score_file(
     ending, output = output.suffix, behind(output)
     top = TOP if target is None else (*TOP, *TARGET_SCORES)
     counted: Counter[str] = Counter()
+    best: list[dict[str, Any]] = []
     with aside(output) as folder, FeatureBuilder(history, scorer.settings, scorer.classifier) as builder:
         scored, ranked = folder / "scored.parquet", folder / "ranked.parquet"
         done = 0
@@ -64,10 +66,11 @@ def score_file(
             for batch in candidates.batches(chunk):
                 part, told = _score(batch, builder, scorer, label, level, target)
                 counted.update(told)
-                # the engine does not tell capitals apart, so it ranks without the candidates' own extra columns
+                best = _best(best, part, top)
+                # the engine ranks by the rate alone: it does not tell capitals of the candidates' own columns apart
                 tables = [
                     part.select([*candidates.columns, *score_columns(target), "model_version"]),
-                    part.select(list(top)),
+                    part.select(["conversions_per_dollar"]),
                 ]
                 if not writers:
                     writers = [
@@ -82,7 +85,6 @@ def score_file(
         with duckdb.connect() as engine:
             engine.execute(f"SET memory_limit = '{RANK_MEMORY}'; SET temp_directory = '{_quoted(folder)}'")
             _write_ranked(engine, scored, ranked, folder / f"whole{ending}", _made(target), chunk)
-            best = _best(engine, ranked, top)
         history.stamp.require_unchanged("DATA")
         candidates.stamp.require_unchanged("candidates")
         replace(folder / f"whole{ending}", output)
@@ -146,11 +148,9 @@ def _write_ranked(
         os.fsync(file.fileno())
 
 
-def _best(
-    engine: duckdb.DuckDBPyConnection, ranked: Path, columns: tuple[str, ...], rows: int = 10
-) -> list[dict[str, Any]]:
-    found = engine.execute(
-        f"SELECT {', '.join(columns)} FROM read_parquet('{_quoted(ranked)}', file_row_number = true) "
-        f"ORDER BY conversions_per_dollar DESC, file_row_number LIMIT {rows}"
-    )
-    return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
+def _best(found: list[dict[str, Any]], part: pa.Table, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The BEST of those found so far and of a part's rows, the earlier row first where rates are equal."""
+    rates = part["conversions_per_dollar"].to_numpy()
+    first = np.argsort(-rates, kind="stable")[:BEST]
+    found = found + part.select(list(columns)).take(first).to_pylist()
+    return sorted(found, key=lambda row: -row["conversions_per_dollar"])[:BEST]

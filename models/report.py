@@ -9,23 +9,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from models import plots as draw
-from models.backtest import OURS, Backtest
-from models.baselines import RULES_OF_THUMB
+from models.backtest import Backtest
 from models.budget import CHOICES, SHARES, Bought, compare, judged
 from models.effects import Effect
 from models.findings import Examined, examine
-from models.observed import count_loss, level_shift
+from models.skill import WORDS
 from models.training import Trained
 
 SAMPLE = 2_000
-LITTLE = 100
-WORDS = {
-    OURS: "this model",
-    "one_rate": "one rate for all",
-    "price_only": "the price alone",
-    "own_record": "the creator's own record",
-    "poisson_regression": "Poisson regression",
-}
 
 
 @dataclass(frozen=True)
@@ -43,45 +34,6 @@ def study(trained: Trained) -> Report:
     rows = judged(trained)
     bought = compare(rows, int(trained.scorer.told["seed"]))
     return Report(trained, rows, bought, examine(trained.training, trained.scorer.maturity))
-
-
-def evidence(backtest: Backtest) -> tuple[str, float]:
-    """The rule of thumb that is hardest to beat, and the t of the model's paired differences in deviance from it.
-
-    Every fold is set to the level known in hindsight first, so that only differences between rows count.
-    """
-    rows = backtest.rows
-    if len(rows) < 2 or not rows.counts.sum():
-        return RULES_OF_THUMB[0], 0.0
-    ours = _losses(rows, OURS)
-    better = {name: _losses(rows, name) - ours for name in RULES_OF_THUMB}
-    spread = {name: float(v.std(ddof=1)) for name, v in better.items()}
-    sure = {n: float(v.mean() / (spread[n] / np.sqrt(len(v)))) if spread[n] else 0.0 for n, v in better.items()}
-    return min(sure.items(), key=lambda item: item[1])
-
-
-def _losses(rows: pd.DataFrame, name: str) -> np.ndarray:
-    out = np.zeros(len(rows))
-    for fold in rows.fold.unique():
-        mine = (rows.fold == fold).to_numpy()
-        part = rows[mine]
-        counts, variance = part.counts.to_numpy(float), part.variance.to_numpy(float)
-        expected = (part.exposure * part[name]).to_numpy(float)
-        shift = level_shift(counts, expected, variance)
-        out[mine] = count_loss(counts, expected * np.exp(shift), variance)
-    return out
-
-
-def verdict(backtest: Backtest) -> str:
-    """One sentence: does the model tell deals apart better than every rule of thumb?"""
-    if not len(backtest.rows):
-        return "No skill can be claimed: there are too few results for a backtest."
-    rule, surely = evidence(backtest)
-    told = f"(t = {surely:.1f} on {len(backtest.rows):,} results that the model had not seen)."
-    told += " So few tell little." if len(backtest.rows) < LITTLE else ""
-    if surely > 2:
-        return f"The model tells deals apart better than every rule of thumb; the best of them is {WORDS[rule]} {told}"
-    return f"No skill beyond {WORDS[rule]}: on this data the model is not surely better {told}"
 
 
 def unlike(backtest: Backtest) -> str:

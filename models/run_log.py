@@ -31,6 +31,7 @@ from models.budget import Bought
 from models.effects import Effect
 from models.metrics import measure
 from models.processes import TAG
+from models.skill import verdict
 from models.store_faults import guarded
 
 NAMES = ("skill", "rank", "value", "total", "coverage", "width")
@@ -44,7 +45,7 @@ def log_run(client: MlflowClient, run: str, found: report.Report, fingerprint: M
     params: dict[str, Any] = {k: told[k] for k in ("seed", "results", "maturity")}
     params |= {"recipes": told["recipes"], "features": len(scorer.encoding.columns)} | scorer.settings.to_dict()
     tags = {f"data.{k}": v for k, v in fingerprint.items()}
-    tags |= {"comment_classifier": scorer.classifier.fingerprint, "skill": report.verdict(backtest)}
+    tags |= {"comment_classifier": scorer.classifier.fingerprint, "skill": verdict(scorer.told["skill"])}
     now = int(time.time() * 1000)
     metrics = [Metric(k, v, now, step) for k, v, step in _metrics(found) if np.isfinite(v)]
     client.log_batch(
@@ -85,7 +86,7 @@ def _log_folds(client: MlflowClient, parent: str, backtest: Backtest) -> None:
 
 def _metrics(found: report.Report) -> list[tuple[str, float, int]]:
     backtest = found.trained.backtest
-    out = [("evidence", report.evidence(backtest)[1], 0), ("level", backtest.level, 0)]
+    out = [("evidence", found.trained.scorer.told["skill"]["t"], 0), ("level", backtest.level, 0)]
     for row in backtest.figures().to_dict("records"):
         step, end = (0, "") if row["fold"] == "all" else (int(row["fold"]), ".by_fold")
         out += [(f"{row['model']}.{name}{end}", float(row[name]), step) for name in NAMES]

@@ -24,6 +24,7 @@ from models.observed import Observed
 from models.rate import RECIPES, Component, RateModel, Recipe, fit_component
 from models.results import Results
 from models.scorer import Scorer, training_ranges
+from models.skill import skill
 from models.support import fit_support
 
 
@@ -158,4 +159,5 @@ def _told(training: Training, backtest: Backtest, rate: RateModel, maturity: Mat
         "maturity": maturity.source,
         "recipes": {c.recipe: w for c, w in zip(rate.components, rate.weights, strict=True)},
         "cutoffs": list(backtest.cutoffs),
+        "skill": skill(backtest),
     }

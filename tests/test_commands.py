@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -17,6 +18,8 @@ import pytest
 import predict
 import train
 from models import console
+from models.reason_words import reason_words
+from models.skill import verdict
 from tests.past_market import write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,6 +59,8 @@ def _score(output: str, *argv: str) -> int:
 def test_scores_are_the_contract_s(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _score("scores.parquet") == 0
     said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert re.match(r"(No skill|The model tells deals apart better than every rule of thumb)\b.* \(t = ", lines[0])
     assert "40 candidates scored by conversions-per-dollar/1" in said.out
     assert "unknown_creator 1" in said.out
     assert "scores: 40 of 40" in said.err
@@ -72,6 +77,13 @@ def test_scores_are_the_contract_s(world: Path, capsys: pytest.CaptureFixture[st
     assert scores["rank"].tolist() == best_first.astype(int).tolist()
     assert "unknown_creator" in json.loads(scores.warnings[0])
     assert all(isinstance(json.loads(told), list) for told in scores.reasons)
+    best = scores.sort_values("rank", kind="stable").head(10)
+    why = lines.index("what moved these scores most, against the average score:")
+    for line, (candidate, told) in zip(
+        lines[why + 1 :], best[["candidate_id", "reasons"]].astype(str).to_numpy(), strict=False
+    ):
+        assert line == f"  {candidate}: {'; '.join(reason_words(told)[:2]) or 'nothing much'}"
+    assert [line.split()[1] for line in lines[3:13]] == best.candidate_id.tolist()
     assert not [p for p in world.iterdir() if p.name.startswith(".")]
 
 
@@ -426,3 +438,7 @@ def test_own_columns_neither_rank_nor_move(world: Path) -> None:
     assert "objective" not in scores
     expected = scores.conversions_per_dollar.rank(ascending=False, method="min").astype(int)
     assert scores["rank"].tolist() == expected.tolist()
+
+
+def test_a_model_of_an_earlier_version_says_that_its_skill_is_not_known() -> None:
+    assert verdict(None) == "Whether this model has skill is not recorded in it: train anew to see."

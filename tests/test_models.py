@@ -16,6 +16,7 @@ from models.observed import Observed
 from models.rate import RECIPES, Trees, fit_component
 from models.scorer import SCORES, ModelError, Scorer
 from models.scoring import FAR_AHEAD
+from models.skill import skill, verdict
 from models.training import Trained, fit
 from tests.past_market import fitted, matrix, spine, training
 
@@ -233,9 +234,9 @@ def test_features_without_meaning_give_no_skill() -> None:
     features = matrix(frame)[["noise", "constant"]]
     made = training(frame)
     blind = fit(type(made)(features, frame, made.results), FeatureSettings(), CommentClassifier.load())
-    assert report.verdict(blind.backtest).startswith("No skill beyond")
+    assert verdict(skill(blind.backtest)).startswith("No skill beyond")
     assert model_card(report.study(blind)).startswith("No skill beyond")
-    assert report.verdict(fitted(frame).backtest).startswith("The model tells deals apart better")
+    assert verdict(skill(fitted(frame).backtest)).startswith("The model tells deals apart better")
 
 
 def test_trees_predict_with_the_threads_they_train_with(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:

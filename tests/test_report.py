@@ -21,6 +21,7 @@ from models.findings import HOLDS
 from models.gate import Verdict
 from models.metrics import measure
 from models.report import Report
+from models.skill import skill, verdict
 from models.training import Training, fit
 from tests.past_market import fitted, spine
 
@@ -158,7 +159,7 @@ def test_no_plot_divides_conversions_that_never_came() -> None:
 def test_the_summary_is_short_and_begins_with_the_verdict(found: Report, capsys: pytest.CaptureFixture[str]) -> None:
     train.tell(found, "summer", "3", Verdict(True, "it is the first"), 12.3)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == report.verdict(found.trained.backtest)
+    assert lines[0] == verdict(skill(found.trained.backtest))
     assert lines[2].split() == ["model", "results", "skill", "rank", "value", "total", "coverage", "width"]
     assert lines[-3].startswith("Conversions for 10 % of the money, against the deals as they were made ×")
     assert lines[-2] == "models:/summer/3 is now the champion: it is the first"
