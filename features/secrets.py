@@ -86,7 +86,9 @@ def _forms(secret: str) -> Iterable[str]:
         encoded = {quote(plain, safe=""), quote(plain), quote_plus(plain)}
         escaped = {repr(plain)[1:-1], json.dumps(plain)[1:-1], " ".join(plain.split())}
         lower = {re.sub(r"%[0-9A-F]{2}", lambda m: m[0].lower(), one) for one in encoded}
-        yield from {plain} | encoded | lower | escaped | {quote(one, safe="") for one in encoded}
+        yield from (
+            {plain} | encoded | lower | escaped | {quote(one, safe=safe) for one in encoded for safe in ("", "/")}
+        )
 
 
 def _bounded(secret: str) -> str:

@@ -84,9 +84,10 @@ def require(client: MlflowClient, uri: str) -> Model:
     try:
         return load(client, uri)
     except ModelError as error:
-        kind = "Bring them back" if isinstance(error, FilesMissingError) else "Train anew"
-        remedy = f"{kind}, or name another version: models:/NAME/VERSION."
-        raise InputError([Fault("--model", received=uri, problem=str(error).rstrip("."), remedy=remedy)]) from error
+        cure = "Bring the files back" if isinstance(error, FilesMissingError) else "Train anew"
+        remedy = f"{cure}, or name another version: models:/NAME/VERSION."
+        problem = f"the model cannot be used ({error})"
+        raise InputError([Fault("--model", received=uri, problem=problem, remedy=remedy)]) from error
 
 
 def champion_version(client: MlflowClient, name: str) -> str | None:

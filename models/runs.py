@@ -25,6 +25,7 @@ import mlflow
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
+from mlflow.entities.model_registry.prompt_version import IS_PROMPT_TAG_KEY
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
@@ -33,7 +34,7 @@ from features.faults import Fault, InputError
 from models.artifacts import home_of, local_path, settle
 from models.names import check_name
 from models.processes import TAG, is_dead, name_process
-from models.registry import ABSENT, SCORER
+from models.registry import SCORER
 from models.scorer import SCORES, Scorer
 from models.store import connect
 from models.store_faults import StoreError, guarded, impatient, store_faults
@@ -43,7 +44,6 @@ PACKAGES = (
     "pandera",
 )  # fmt: skip
 ROOM = 16 * 2**20  # bytes that a training may need beside the store
-PROMPT = "mlflow.prompt.is_prompt"  # MLflow's tag of a prompt, which has the name of a registered model
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,9 @@ def start(client: MlflowClient, experiment: str, started_ms: int) -> str:
 
 
 def _require_model(client: MlflowClient, name: str) -> None:
-    """Raise InputError where the model's name is taken by a prompt."""
-    try:
-        taken = PROMPT in client.get_registered_model(name).tags
-    except MlflowException as error:
-        if error.error_code not in ABSENT:
-            raise
-        return
-    if taken:
+    """Raise InputError where the model's name is taken by a prompt, which MLflow keeps in the same table."""
+    prompts = client.search_registered_models(f"tags.`{IS_PROMPT_TAG_KEY}` = 'true'", max_results=1000)
+    if name in {prompt.name for prompt in prompts}:
         remedy = "Choose another name, or delete the prompt."
         problem = f"a prompt in {client.tracking_uri} has that name"
         raise InputError([Fault("--experiment", received=repr(name), problem=problem, remedy=remedy)])

@@ -45,8 +45,8 @@ def connect(create: bool = True) -> MlflowClient:
     _set_up()
     wanted = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
     uri, registry = (_require(one, create) for one in (wanted, os.environ.get("MLFLOW_REGISTRY_URI") or wanted))
-    client = MlflowClient(uri, registry)
     with impatient(), store_faults(uri):
+        client = MlflowClient(uri, registry)
         client.search_experiments(max_results=1)
     if registry != uri:
         with impatient(), store_faults(registry):

@@ -28,22 +28,22 @@ _LOGIN = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_T
 _KNOWN = tuple(
     (re.compile(pattern, re.IGNORECASE), problem, remedy)
     for pattern, problem, remedy in (
-        (r"\b401\b|UNAUTHENTICATED|password authentication failed|access denied for user",
+        (r"error code 401|UNAUTHENTICATED|password authentication failed|access denied for user",
          "the store wants a login, or does not know this one", _LOGIN),
-        (r"\b403\b|PERMISSION_DENIED|permission denied for", "the store does not allow this user to do that",
+        (r"error code 403|PERMISSION_DENIED|permission denied for", "the store does not allow this user to do that",
          f"Ask for the rights, or log in as someone else. {_LOGIN}"),
-        (r"certificate|\bssl\b|tls", "no secure connection can be made to the store",
+        (r"SSLError|certificate verify|\bTLS\b", "no secure connection can be made to the store",
          "Check the server's certificate, REQUESTS_CA_BUNDLE and MLFLOW_TRACKING_SERVER_CERT_PATH."),
         (r"Max retries|connection refused|timed out|failed to establish|name or service not known|NameResolution"
          r"|getaddrinfo|could not translate host|unreachable|connection (?:was )?(?:reset|aborted|closed)"
-         r"|RemoteDisconnected|\b50[234]\b", "no answer comes from there", _AGAIN),
-        (r"\b404\b|ENDPOINT_NOT_FOUND|not in a valid JSON format|No API found",
+         r"|RemoteDisconnected|error code 50[234]", "no answer comes from there", _AGAIN),
+        (r"error code 404|ENDPOINT_NOT_FOUND|not in a valid JSON format|No API found",
          "what answers there is no MLflow server", "Check the address and its path."),
         (r"out-of-date database schema", "its tables are of another version of MLflow",
          "Back it up, then run `mlflow db upgrade` on it, or install the version of MLflow that made it."),
         (r"database is locked", "another program keeps the store locked", "Wait until that one ends, then try again."),
         (r"readonly database|read-only", "the store is read-only", "Make the file and its folder writable."),
-        (r"disk is full|No space left|Disk quota", "the disk is full", "Make room, then try again."),
+        (r"disk is full|No space left|Disk quota|File too large", "the disk is full", "Make room, then try again."),
         (r"unable to open database file", "the store's file cannot be opened",
          "Check the permissions of the file and of its folder."),
         (r"file is not a database|malformed", "the file is no SQLite database, or is damaged",
@@ -74,9 +74,10 @@ def explain(error: Exception, uri: str) -> StoreError:
     """The fault that an exception of MLflow, of a database or of the disk stands for."""
     text = mask(" ".join(str(error).split())) or type(error).__name__
     code = str(getattr(error, "error_code", ""))
+    cause = text.rpartition("(Caused by ")[2].rstrip(")")
     known = ((problem, remedy) for pattern, problem, remedy in _KNOWN if pattern.search(f"{code} {text}"))
     problem, remedy = next(known, ("it cannot be used", "Check the store and MLFLOW_TRACKING_URI."))
-    said = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    said = cause if len(cause) <= LONGEST else cause[: LONGEST - 1] + "…"
     return StoreError([Fault(place(), received=uri, problem=f"{problem} ({said})", remedy=remedy)])
 
 
