@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import pandera.ibis as pa
 
+from features.contract import TABLES
 from features.faults import Fault
 
 # What exports often call a column of the contract, in small letters and without blanks.
@@ -17,7 +18,8 @@ USUAL = {
     "collaboration_id": "collabid collaboration dealid deal dealname bookingid activationid id",
     "campaign_id": "campaign campaignname",
     "creator_id": "creator influencer influencerid creatorname influencername handle username user account accountid "
-    "profile channel channelid channelname talent kol publisher publisherid partner author",
+    "influencerhandle creatorhandle influencerusername creatorusername instagramhandle tiktokhandle profile "
+    "channel channelid channelname talent kol publisher publisherid partner author",
     "brand": "brandname advertiser client company merchant",
     "product_niche": "productcategory category vertical productvertical industry",
     "product_country": "market targetcountry targetmarket",
@@ -105,7 +107,9 @@ def missing_columns(schema: pa.DataFrameSchema, columns: Collection[str]) -> lis
     missing = [column for column in required if column not in columns]
     pairs = likely(columns, [*required, *(column for column in schema.columns if column not in required)])
     faults = [
-        Fault(schema.name, column, received=repr(given), problem="its name is not exact", remedy=f"Rename {given!r}.")
+        Fault(
+            schema.name, column, received=repr(given), problem="its name is not exact", remedy=f"Rename it to {column}."
+        )
         for column, given in pairs.items()
         if column not in required and given != column and normal(given) == normal(column)
     ]
@@ -130,9 +134,10 @@ def _foreign(
     )
     renamed = ", ".join(f"{pairs[column]!r} → {column}" for column in missing if column in pairs)
     remedy = f"Likely pairs: {renamed}. " if renamed else ""
+    mapped = f", or write {schema.name}.sql, which maps them (docs/data.md)" if schema.name in TABLES else ""
     return Fault(
         schema.name,
         received=received or "no column",
         problem=f"{len(missing)} required columns are missing ({', '.join(missing)})",
-        remedy=f"{remedy}Rename the columns, or write {schema.name}.sql, which maps them (docs/data.md).",
+        remedy=f"{remedy}Rename the columns{mapped}.",
     )

@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import itertools
+import re
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from features.column_names import likely, named, normal
 from features.engine import Source, first_line, name, refuse_doubles
 from features.faults import InputError, fail, shorten
 from features.file_kinds import refuse_other_kinds
+from features.stray_rows import TOTALS
 
 BUFFER = 1 << 20  # bytes
 ROWS = 1 << 15  # of a batch
@@ -50,14 +52,19 @@ def delimited(
                 connection.execute(f'INSERT INTO {name(loaded)} SELECT {values} FROM "batch of a CSV"')
                 connection.unregister("batch of a CSV")
     except _NoRowError:
-        raise _first_fault(path, table) from None
+        changed = fail(table, f"{path.name} changed while it was being read", "Start again once its writer is done.")
+        raise first_fault(path, table) or changed from None
     except UnicodeDecodeError as error:
         raise _encoding_fault(path, table) from error
     except (OSError, EOFError, zlib.error) as error:
-        torn = isinstance(error, (EOFError, zlib.error))
-        problem = f"{path.name} is cut off: its end is missing" if torn else f"{path.name} cannot be read"
+        problem = f"{path.name} cannot be read"
+        if isinstance(error, EOFError):
+            problem = f"{path.name} is cut off: its end is missing"
+        elif isinstance(error, (zlib.error, gzip.BadGzipFile)):
+            problem = f"{path.name} is no whole gzip file"
         raise fail(table, problem, "Export or copy it again.", first_line(error)) from error
-    columns = {n: f"c{i}" for n, i in kept.items() if names[i].strip() or _has_values(connection, loaded, i)}
+    empty = {n for n, i in kept.items() if not names[i].strip() and not _has_values(connection, loaded, i)}
+    columns = {n: f"c{i}" for i, n in enumerate(named(names)) if n not in empty and (carry or names[i].strip())}
     return Source(path.name, name(loaded), columns, keep=True, loaded=True)
 
 
@@ -96,7 +103,7 @@ def _rows(text: io.TextIOWrapper) -> Iterator[list[str]]:
 
 
 def _batches(rows: Iterator[list[str]], width: int, kept: dict[str, int]) -> Iterator[pa.Table]:
-    """The columns `kept` of rows that all have `width` cells; lines without a character are none."""
+    """The columns `kept` of rows that all have `width` cells; blank lines are none."""
     while True:
         try:
             batch = list(itertools.islice(rows, ROWS))
@@ -105,7 +112,7 @@ def _batches(rows: Iterator[list[str]], width: int, kept: dict[str, int]) -> Ite
         if not batch:
             return
         if set(map(len, batch)) != {width}:
-            batch = [row for row in batch if row]
+            batch = [row for row in batch if _is_filled(row)]
             if set(map(len, batch)) - {width}:
                 raise _NoRowError
         columns = list(zip(*batch, strict=True)) or [()] * width
@@ -113,6 +120,11 @@ def _batches(rows: Iterator[list[str]], width: int, kept: dict[str, int]) -> Ite
         if any(b"\0" in values.to_pybytes() for array in arrays if (values := array.buffers()[-1])):
             raise _NoRowError
         yield pa.Table.from_arrays(arrays, [f"c{i}" for i in kept.values()] or ["nothing"])
+
+
+def _is_filled(row: list[str]) -> bool:
+    """Whether a line is more than blanks."""
+    return len(row) > 1 or bool(row and row[0].strip())
 
 
 def _header(rows: Iterator[list[str]], path: Path, table: str, wanted: Collection[str]) -> list[str]:
@@ -127,39 +139,37 @@ def _header(rows: Iterator[list[str]], path: Path, table: str, wanted: Collectio
         raise fail(table, f"{path.name} has no names of columns in its first line", "Export it with a header.")
     known = {normal(column) for column in wanted}
     if not known & {normal(column) for column in names}:
-        _refuse_separators(names, path, table, known)
-        _refuse_preamble(names, rows, path, table, wanted)
+        try:
+            top = [names, *itertools.islice(rows, PREAMBLE)]
+        except csv.Error:
+            top = [names]
+        _refuse_separators(top, path, table, known)
+        _refuse_preamble(top, path, table, wanted)
     return names
 
 
-def _refuse_separators(names: list[str], path: Path, table: str, known: set[str]) -> None:
-    for mark, called in ((";", "';'"), ("\t", "tabs"), ("|", "'|'")):
-        cells = ",".join(names).split(mark)
-        if known & {normal(cell.strip(' "')) for cell in cells}:
+def _refuse_separators(top: list[list[str]], path: Path, table: str, known: set[str]) -> None:
+    for line, (mark, called) in itertools.product(map(",".join, top), ((";", "';'"), ("\t", "tabs"), ("|", "'|'"))):
+        if len(known & {normal(cell) for cell in line.split(mark)}) > 1:
             raise fail(
                 table,
                 f"{path.name} is separated by {called}, not by commas",
                 f"Export it with commas between columns and points in decimals, or read it by {table}.sql.",
-                shorten(",".join(names)),
+                shorten(line),
             )
 
 
-def _refuse_preamble(
-    first: list[str], rows: Iterator[list[str]], path: Path, table: str, wanted: Collection[str]
-) -> None:
+def _refuse_preamble(top: list[list[str]], path: Path, table: str, wanted: Collection[str]) -> None:
     """Refuse a file whose names of columns stand below its first line."""
-    try:
-        above, below = likely(first, wanted), [*itertools.islice(rows, PREAMBLE)]
-    except csv.Error:
-        return
-    for place, row in enumerate(below, 1):
+    above = likely(top[0], wanted)
+    for place, row in enumerate(top[1:], 1):
         pairs = likely(row, wanted)
         if len(pairs) > max(1, len(above)) and len([cell for cell in row if cell.strip()]) > 1:
             raise fail(
                 table,
                 f"the names of columns stand in line {place + 1} of {path.name}, not in its first",
                 f"Delete the {place} line{'' if place == 1 else 's'} above them.",
-                shorten(",".join(first)),
+                shorten(",".join(top[0])),
             )
 
 
@@ -181,15 +191,15 @@ def _encoding_fault(path: Path, table: str) -> InputError:
     return fail(table, problem, remedy)
 
 
-def _first_fault(path: Path, table: str) -> InputError:
-    """The fault of the first line that is no row."""
+def first_fault(path: Path, table: str, mark: str = ",") -> InputError | None:
+    """The fault of the first line that is no row, where `mark` stands between columns; None if all are."""
     with _text(path) as text:
-        reader = csv.reader(text, strict=True)
+        reader = csv.reader(text, strict=True, delimiter=mark)
         start, width = 1, 0
         try:
             for row in reader:
                 width = width or len(row)
-                if row and len(row) != width:
+                if len(row) != width and _is_filled(row):
                     return _ragged(path, table, start, row, width)
                 if any("\0" in cell for cell in row):
                     remedy = "Export it again, or delete the zero byte."
@@ -202,7 +212,7 @@ def _first_fault(path: Path, table: str) -> InputError:
             problem = f"line {start} of {path.name} has text after a closing double quote"
             remedy = 'Double the quotes within quoted values: "6"" tall".'
             return fail(table, problem, remedy, _line(path, start))
-    return fail(table, f"{path.name} changed while it was being read", "Start again once its writer is done.")
+    return None
 
 
 def _ragged(path: Path, table: str, line: int, row: list[str], width: int) -> InputError:
@@ -210,6 +220,8 @@ def _ragged(path: Path, table: str, line: int, row: list[str], width: int) -> In
     filled = [cell for cell in row if cell.strip()]
     if len(row) > width and not any(cell.strip() for cell in row[width:]):
         remedy = "Delete the commas at the end of the line, or name these columns in the first line."
+    elif filled and re.match(TOTALS, filled[0].lower()):
+        remedy = "Delete the line: it is a total, not a row of data."
     elif len(filled) <= 1:
         remedy = "Delete the line if it is a remark or a sum; put values that hold a line break into double quotes."
     columns = f"{len(row)} column{'' if len(row) == 1 else 's'}"

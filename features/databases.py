@@ -11,7 +11,7 @@ from features.contract import TABLES
 from features.engine import Source, described, explain, name, quote
 from features.faults import Fault, InputError, fail
 from features.freshness import Stamp
-from features.mappings import reads
+from features.mapping_reads import reads
 
 
 def tables(connection: duckdb.DuckDBPyConnection, scheme: str, path: str) -> tuple[dict[str, Source], list[Fault]]:

@@ -19,8 +19,9 @@ OFFLINE: dict[str, str | bool | int | float | list[str]] = {
 }
 LONGEST = 400  # characters of an engine's message
 _NOISE = (
-    "Column ", "This type was", "Possible fixes", "Possible solutions", "Original Line", "Candidate functions",
-    "The search space", "Delimiter Candidates", "Quote/Escape Candidates", "Comment Candidates",
+    "Column ", "This type was", "Override the type", "Set the sample size", "Use a COPY", "Possible fixes",
+    "Possible solutions", "Original Line", "Candidate functions", "The search space", "Delimiter Candidates",
+    "Quote/Escape Candidates", "Comment Candidates",
 )  # fmt: skip
 _NOTHING_LIKE = re.compile(r'Did you mean "(pg_|duckdb_|sqlite_|information_schema)')
 
@@ -70,7 +71,7 @@ def first_line(error: BaseException) -> str:
 def explain(error: BaseException) -> str:
     """An engine's message on one line: cause, place and cure, without the SQL and the engine's own settings."""
     text = re.split(r"\n\s*(?:LINE \d+:|file = )", str(error))[0]
-    if extension := _missing_extension(text):
+    if extension := missing_extension(text):
         return f"it needs DuckDB's extension {extension}, which is not built in; extensions are never downloaded"
     lines = (line.strip(" *\t") for line in text.split("\n"))
     parts = [
@@ -82,7 +83,8 @@ def explain(error: BaseException) -> str:
     return told if len(told) <= LONGEST else told[: LONGEST - 1] + "…"
 
 
-def _missing_extension(text: str) -> str | None:
+def missing_extension(text: str) -> str | None:
+    """The extension of DuckDB that a message misses, if it does."""
     found = re.search(r"it exists in the (\w+) extension|requires the extension (\w+) to be loaded", text)
     if found:
         return found[1] or found[2]
@@ -95,10 +97,11 @@ def reading_fault(error: duckdb.Error, table: str, place: str) -> InputError:
     text = str(error)
     line = re.search(r"CSV Error on Line: (\d+)", text)
     if not line:
+        if extension := missing_extension(text):
+            problem = f"{place} needs DuckDB's extension {extension}, which is not built in and is never downloaded"
+            return fail(table, problem, "Save what it reads as Parquet or CSV in the folder, and read that.")
         remedy = "Export or copy it again."
-        if _missing_extension(text):
-            remedy = "Save what it reads as Parquet or CSV in the folder, and read that."
-        elif place.endswith(".sql"):
+        if place.endswith(".sql"):
             remedy = "Correct the mapping, or export again what it reads."
         return fail(table, f"{place} cannot be read", remedy, explain(error))
     file = re.search(r"\n\s*file = (.*)", text)

@@ -19,6 +19,7 @@ _KINDS = (
     (b"SQLite format 3", "an SQLite database", "Export it as CSV or Parquet."),
     (b"ARROW1", "an Arrow file", "Save it as Parquet: {table}.parquet."),
     (b"\x00\x05\x16\x07", "what macOS keeps beside a file", "Delete it and copy the file itself."),
+    (b"\xff\xfe\0\0", "text in UTF-32, not encoded in UTF-8", "Export it as UTF-8."),
     (b"\xff\xfe", "text in UTF-16, not encoded in UTF-8", "Export it as UTF-8 (Excel: 'CSV UTF-8')."),
     (b"\xfe\xff", "text in UTF-16, not encoded in UTF-8", "Export it as UTF-8 (Excel: 'CSV UTF-8')."),
     (b"version https://git-lfs", "a pointer of Git LFS, not the file", "Fetch the file: git lfs pull."),

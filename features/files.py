@@ -79,4 +79,5 @@ def _refuse_unreadable(path: Path, table: str) -> None:
     elif not os.access(path, os.R_OK):
         raise fail(table, f"{path.name} may not be read", "Give yourself the permission to read it.")
     elif path.stat().st_size == 0:
-        raise fail(table, f"{path.name} is empty", "Export it again: not even the names of columns are there.")
+        remedy = "Export it again: not even the names of columns are there."
+        raise fail(table, f"{path.name} is empty", "Write its SELECT." if path.suffix == ".sql" else remedy)

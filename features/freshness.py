@@ -20,7 +20,7 @@ from pathlib import Path
 from features.contract import TABLES
 from features.faults import Fault, InputError
 from features.files import ENDINGS
-from features.mappings import reads
+from features.mapping_reads import reads
 
 Identity = tuple[int, int, int, int, int]  # device, inode, size, time of content, time of any change, in ns
 SHOWN = 3

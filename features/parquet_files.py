@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.engine import Source, described, first_line, literal, name, quote, refuse_doubles
-from features.faults import fail
+from features.faults import InputError, fail
 from features.file_kinds import kind_of
 
 # What other programs keep beside the parts, and what holds no rows: by the first part of the name below the folder.
@@ -58,27 +58,33 @@ def _durations(schemas: Collection[pa.Schema], table: str, wanted: Collection[st
 
 def _schema(part: Path, path: Path, table: str, wanted: Collection[str]) -> pa.Schema:
     """What one part holds. Raises InputError where it is no whole Parquet file."""
-    label = str(part.relative_to(path.parent))
     try:
         schema = pq.read_schema(part)
     except (pa.ArrowException, OSError) as error:
-        problem, remedy = f"{label} is no whole Parquet file", "Export or copy it again."
-        if part.is_symlink() and not part.exists():
-            problem, remedy = f"{label} is a link to {os.readlink(part)}, which is not there", "Set the link anew."
-        elif isinstance(error, PermissionError):
-            problem, remedy = f"{label} may not be read", "Give yourself the permission to read it."
-        elif part.is_file() and part.stat().st_size == 0:
-            problem = f"{label} is empty"
-        elif part.is_file() and (found := kind_of(_head(part), table)) and "Parquet" not in found[0]:
-            problem, remedy = f"{label} is no whole Parquet file but {found[0]}", found[1]
-        raise fail(table, problem, remedy, first_line(error)) from error
+        raise _no_parquet(part, str(part.relative_to(path.parent)), table, error) from error
     refuse_doubles(table, schema.names, wanted)
     return schema
 
 
-def _head(part: Path) -> bytes:
+def _no_parquet(part: Path, label: str, table: str, error: Exception) -> InputError:
+    """The fault of a part that cannot be read as Parquet."""
+    if not part.exists():
+        there = f"a link to {os.readlink(part)}, which is not there" if part.is_symlink() else "not there any more"
+        return fail(table, f"{label} is {there}", "Set the link anew, or put the file there.")
+    if not part.is_file():
+        return fail(table, f"{label} is no regular file", "Put a file there.")
+    if isinstance(error, PermissionError):
+        return fail(table, f"{label} may not be read", "Give yourself the permission to read it.")
+    if part.stat().st_size == 0:
+        return fail(table, f"{label} is empty", "Export or copy it again.")
     with part.open("rb") as file:
-        return file.read(4096)
+        head = file.read(4096)
+    kind = kind_of(head, table)
+    if not kind and b"\0" not in head and b"\n" in head:
+        kind = "text", "End its name in .csv if it holds CSV, or export it as Parquet."
+    if kind and not head.startswith(b"PAR1"):
+        return fail(table, f"{label} is no whole Parquet file but {kind[0]}", kind[1])
+    return fail(table, f"{label} is no whole Parquet file", "Export or copy it again.", first_line(error))
 
 
 def _parts(path: Path, table: str) -> list[Path]:
@@ -101,7 +107,8 @@ def _parts(path: Path, table: str) -> list[Path]:
         elif not hidden or below.suffix.lower() in (".parquet", ".csv"):
             others.append(below)
     if others and (parts or not all(one.suffix == "" for one in others)):
-        problem = f"{path.name}/ holds {len(others)} file{'' if len(others) == 1 else 's'} that are no parts"
+        counted = "a file that is no part" if len(others) == 1 else f"{len(others)} files that are no parts"
+        problem = f"{path.name}/ holds {counted}"
         remedy = "Move them away; parts end in .parquet, and neither they nor their folders begin with _ or a point."
         raise fail(table, problem, remedy, ", ".join(map(str, others[:3])))
     if not parts:
@@ -122,8 +129,8 @@ def _files(path: Path, table: str) -> Iterator[Path]:
                 raise fail(
                     table, f"{link} is a link to a folder, which is not followed", "Put the folder itself there."
                 )
-            if one == "_delta_log":
-                yield (Path(folder) / one / "log").relative_to(path)
+            if one in ("_delta_log", "_temporary"):  # refused even if it is empty
+                yield (Path(folder) / one / "any").relative_to(path)
         for one in files:
             yield (Path(folder) / one).relative_to(path)
 

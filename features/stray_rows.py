@@ -12,6 +12,7 @@ from features.faults import Fault, shorten
 
 TOTALS = r"^\W*((sub|grand)[ -]?)?(totals?|sums?|averages?|mean|summe|gesamt)\W*$"
 MOST = 1000  # rows that are looked at
+SEVERAL = 3  # columns of one row
 _ROW = "number of the row"
 _FIRST = re.compile(r"row ([\d,]+)")
 
@@ -30,7 +31,19 @@ def gather(schema: pa.DataFrameSchema, table: ir.Table, faults: list[Fault]) -> 
     for (problem, remedy), found in kinds.items():
         received = shorten(found[0][1]) if found[0][1] else None
         made.append(Fault(schema.name, None, len(found), f"row {found[0][0]:,}", received, problem, remedy))
-    return [*made, *(fault for fault in faults if not _of(fault, rows))]
+    return _joined(schema, [*made, *(fault for fault in faults if not _of(fault, rows))])
+
+
+def _joined(schema: pa.DataFrameSchema, faults: list[Fault]) -> list[Fault]:
+    """The faults, those of one row that cannot be read in several columns as one: it may hold units or remarks."""
+    unreadable = [fault for fault in faults if fault.rows == 1 and fault.problem.startswith("unreadable as ")]
+    row = (unreadable or faults)[0].first
+    if len(unreadable) < SEVERAL or any(fault.first != row for fault in unreadable):
+        return faults
+    received = ", ".join(f"{fault.column} {fault.received}" for fault in unreadable)
+    remedy = "Delete it if it holds units or remarks; correct it otherwise."
+    joined = Fault(schema.name, None, 1, row, received, f"unreadable in {len(unreadable)} columns", remedy)
+    return [joined, *(fault for fault in faults if fault.rows != 1 or fault.first != row)]
 
 
 def _of(fault: Fault, rows: set[int]) -> bool:
@@ -74,9 +87,12 @@ def _number(flags: list[ir.BooleanColumn]) -> ir.IntegerColumn:
 
 def _kind(row: dict[str, object], required: int) -> tuple[str, str]:
     if row["names"]:
-        return "no data but the names of the columns again", "Delete it: the file was joined from several."
+        return "no data but the names of the columns again", "Delete such rows: the file was joined from several."
     if row["label"]:
-        return "a total, not a row of data", "Delete it: rows of data alone belong into a table."
+        return "a total, not a row of data", "Delete such rows: a table holds rows of data alone."
     if not row["any"]:
-        return "blank", "Delete it."
-    return f"without most of its {required} required values", "Delete it if it is a remark or a total, or complete it."
+        return "blank", "Delete such rows."
+    return (
+        f"without most of its {required} required values",
+        "Delete such rows if they are remarks or totals; complete them otherwise.",
+    )

@@ -303,7 +303,7 @@ FILES = {
     "no Parquet": (
         "creators.parquet",
         CREATORS,
-        "creators: creators.parquet is no whole Parquet file: received Parquet",
+        "creators: creators.parquet is no whole Parquet file but text. End its name in .csv",
     ),
     "semicolons": (
         "creators.csv",

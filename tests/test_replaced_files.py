@@ -15,7 +15,7 @@ import pytest
 import train
 from features.faults import InputError
 from features.freshness import Stamp
-from features.mappings import reads
+from features.mapping_reads import reads
 from features.settings import FeatureSettings
 from features.source import open_candidates, open_history
 from models import console, promotion, report, runs, training
