@@ -61,8 +61,8 @@ def random_spine(snapshot: Snapshot, history: History, rows: int, seed: int) -> 
     same = rng.random(rows) < 0.4
     frame[met.columns] = met.where(np.repeat(same[:, None], len(met.columns), axis=1), frame[met.columns])
     days = rng.exponential(90, rows) * (rng.random(rows) < 0.9)
-    days = np.where(rng.random(rows) < 0.02, days + 2000, days)  # far ahead
     days = np.where(rng.random(rows) < 0.05, rng.random(rows) * (snapshot.later - snapshot.horizon) / DAY_US, days)
+    days[::100] += 2000  # far ahead
     frame["starts_at"] = pd.to_datetime(snapshot.horizon + (days * DAY_US).astype(np.int64), unit="us")
     for name in ("product_country", "objective", "deliverables"):
         frame[name] = frame[name].mask(rng.random(rows) < 0.1)
