@@ -39,7 +39,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "candidates", type=console.path, metavar="CANDIDATES", help="a .parquet or .csv file of candidates"
     )
     parser.add_argument(
-        "--data", required=True, type=console.some, metavar="DATA", help="folder of the tables, or a database URL"
+        "--data", required=True, type=console.some, metavar="DATA", help="folder of the tables, or duckdb://FILE"
     )
     parser.add_argument(
         "--output", required=True, type=console.path, metavar="FILE", help="a .parquet or .csv file to write"

@@ -34,7 +34,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "train.py", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", type=console.some, metavar="DATA", help="folder of the tables, or a database URL")
+    parser.add_argument("data", type=console.some, metavar="DATA", help="folder of the tables, or duckdb://FILE")
     parser.add_argument(
         "--experiment",
         metavar="NAME",
@@ -96,6 +96,7 @@ def train(asked: argparse.Namespace) -> None:
 
 def tell(found: Report, name: str, version: str, judged: Verdict, seconds: float) -> None:
     """The summary on standard output."""
+    from features.usage import in_words
     from models import card, report
     from models.skill import verdict
 
@@ -110,6 +111,8 @@ def tell(found: Report, name: str, version: str, judged: Verdict, seconds: float
     console.show_table([row[1:] for row in report.figures_table(figures[figures.fold == "all"])])
     tiers = ", ".join(f"{k} {c:.2f} ({n:,})" for k, (c, n) in backtest.coverage_by_group().items())
     print(f"coverage of the 80 % interval by tier: {tiers or 'not measured'}")
+    for line in in_words(found.trained.training.unused):
+        print(f"not in use, {line}")
     print(report.unlike(backtest))
     print(report.budget_line(found.bought))
     print(f"models:/{name}/{version} {'is now the champion' if judged.promoted else 'is not promoted'}: {judged.why}")

@@ -1,9 +1,13 @@
 """Engagement: how much an audience does with what it sees, how evenly, and how regularly there is something to see.
 
-An engagement is a like or a comment. Rates are per follower or per view, so the denominator is in each name's formula.
+An engagement is a like or a comment. Where the posts of DATA lack one of these two columns altogether, the other one
+alone counts; where a post lacks a single value, its engagement is missing, since one part of it would seem too little.
+Rates are per follower or per view, so the denominator is in each name's formula.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import ibis
 import ibis.expr.types as ir
@@ -22,7 +26,7 @@ def _of_posts(
 
 
 def _rate(name: str, label: str, how: str, below: str, as_of: str = POSTS_90) -> Feature:
-    formula = f"{how} of (likes + comments) / {below}, each at most {MOST:g}"
+    formula = f"{how} of (likes + comments) / {below}, each at most {MOST:g}; the one that DATA has, without the other"
     return _of_posts(name, label, "share", formula, as_of, MOST)
 
 
@@ -83,10 +87,21 @@ FEATURES = (
 )
 
 
-def prepare_posts(posts: ir.Table) -> dict[str, ir.Value]:
-    """Per post: rates, their places on the exact grid, and the days since the creator's post before."""
+def _engaged(posts: ir.Table, given: Collection[str]) -> ir.NumericValue:
+    if "comments" not in given and "likes" in given:
+        return posts.likes
+    if "likes" not in given and "comments" in given:
+        return posts.comments
+    return posts.likes + posts.comments
+
+
+def prepare_posts(posts: ir.Table, given: Collection[str] = ("likes", "comments")) -> dict[str, ir.Value]:
+    """Per post: rates, their places on the exact grid, and the days since the creator's post before.
+
+    given: the columns that DATA's posts have.
+    """
     earlier = ibis.window(group_by="creator_id", order_by="seq")
-    engaged = posts.likes + posts.comments
+    engaged = _engaged(posts, given)
     rate = ratio(engaged, posts.followers).clip(upper=MOST)
     per_view = ratio(engaged, posts.views).clip(upper=MOST)
     gap = days_between(posts.posted_at, posts.posted_at.lag(1).over(earlier))

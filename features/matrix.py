@@ -99,7 +99,10 @@ class FeatureBuilder:
     def _prepare_posts(self, posts: ir.Table) -> ir.Table:
         in_time = ibis.window(group_by="creator_id", order_by=["posted_at", "post_id"])
         p = posts.mutate(seq=ibis.row_number().over(in_time))
-        p = p.mutate(**audience.prepare_posts(p), **engagement.prepare_posts(p))
+        p = p.mutate(
+            **audience.prepare_posts(p),
+            **engagement.prepare_posts(p, self.history.given.get("posts", ("likes", "comments"))),
+        )
         return self.stage.keep(p.drop("post_id", "caption", "brand"))
 
     def _prepare_comments(self, posts: ir.Table, classifier: CommentClassifier | None) -> ir.Table:

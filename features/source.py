@@ -3,9 +3,9 @@
 import hashlib
 import itertools
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class History:
     optional column is NULLs, an absent optional table is None. Times are UTC without a zone, to the microsecond.
 
     notes: what its owner should know although it is no fault, a sentence each.
+    given: by table that is there, the columns of the contract that it has.
     stamp: of the files behind it, taken before any was opened. Much is read where it lies, whenever it is used:
     `stamp.require_unchanged("DATA")` before anything that was made from it is written or published."""
 
@@ -44,6 +45,7 @@ class History:
     conversions: ir.Table | None
     stamp: Stamp
     notes: tuple[str, ...] = ()
+    given: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ def open_history(
             typed = {t: _typed(backend, sources[t], raw[t], t) if t in raw else None for t in TABLES}
             notes = notes_on_history(typed, now)
             stamp.require_unchanged("DATA")
-            yield History(backend, **typed, stamp=stamp, notes=notes)
+            given = {t: frozenset(sources[t].columns) & frozenset(TABLES[t].columns) for t in raw}
+            yield History(backend, **typed, stamp=stamp, notes=notes, given=given)
         except (InputError, duckdb.Error):
             stamp.require_unchanged("DATA")  # a file that is written right now has any fault
             raise

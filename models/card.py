@@ -9,6 +9,7 @@ import pandas as pd
 
 from features.catalogue import BY_NAME
 from features.settings import TIERS
+from features.usage import in_words
 from models.budget import CHOICES
 from models.findings import MATERIAL, UNTESTED, WITHIN_DAYS, Finding
 from models.report import Report, budget_line, factor, figures_table, importance, unlike
@@ -72,7 +73,7 @@ def model_card(report: Report) -> str:
         "Backtest in time": [proof, "", *_markdown(figures_table(backtest.figures()))],
         "By tier, platform, and known creators": _parts(report),
         "What the articles claim": _claims(report),
-        "Features": [MOVES, "", *_markdown(used)],
+        "Features": [MOVES, "", *_markdown(used), *_unused(report)],
         "Limits": [LIMITS, "", unlike(backtest)],
     }
     lines = [verdict(told["skill"]), "", "# Model card", "", made, "", *choices, ""]
@@ -84,6 +85,12 @@ def model_card(report: Report) -> str:
 def _markdown(cells: list[list[str]]) -> list[str]:
     lines = ["| " + " | ".join(row) + " |" for row in cells]
     return [lines[0], "|" + "---|" * len(cells[0]), *lines[1:]]
+
+
+def _unused(report: Report) -> list[str]:
+    """The features that cannot tell one deal from another here."""
+    lines = [f"- {line}." for line in in_words(report.trained.training.unused)]
+    return ["", "Not in use here:", "", *lines] if lines else []
 
 
 def _budget(report: Report) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from features.comment_classes import CommentClassifier
 from features.matrix import FeatureBuilder
 from features.settings import FeatureSettings
 from features.source import History
+from features.usage import unused
 from models.backtest import OURS, Backtest, Progress, observe, run_backtest
 from models.drift import at_newest_level
 from models.encoding import Encoding
@@ -32,12 +33,13 @@ from models.support import fit_support
 class Training:
     """What a model is made from: a matrix and the results of its rows, in the order of their start.
 
-    spine: the collaborations (rows,) with the contract's columns.
+    spine: the collaborations (rows,) with the contract's columns. unused: why, by feature that tells no deals apart.
     """
 
     matrix: pd.DataFrame
     spine: pd.DataFrame
     results: Results
+    unused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def creators(self) -> np.ndarray:
@@ -62,7 +64,12 @@ class Training:
             matrix = builder.build(spine)
         if progress:
             progress("features", 1, 1)
-        return cls(matrix, spine, Results.from_tables(spine, daily, settings.attribution_days).with_kinds(matrix))
+        return cls(
+            matrix,
+            spine,
+            Results.from_tables(spine, daily, settings.attribution_days).with_kinds(matrix),
+            unused(matrix, history.given),
+        )
 
 
 @dataclass(frozen=True)
