@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import logging
 import multiprocessing
 import os
+import shutil
 import socket
-import subprocess
 import sys
-import tempfile
-import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 from models import console
 
@@ -47,28 +45,30 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def require(asked: argparse.Namespace) -> None:
-    """Raise InputError for a call that cannot be carried out."""
+def require(asked: argparse.Namespace) -> str:
+    """The address to listen at. Raises InputError for a call that cannot be carried out."""
     if not 0 < asked.port < 65536:
         console.refuse("--port", asked.port, "it is no port", "Give a number from 1 to 65535.")
     try:
         found = socket.getaddrinfo(asked.host, asked.port, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         console.refuse("--host", asked.host, "it is no address of this machine", "Give 127.0.0.1, or 0.0.0.0 for all.")
-    family, kind, _, _, address = found[0]
-    if asked.no_auth and not all(ipaddress.ip_address(a[0]).is_loopback for *_, a in found):
+    if asked.no_auth and not all(ipaddress.ip_address(str(a[0]).partition("%")[0]).is_loopback for *_, a in found):
         console.refuse(
             "--no-auth", asked.host, "without keys only this machine may ask", "Use --host 127.0.0.1, or set keys."
         )
     if not asked.no_auth:
         require_keys()
+    # a name may stand for both kinds of addresses; clients that are given a name try both
+    family, kind, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
     with socket.socket(family, kind) as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             tried.bind(address)
         except OSError as error:
-            told = f"{asked.host}:{asked.port}"
-            console.refuse("--port", told, f"it cannot be listened at ({error.strerror})", "Choose another.")
+            received = f"{asked.host}:{asked.port}"
+            console.refuse("--port", received, f"it cannot be listened at ({error.strerror})", "Choose another.")
+    return str(address[0])
 
 
 def require_keys() -> None:
@@ -85,82 +85,61 @@ def require_keys() -> None:
         console.refuse(VARIABLE, "something else", told, remedy)
 
 
-class Keeper:
-    """The process that publishes; started again when it dies. Without a first publication all ends."""
-
-    def __init__(self, state: Path, data: str, model: str) -> None:
-        self.command = [sys.executable, "-m", "service.keeper", str(state), data, model]
-        self.state, self.status = state, 0
-        self.ends = threading.Event()
-        self.process = self._start()
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        (self.state / "lane.sock").unlink(missing_ok=True)
-        root = str(Path(__file__).resolve().parent)
-        path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
-        # a session of its own: a signal to the group is for the server, which ends the keeper last
-        return subprocess.Popen(self.command, env=os.environ | {"PYTHONPATH": path}, start_new_session=True)
-
-    def _watch(self) -> None:
-        while True:
-            status = self.process.wait()
-            if self.ends.is_set():
-                return
-            if not (self.state / "current.json").exists():
-                self.status = status if status > 0 else console.FAILED
-                os.kill(os.getpid(), 15)
-                return
-            if self.ends.wait(2.0):
-                return
-            self.process = self._start()
-
-    def end(self) -> None:
-        """End it."""
-        self.ends.set()
-        self.process.terminate()
-        self.process.wait()
-
-
 def serve(asked: argparse.Namespace) -> int:
     """Serve until told to end; the exit status. Raises InputError for a call that is at fault."""
-    require(asked)
+    address = require(asked)
+    from service import logs, state
+    from service.app import HOST, NO_AUTH, PORT, STATE
+    from service.supervisor import Supervisor
+
+    logs.set_up()
+    if stale := [folder.name for folder in state.remove_stale()]:
+        logging.getLogger("creator_yield").info("left by killed servers, removed", extra={"told": {"folders": stale}})
+    folder = state.make()
+    os.environ |= {STATE: str(folder), NO_AUTH: "1" if asked.no_auth else ""}
+    os.environ |= {HOST: asked.host, PORT: str(asked.port)}
+    try:
+        supervisor = Supervisor(folder, asked.data, asked.model)
+        try:
+            listen(asked, address)
+        except SystemExit:
+            if not supervisor.status:  # else it was the supervisor who ended the server
+                raise
+        finally:
+            supervisor.end()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return supervisor.status
+
+
+def listen(asked: argparse.Namespace, address: str) -> None:
+    """Answer requests until told to end."""
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
 
     from service import connections
-    from service.app import HOST, NO_AUTH, PORT, STATE
 
     multiprocessing.set_start_method("spawn")  # workers load LightGBM and its threads themselves
     connections.raise_limit()
-    with tempfile.TemporaryDirectory(prefix="creator-yield-") as folder:
-        os.environ[STATE] = folder
-        os.environ[HOST], os.environ[PORT] = asked.host, str(asked.port)
-        os.environ[NO_AUTH] = "1" if asked.no_auth else ""
-        keeper = Keeper(Path(folder), asked.data, asked.model)
-        try:
-            Granian(
-                "service.app:make",
-                factory=True,
-                address=asked.host,
-                port=asked.port,
-                interface=Interfaces.RSGI,
-                workers=WORKERS,
-                backlog=4096,
-                backpressure=connections.most(),
-                websockets=False,
-                # with HTTP/2 granian first waits, without a limit, for bytes that say which of the two it is
-                http=HTTPModes.http1,
-                http1_settings=HTTP1Settings(header_read_timeout=connections.rest(), max_buffer_size=131_072),
-                respawn_failed_workers=True,
-                respawn_interval=0.1,
-                workers_kill_timeout=30,
-                log_enabled=asked.debug,
-            ).serve()
-        finally:
-            keeper.end()
-    return keeper.status
+    Granian(
+        "service.app:make",
+        factory=True,
+        address=address,
+        port=asked.port,
+        interface=Interfaces.RSGI,
+        workers=WORKERS,
+        backlog=4096,
+        backpressure=connections.most(),
+        websockets=False,
+        # with HTTP/2 granian first waits, without a limit, for bytes that say which of the two it is
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=connections.rest(), max_buffer_size=131_072),
+        respawn_failed_workers=True,
+        respawn_interval=0.1,
+        workers_kill_timeout=30,
+        log_enabled=asked.debug,
+    ).serve()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from threadpoolctl import threadpool_limits
 
-from service import answers, connections, lane, logs, replies
+from service import answers, connections, lane, lifeline, logs, replies, state
 from service.batching import Asked, Batcher
 from service.bodies import Room
 from service.hosts import Hosts
@@ -25,7 +25,7 @@ from service.keys import VARIABLE, Key, Keys
 from service.metrics import Metrics
 from service.page import PAGE_POLICY, PARTS
 from service.problems import Problem
-from service.publication import Holder, Serving
+from service.publication import Holder, Serving, silence
 from service.requests import read_rank, read_score
 
 STATE = "CREATOR_YIELD_STATE"  # the folder that serve.py and all its processes share
@@ -52,6 +52,7 @@ class App:
 
     def __init__(self) -> None:
         self.folder = Path(os.environ[STATE])
+        state.hold(self.folder)
         self.metrics = Metrics(self.folder / "metrics")
         self.keys: Keys | None = None
         self.hosts: Hosts | None = None
@@ -83,16 +84,19 @@ class App:
         # one that is told again while it answers what it was asked never ends, and what it was asked is lost
         os.setpgid(0, 0)
         logs.set_up(dropped=lambda: self.metrics.count("dropped_lines"))
+        lifeline.end_with_server()
         self.connections.start()
         self.batcher = Batcher(loop)
         self.holder.start()
         loop.create_task(self._refresh_keys())
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The worker ends."""
+        """The worker ends, all requests answered."""
         self.holder.stop()
         self.connections.stop()
         logs.WRITER.flush()
+        # the server's own threads may ask for Python while it is being taken down, and panic where they do not get it
+        os._exit(0)
 
     async def _refresh_keys(self) -> None:
         while self.keys is not None:
@@ -182,7 +186,9 @@ class App:
         waited = 0.0
         while self.holder.serving is None:
             if waited > LOAD_SECONDS or not self.holder.published():
-                raise Problem(503, "not-ready", "The model is being loaded. Try again shortly.", retry_after="2")
+                why = "; ".join(f"{about}: {text}" for about, text in sorted(self.holder.alarms.items()))
+                detail = f"Nothing can be scored yet: {why or 'the model is being loaded'}. Try again shortly."
+                raise Problem(503, "not-ready", detail, retry_after="2")
             await asyncio.sleep(0.05)
             waited += 0.05
         return self.holder.serving
@@ -214,8 +220,8 @@ class App:
     async def _by_batch(
         self, serving: Serving, terms: Any, candidates: Any, history: Any, options: answers.Options
     ) -> Told:
-        """Rows whose matrix the batch code makes, in the keeper; their long wait is nobody else's."""
-        matrix = await lane.ask(self.folder, serving.published.features, terms, history)
+        """Rows whose matrix the batch code makes, in its process; their long wait is nobody else's."""
+        matrix = await lane.ask(self.folder / serving.published.socket, terms, history)
         self.metrics.count("slow_lane")
         told = await asyncio.to_thread(answers.by_batch, serving, matrix, terms, candidates, options)
         self.metrics.count("items", len(terms))
@@ -282,6 +288,10 @@ class App:
             "creator_yield_publication": (
                 "Serial of what is served: rises with each model and each set of features.",
                 float(held.published.serial if held else 0),
+            ),
+            "creator_yield_publisher_silence_seconds": (
+                "Seconds since the publisher last looked at the registry and the data.",
+                silence(self.folder),
             ),
             "creator_yield_waiting_rows": ("Rows waiting in this worker.", float(self.batcher.waiting)),
         }

@@ -1,6 +1,6 @@
 """The slow lane: rows that the flat arrays cannot answer, those that start before the snapshot's horizon or come with a
-history of their own, are built by the batch code itself, in the keeper, one request at a time. Messages pass a Unix
-socket as MessagePack.
+history of their own, are built by the batch code itself, in a process of its own, one request at a time. Messages pass
+a Unix socket as MessagePack.
 """
 
 from __future__ import annotations
@@ -25,16 +25,14 @@ from service.assembly import Terms
 from service.problems import FieldError, Problem
 from service.told import Told
 
-SOCKET = "lane.sock"
 MOST_QUEUED, SECONDS = 4, 120.0
 _LENGTH = struct.Struct("<Q")
 log = logging.getLogger("creator_yield")
 
 
 class Question(msgspec.Struct):
-    """Spine columns of the contract; features: which ones they are asked of; history: rows to stand beside DATA's."""
+    """Spine columns of the contract; history: rows to stand beside DATA's."""
 
-    features: str
     spine: dict[str, list[Any]]
     history: dict[str, list[dict[str, Any]]] = {}
 
@@ -62,15 +60,18 @@ def frame_of(spine: Mapping[str, list[Any]]) -> pd.DataFrame:
     return frame
 
 
-async def ask(folder: Path, features: str, terms: Terms, history: Told | None) -> pd.DataFrame:
-    """The matrix of rows by the batch code. Raises Problem where the lane is busy or away, or the history at fault."""
+async def ask(socket: Path, terms: Terms, history: Told | None) -> pd.DataFrame:
+    """The matrix of rows by the batch code that answers at `socket`.
+
+    Raises Problem where the lane is busy or away, or the history at fault.
+    """
     away = Problem(503, "lane-away", "This needs the whole history, which cannot be asked now. Try again.",
                    retry_after="10")  # fmt: skip
     told = {} if history is None else msgspec.to_builtins(history)
-    question = msgspec.msgpack.encode(Question(features, spine_of(terms), told))
+    question = msgspec.msgpack.encode(Question(spine_of(terms), told))
     try:
         async with asyncio.timeout(SECONDS):
-            reader, writer = await asyncio.open_unix_connection(str(folder / SOCKET))
+            reader, writer = await asyncio.open_unix_connection(str(socket))
             try:
                 writer.write(_LENGTH.pack(len(question)) + question)
                 await writer.drain()
@@ -99,9 +100,9 @@ def _column(values: list[Any]) -> pd.Series:
     return pd.Series([np.nan if v is None else v for v in values], dtype=float)
 
 
-def serve(folder: Path, build: Callable[[Question, pd.DataFrame], pd.DataFrame]) -> socketserver.BaseServer:
-    """Answer questions from a thread of its own. build: the matrix of a question and its spine; KeyError for features
-    that are there no more, InputError for a history at fault.
+def serve(socket: Path, build: Callable[[Question, pd.DataFrame], pd.DataFrame]) -> socketserver.BaseServer:
+    """Answer questions from a thread of its own. build: the matrix of a question and its spine; InputError for a
+    history at fault.
     """
     room = threading.Semaphore(MOST_QUEUED)
     turn = threading.Lock()
@@ -124,7 +125,8 @@ def serve(folder: Path, build: Callable[[Question, pd.DataFrame], pd.DataFrame])
     class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         daemon_threads = True
 
-    server = Server(str(folder / SOCKET), Handler)
+    socket.unlink(missing_ok=True)  # of a process that was killed
+    server = Server(str(socket), Handler)
     threading.Thread(target=server.serve_forever, name="lane", daemon=True).start()
     return server
 
@@ -135,8 +137,6 @@ def _answer(build: Callable[[Question, pd.DataFrame], pd.DataFrame], question: Q
         return Answer({str(n): [None if pd.isna(v) else v for v in matrix[n].tolist()] for n in matrix})
     except InputError as error:
         return Answer(faults=[_fault(fault) for fault in error.faults])
-    except KeyError:
-        return Answer(problem="gone")
     except Exception:  # whoever asked waits for an answer, and the next question must find the lane alive
         log.exception("the slow lane failed")
         return Answer(problem="failed")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,7 +20,8 @@ from service.assembly import RequestScorer
 from service.requests import Item, terms
 from service.snapshot import Snapshot
 
-CURRENT = "current.json"
+CURRENT, HEARTBEAT = "current.json", "heartbeat"
+SILENT_SECONDS = 60.0  # since the publisher last looked: a registry that is away holds a look up for some 20
 log = logging.getLogger("creator_yield")
 
 
@@ -28,7 +30,8 @@ class Publication:
     """serial: rises with each. label: registry name and version. model, features: folders within the state's.
 
     card: what a reader may know of the model. catalogue: by feature, its label, unit and formula. alarms: what went
-    wrong since, by what it is about.
+    wrong since, by what it is about. run: of the training in the registry. key: what decides the features beside the
+    data. data: folder of DATA's private copy. socket: where the batch code answers.
     """
 
     serial: int
@@ -38,6 +41,10 @@ class Publication:
     card: dict[str, Any]
     catalogue: dict[str, dict[str, Any]]
     alarms: dict[str, str] = field(default_factory=dict)
+    run: str | None = None
+    key: str = ""
+    data: str = ""
+    socket: str = ""
 
     def write(self, folder: Path) -> None:
         """Make it the current one."""
@@ -49,6 +56,24 @@ class Publication:
     def read(cls, folder: Path) -> Publication:
         """The current one. Raises FileNotFoundError where there is none yet."""
         return cls(**json.loads((folder / CURRENT).read_text(encoding="utf-8")))
+
+
+def beat(folder: Path) -> None:
+    """Let everybody see that the publisher has looked."""
+    (folder / HEARTBEAT).touch()
+
+
+def silence(folder: Path) -> float:
+    """Seconds since the publisher last looked; 0 where it has not looked for the first time yet."""
+    try:
+        return max(time.time() - (folder / HEARTBEAT).stat().st_mtime, 0.0)
+    except FileNotFoundError:
+        return 0.0
+
+
+def silence_text(seconds: float) -> str:
+    """What that means to whoever reads it."""
+    return f"it has not looked for {seconds:.0f} s: new models and data are not taken up"
 
 
 @dataclass(frozen=True)
@@ -66,7 +91,7 @@ class Holder:
     def __init__(self, folder: Path, every: float = 0.5, swapped: Callable[[], None] = lambda: None) -> None:
         self.folder, self.every, self.swapped = folder, every, swapped
         self.serving: Serving | None = None
-        self.alarms: dict[str, str] = {}
+        self._published_alarms: dict[str, str] = {}
         self._stamp: tuple[int, ...] = ()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="publications", daemon=True)
@@ -90,7 +115,7 @@ class Holder:
             except FileNotFoundError:
                 pass  # nothing yet
             except Exception as error:  # what is served stays, the alarm tells, and the next look may go well
-                self.alarms = {"worker": f"a publication cannot be loaded ({type(error).__name__})"}
+                self._published_alarms = {"worker": f"a publication cannot be loaded ({type(error).__name__})"}
                 log.exception("a publication cannot be loaded")
             if self._stop.wait(self.every):
                 return
@@ -108,7 +133,13 @@ class Holder:
             self.serving = serving
             if held is not None:
                 self.swapped()
-        self._stamp, self.alarms = stamp, published.alarms
+        self._stamp, self._published_alarms = stamp, published.alarms
+
+    @property
+    def alarms(self) -> dict[str, str]:
+        """What went wrong, by what it is about."""
+        silent = silence(self.folder)
+        return self._published_alarms | ({"publisher": silence_text(silent)} if silent > SILENT_SECONDS else {})
 
 
 def load(folder: Path, published: Publication, held: Serving | None = None) -> Serving:

@@ -19,7 +19,7 @@ from models.mixed import Line, MixedModel
 from service import probing
 from service.app import NO_AUTH, STATE, make
 from service.assembly import Assembler, Terms
-from service.checking import random_spine, terms_of
+from service.parity import random_spine, terms_of
 from service.snapshot import Snapshot
 from tests.small_world import StubClassifier, Tables, small_world, write
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from features.source import open_history
-from service.checking import random_spine
+from service.parity import random_spine
 from service.snapshot import Snapshot
 from tests.service_desk import KEY, LIMITED, Reply, Server, command, digest
 from tests.service_fuzz import fuzz

@@ -24,7 +24,7 @@ from models import runs, tracking
 from models.encoding import Encoding
 from models.rate import RateModel
 from models.scorer import ModelError, Scorer
-from service.keeper import require_signature
+from service.model_trial import require_signature
 from tests.service_desk import Reply, Server, copy_desk, running
 
 NAME = "conversions-per-dollar"
@@ -240,12 +240,12 @@ def test_killed_processes_are_replaced(server: Server) -> None:
     answers = [reply for reply in replies if isinstance(reply, Reply)]
     assert {reply.status for reply in answers} == {200}
     assert all(rates(reply) == expected for reply in answers)
-    (keeper,) = [pid for pid, line in server.children() if "service.keeper" in line]
-    os.kill(keeper, signal.SIGKILL)
+    (publisher,) = [pid for pid, line in server.children() if "service.publisher" in line]
+    os.kill(publisher, signal.SIGKILL)
     assert score(server).status == 200
     until = time.monotonic() + 90
-    while not [pid for pid, line in server.children() if "service.keeper" in line and pid != keeper]:
-        assert time.monotonic() < until, "the keeper was not replaced"
+    while not [pid for pid, line in server.children() if "service.publisher" in line and pid != publisher]:
+        assert time.monotonic() < until, "the publisher was not replaced"
         time.sleep(0.1)
 
 

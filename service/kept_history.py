@@ -1,0 +1,39 @@
+"""A private copy of DATA, in the state folder: what was checked is what is read, whatever becomes of DATA's files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from features.contract import TABLES
+from features.files import name, quote
+from features.freshness import Stamp
+from features.source import open_history
+
+HISTORY, STAMP = "history.duckdb", "stamp.json"
+
+
+def keep(data: str, folder: Path) -> None:
+    """Copy the tables of DATA, opened and checked, into a DuckDB file of a new folder, with the stamp of DATA's files.
+
+    DATA is let go of when this returns. Raises InputError for data that is at fault or changes meanwhile.
+    """
+    folder.mkdir()
+    with open_history(data) as history:
+        connection = history.backend.con
+        connection.execute(f"ATTACH {quote(folder / HISTORY)} AS kept")
+        for table in TABLES:
+            found = getattr(history, table)
+            if found is not None:
+                connection.execute(f"CREATE TABLE kept.{name(table)} AS FROM {name(found.get_name())}")
+        connection.execute("DETACH kept")
+        history.stamp.require_unchanged("DATA")
+        (folder / STAMP).write_text(json.dumps(asdict(history.stamp)), encoding="utf-8")
+
+
+def stamp_of(folder: Path) -> Stamp:
+    """Of DATA's files when they were copied. Raises OSError where the copy is not there, or not whole."""
+    found = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+    files = {path: tuple(identity) for path, identity in found["files"].items()}
+    return Stamp(tuple(found["paths"]), tuple(found["patterns"]), files)

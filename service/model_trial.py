@@ -1,0 +1,42 @@
+"""Fetches a model from the registry and loads it, in a process that may crash of it; what loads is saved in the state
+folder.
+
+python -m service.model_trial STATE URI FOLDER
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+from models import tracking
+from models.scorer import ModelError, Scorer
+from service import children
+
+
+def try_model(state: Path, uri: str, folder: str) -> dict[str, object]:
+    """Save the model; its label, run and card, and the key of the features that it needs.
+
+    Raises InputError for a URI that names no model, ModelError for one that is damaged.
+    """
+    client = tracking.connect(create=False)
+    model = tracking.load(client, uri)
+    require_signature(model)
+    model.scorer.save(state / folder)
+    return {"label": model.label, "run": model.run, "card": tracking.card(client, model), "key": key(model.scorer)}
+
+
+def key(scorer: Scorer) -> str:
+    """What decides the features beside the data: models with the same key share them."""
+    return hashlib.sha256(f"{scorer.settings} {scorer.classifier.fingerprint}".encode()).hexdigest()
+
+
+def require_signature(model: tracking.Model) -> None:
+    """Raise ModelError where the registered signature is not that of the model's own columns."""
+    if model.inputs != {*model.scorer.encoding.columns, "creator_id", "spend"}:
+        raise ModelError(f"{model.label}: its signature names other columns than the model has. Train anew")
+
+
+if __name__ == "__main__":
+    children.run(lambda reply: reply(try_model(Path(sys.argv[1]), sys.argv[2], sys.argv[3])))
