@@ -20,10 +20,10 @@ from features.matrix import FeatureBuilder
 from features.source import open_history
 from models.scorer import Scorer
 from service import children, inline, lane, parity
+from service.assembly import RequestScorer
 from service.kept_history import HISTORY, keep
 from service.probing import probe
 from service.publication import warm_up
-from service.scoring import RequestScorer
 from service.snapshot import Snapshot
 
 

@@ -45,7 +45,7 @@ def server(http_server: Server) -> Server:
 @pytest.fixture(scope="module")
 def spine(desk: Path, server: Server) -> pd.DataFrame:
     """Random deals from the horizon on, with gaps and unknowns; the last EARLY start long before it."""
-    folder = next(desk.glob("creator-yield-*/features-1"))
+    folder = next(desk.glob("creator-yield-*/features-*"))
     with open_history(desk / "data") as history:
         snapshot = Snapshot.load(folder)
         found = random_spine(snapshot, history, ROWS, seed=11)
