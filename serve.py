@@ -14,6 +14,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from models import console
 
@@ -49,6 +50,10 @@ def require(asked: argparse.Namespace) -> str:
     """The address to listen at. Raises InputError for a call that cannot be carried out."""
     if not 0 < asked.port < 65536:
         console.refuse("--port", asked.port, "it is no port", "Give a number from 1 to 65535.")
+    if "://" not in asked.data and not Path(asked.data).is_dir():
+        problem = "it is a file, not a folder" if Path(asked.data).exists() else "there is no such folder"
+        remedy = "Give the folder that holds collaborations and creators, or a database URL."
+        console.refuse("--data", asked.data, problem, remedy)
     try:
         found = socket.getaddrinfo(asked.host, asked.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):

@@ -103,8 +103,8 @@ def close(process: subprocess.Popen[bytes], within: float) -> None:
     try:
         process.stdin.write(REGULAR)
         process.stdin.close()
-    except OSError:
-        pass  # it has ended already
+    except (OSError, ValueError):
+        pass  # it has ended, or was told to, already
     try:
         process.wait(within)
     except subprocess.TimeoutExpired:
@@ -122,10 +122,12 @@ def run(work: Callable[[Reply], None]) -> None:
     def reply(found: dict[str, Any]) -> None:
         line.write(json.dumps(found).encode() + b"\n")
 
+    status = 0
     try:
         work(reply)
     except Exception as error:  # the reason goes to whoever wanted it
         if not isinstance(error, InputError):
             log.warning("what was tried failed", exc_info=error)
         reply({"refused": type(error).__name__, "text": str(error)})
-        sys.exit(1)
+        status = 1
+    os._exit(status)  # all is said; libraries complain when they are taken down beside a thread that waits

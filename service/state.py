@@ -15,7 +15,7 @@ from pathlib import Path
 from models.console import refuse
 
 PREFIX = "creator-yield-"
-LONGEST = 80  # bytes of its path: a socket within it may have 104 on macOS
+LONGEST = 88  # bytes of its path: with the name of a socket within it they may be 104 on macOS
 
 
 def make() -> Path:
