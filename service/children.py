@@ -17,24 +17,27 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from features.faults import InputError
+from features.secrets import mask
 from service import lifeline, logs
 from service.lifeline import REGULAR
 
 END_SECONDS = 10.0
+ERRORS = "errors"  # of a child's temporary files, the one with what libraries print
 log = logging.getLogger("creator_yield")
 Reply = Callable[[dict[str, Any]], None]
 
 
 class TrialError(Exception):
-    """A model or data that cannot be served. kind: the name of the error; `str()` says all of it."""
+    """A model or data that cannot be served. kind: the name of the error; `str()` says all of it. at_fault: whether
+    the call or its input is."""
 
-    def __init__(self, kind: str, text: str) -> None:
+    def __init__(self, kind: str, text: str, at_fault: bool = False) -> None:
         super().__init__(text)
-        self.kind = kind
+        self.kind, self.at_fault = kind, at_fault
 
     def shown(self) -> str:
         """On one line, without paths of the machine."""
-        text = " ".join(str(self).split())
+        text = mask(" ".join(str(self).split()))
         for word in text.split():
             if "/" in word and not word.startswith("models:/"):
                 text = text.replace(word, "…")
@@ -71,7 +74,7 @@ class Child:
             raise TrialError("Crash", self.ended(self.process.wait()))
         found: dict[str, Any] = json.loads(line)
         if "refused" in found:
-            raise TrialError(found["refused"], found["text"])
+            raise TrialError(found["refused"], found["text"], found["at_fault"])
         return found
 
     def status(self) -> int | None:
@@ -81,7 +84,15 @@ class Child:
     def ended(self, status: int) -> str:
         """How it ended, in words."""
         how = f"was ended by {_signal(-status)}" if status < 0 else f"ended with status {status}"
-        return f"the process that {self.purpose} {how}"
+        return f"the process that {self.purpose} {how}{self._last_words()}"
+
+    def _last_words(self) -> str:
+        try:
+            lines = (self.scratch / ERRORS).read_text(encoding="utf-8", errors="replace").split("\n")
+        except OSError:
+            return ""
+        said = [text for one in lines if (text := "".join(c for c in one if c.isprintable()).strip())]
+        return f": {said[-1][:200]}" if said else ""
 
     def end(self) -> None:
         """End it, and remove what it left."""
@@ -114,8 +125,11 @@ def close(process: subprocess.Popen[bytes], within: float) -> None:
 
 def run(work: Callable[[Reply], None]) -> None:
     """The child's side: do the work, which replies once; what it raises is the reply too."""
-    line = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # what a library prints is no reply
+    line, logs.WRITER.target = os.fdopen(os.dup(1), "wb", buffering=0), os.dup(2)
+    # what a library prints is neither a reply nor a line of the log, but tells why it crashed
+    with open(os.path.join(os.environ["TMPDIR"], ERRORS), "wb") as errors:
+        os.dup2(errors.fileno(), 1)
+        os.dup2(errors.fileno(), 2)
     logs.set_up()
     lifeline.hold(lambda regular: None)
 
@@ -126,8 +140,10 @@ def run(work: Callable[[Reply], None]) -> None:
     try:
         work(reply)
     except Exception as error:  # the reason goes to whoever wanted it
-        if not isinstance(error, InputError):
+        at_fault = isinstance(error, InputError)
+        if not at_fault:
             log.warning("what was tried failed", exc_info=error)
-        reply({"refused": type(error).__name__, "text": str(error)})
+        reply({"refused": type(error).__name__, "text": str(error), "at_fault": at_fault})
         status = 1
+    logs.WRITER.flush()
     os._exit(status)  # all is said; libraries complain when they are taken down beside a thread that waits

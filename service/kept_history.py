@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from features.contract import TABLES
-from features.files import name, quote
+from features.engine import name, quote
 from features.freshness import Stamp
 from features.source import open_history
 

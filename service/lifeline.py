@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
 
+from service import logs
+
 FINISH_SECONDS = 30.0  # for requests in hand when the server was killed
 REGULAR = b"end\n"  # what a parent that ends as it should writes before it closes the pipe
 
@@ -32,6 +34,7 @@ def hold(on_end: Callable[[bool], None]) -> None:
         try:
             on_end(received.endswith(REGULAR))
         finally:
+            logs.WRITER.flush()
             os._exit(0)
 
     threading.Thread(target=listen, name="lifeline", daemon=True).start()

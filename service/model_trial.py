@@ -10,7 +10,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from models import tracking
+from models import registry, store
 from models.scorer import ModelError, Scorer
 from service import children
 
@@ -18,13 +18,13 @@ from service import children
 def try_model(state: Path, uri: str, folder: str) -> dict[str, object]:
     """Save the model; its label, run and card, and the key of the features that it needs.
 
-    Raises InputError for a URI that names no model, ModelError for one that is damaged.
+    Raises InputError for a URI that names no model, or one that is damaged, and for a store that cannot be used.
     """
-    client = tracking.connect(create=False)
-    model = tracking.load(client, uri)
+    client = store.connect(create=False)
+    model = registry.require(client, uri)
     require_signature(model)
     model.scorer.save(state / folder)
-    return {"label": model.label, "run": model.run, "card": tracking.card(client, model), "key": key(model.scorer)}
+    return {"label": model.label, "run": model.run, "card": registry.card(client, model), "key": key(model.scorer)}
 
 
 def key(scorer: Scorer) -> str:
@@ -32,7 +32,7 @@ def key(scorer: Scorer) -> str:
     return hashlib.sha256(f"{scorer.settings} {scorer.classifier.fingerprint}".encode()).hexdigest()
 
 
-def require_signature(model: tracking.Model) -> None:
+def require_signature(model: registry.Model) -> None:
     """Raise ModelError where the registered signature is not that of the model's own columns."""
     if model.inputs != {*model.scorer.encoding.columns, "creator_id", "spend"}:
         raise ModelError(f"{model.label}: its signature names other columns than the model has. Train anew")

@@ -19,9 +19,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mlflow import MlflowClient
+
 from features.catalogue import CATALOGUE
 from features.freshness import Stamp
-from models import tracking
+from models import registry, store
 from models.console import AT_FAULT, FAILED
 from service import lifeline, logs, state
 from service.batch_process import Task
@@ -82,6 +84,7 @@ class Publisher:
         self.published: Publication | None = None
         self.held: Stamp | None = None  # of the files that the published features were made from
         self.batch: Child | None = None
+        self.client: MlflowClient | None = None
         self.job: Job | None = None
         self.refused: dict[str, Refusal] = {}
         self.retired: list[tuple[float, Child, Publication]] = []
@@ -118,10 +121,10 @@ class Publisher:
     def _version(self, alarms: dict[str, str]) -> tuple[str, str | None] | None:
         """The version that the URI names now, as NAME/NUMBER, and its run; None where the registry does not say."""
         assert self.published is not None
-        try:  # made anew: a store's file may have been replaced, and one that is gone must not be made
-            client = tracking.connect(create=False)
-            name, number = tracking.resolve(client, self.uri)
-            version = f"{name}/{number}", client.get_model_version(name, number).run_id
+        try:
+            self.client = self.client or store.connect(create=False)
+            name, number = registry.resolve(self.client, self.uri)
+            version = f"{name}/{number}", self.client.get_model_version(name, number).run_id
         except Exception as error:  # the registry may be away, in any of the ways that its store can be
             why = TrialError(type(error).__name__, str(error)).shown()
             alarms["registry"] = f"it cannot be asked, and the model stays as it is: {why}"
@@ -275,9 +278,6 @@ def main(arguments: list[str]) -> int:
     # a registry that is away must not hold up everything else for minutes
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    if (os.environ.get("MLFLOW_TRACKING_URI") or tracking.DEFAULT_STORE).startswith("sqlite"):
-        # a connection that stays open reads on from a file that was moved away or replaced
-        os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
     publisher = Publisher(folder, data, uri)
 
     def leave(regular: bool) -> None:
@@ -292,7 +292,7 @@ def main(arguments: list[str]) -> int:
             publisher.first()
         except (TrialError, OSError) as error:
             print(error, file=sys.stderr)
-            return AT_FAULT if isinstance(error, TrialError) and error.kind == "InputError" else FAILED
+            return AT_FAULT if isinstance(error, TrialError) and error.at_fault else FAILED
     while True:
         try:
             publisher.look()
@@ -302,4 +302,6 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    os._exit(main(sys.argv[1:]))  # libraries complain when they are taken down beside a thread that waits
+    status = main(sys.argv[1:])
+    logs.WRITER.flush()
+    os._exit(status)  # libraries complain when they are taken down beside a thread that waits

@@ -20,6 +20,7 @@ from features.source import open_history
 from service import publisher, state, supervisor
 from service.app import App
 from service.children import Child, TrialError
+from service.connections import Connections
 from service.kept_history import HISTORY, keep, stamp_of
 from service.publication import SILENT_SECONDS, Holder, Publication, beat, silence
 from service.publisher import FIRST_WAIT, LONGEST_WAIT, Job, Publisher, Refusal
@@ -94,8 +95,12 @@ def child(tmp_path: Path, code: str) -> Child:
     [
         ("os.abort()", "Crash: the process that loaded the model was ended by SIGABRT"),
         ("os.kill(os.getpid(), 9)", "Crash: the process that loaded the model was ended by SIGKILL"),
+        (
+            "os.write(2, b'LightGBM: \\xb1 unparsed\\n\\n')\nos.abort()",
+            "Crash: the process that loaded the model was ended by SIGABRT: LightGBM: � unparsed",
+        ),
         ("os._exit(7)", "Crash: the process that loaded the model ended with status 7"),
-        ("os.write(1, b'{\"half')\nos.abort()", "Crash: the process that loaded the model was ended by SIGABRT"),
+        ("os.write(1, b'half')\nos.abort()", "Crash: the process that loaded the model was ended by SIGABRT: half"),
         (
             "raise OSError(28, 'No space left on device', '/secret/path')",
             "OSError: [Errno 28] No space left on device: …",
@@ -338,7 +343,7 @@ def test_a_worker_that_ends_leaves_without_taking_python_down(monkeypatch: pytes
     """The server's own threads panic where Python goes away below them."""
     ended: list[int] = []
     app = object.__new__(App)
-    app.holder = Holder(Path())
+    app.holder, app.connections = Holder(Path()), Connections(0, 1, lambda n: None)
     monkeypatch.setattr(os, "_exit", ended.append)
     app.__rsgi_del__(None)  # type: ignore[arg-type]
     assert ended == [0]

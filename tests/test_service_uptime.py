@@ -154,7 +154,7 @@ def test_a_damaged_model_is_refused_and_the_old_one_goes_on(server: Server, clie
     file = Path(source.removeprefix("file://")) / "artifacts" / "scorer" / "scorer.json"
     file.write_text(file.read_text().replace('"level"', '"level" ', 1))
     client.set_registered_model_alias(NAME, "champion", third)
-    everywhere(server, "alarm: model: ModelError")
+    everywhere(server, "alarm: model: InputError: --model")
     assert rates(score(server))[0] == f"{NAME}/2"
     assert "creator_yield_alarm 1" in server.ask("GET", "/metrics", key=None).body.decode()
     told = server.ask("GET", "/readyz", key=None).body.decode()
