@@ -6,7 +6,7 @@ The features of the market of `make bench-serve` are built by the service's own 
 at random, each with all that the arrays hold of one: numbers, texts, and the niches and brands that it has to do with.
 They are saved, published and served by the service's own code, and every creator is asked for, so that no page of the
 arrays is left out. Building a million creators' features from their posts and comments would take hours and is left
-out, and with it the keeper beside the workers, whose memory is that of the batch.
+out, and with it the publisher beside the workers, whose memory is that of the batch.
 
 Memory is what the kernel counts as proportional (PSS): pages that workers share count once.
 """
@@ -36,7 +36,7 @@ from service.publication import Publication
 from service.snapshot import Snapshot, index
 
 LIMIT_GIB, WORKERS, AT_ONCE = 1.5, 2, 10_000
-# the workers as serve.py starts them, without a keeper
+# the workers as serve.py starts them, without a publisher
 SERVER = f"""
 import multiprocessing, sys
 from granian import Granian
@@ -77,7 +77,7 @@ def _pairs(keys: np.ndarray, values: np.ndarray, source: np.ndarray, others: int
 
 
 def publish(market: Path, desk: Path, creators: int, state: Path) -> int:
-    """A state folder as the keeper leaves it; the bytes of its arrays."""
+    """A state folder as the publisher leaves it; the bytes of its arrays."""
     model = Scorer.load(next(p.parent for p in desk.glob("mlartifacts/**/scorer/checksums.json")))
     with (
         open_history(market / "data") as history,

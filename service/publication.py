@@ -1,5 +1,5 @@
-"""What the keeper publishes and workers take up: a model and features in folders, named by a file that is replaced as a
-whole. So a worker has all of one publication or all of another.
+"""What is published and workers take up: a model and features in folders, named by a file that is replaced as a whole.
+So a worker has all of one publication or all of another.
 """
 
 from __future__ import annotations

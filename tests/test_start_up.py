@@ -49,7 +49,7 @@ def test_a_database_that_is_not_there_is_one_fault(desk: Path) -> None:
 def test_a_model_that_is_not_there_is_one_fault(desk: Path) -> None:
     status, said = ended(desk, "--data", "data", "--model", "models:/conversions-per-dollar/77")
     assert (status, said.count("\n")) == (2, 1), said
-    assert "there is no such model" in said
+    assert "has no version 77" in said
 
 
 def test_data_at_fault_says_every_fault(desk: Path, tmp_path: Path) -> None:
