@@ -25,11 +25,10 @@ class CheckError(Exception):
 
 
 def check(snapshot: Snapshot, scorer: Scorer, builder: FeatureBuilder, rows: int = ROWS, seed: int = 0) -> None:
-    """Score random rows both ways. Raises CheckError where a bit differs, ValueError for a model of other columns."""
-    service = RequestScorer(snapshot, scorer)  # first, since it names the columns that nothing here comes by
+    """Score random rows both ways. Raises CheckError where a bit differs."""
     spine = random_spine(snapshot, builder.history, rows, seed)
     expected = scorer.score(builder.build(spine), spine, target=TARGET)
-    found = service.score(terms_of(spine), level=0.8, reasons=True, target=TARGET)
+    found = RequestScorer(snapshot, scorer).score(terms_of(spine), level=0.8, reasons=True, target=TARGET)
     columns = [*(getattr(found, name) for name in NUMBERS), found.reasons, [json.dumps(w) for w in found.warnings]]
     for name, column in zip(expected, columns, strict=True):
         wrong = [i for i, (a, b) in enumerate(zip(expected[name], column, strict=True)) if a != b]
