@@ -10,6 +10,7 @@ import hashlib
 import sys
 from pathlib import Path
 
+from features.catalogue import BY_NAME
 from models import registry, store
 from models.scorer import ModelError, Scorer
 from service import children
@@ -23,6 +24,7 @@ def try_model(state: Path, uri: str, folder: str) -> dict[str, object]:
     client = store.connect(create=False)
     model = registry.require(client, uri)
     require_signature(model)
+    require_columns(model.scorer)
     model.scorer.save(state / folder)
     return {"label": model.label, "run": model.run, "card": registry.card(client, model), "key": key(model.scorer)}
 
@@ -36,6 +38,12 @@ def require_signature(model: registry.Model) -> None:
     """Raise ModelError where the registered signature is not that of the model's own columns."""
     if model.inputs != {*model.scorer.encoding.columns, "creator_id", "spend"}:
         raise ModelError(f"{model.label}: its signature names other columns than the model has. Train anew")
+
+
+def require_columns(scorer: Scorer) -> None:
+    """Raise ModelError for a model of columns that are not in the catalogue."""
+    if strange := sorted(set(scorer.encoding.columns) - set(BY_NAME)):
+        raise ModelError(f"the model wants columns that a request does not come by: {strange}")
 
 
 if __name__ == "__main__":

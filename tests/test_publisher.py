@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -17,11 +18,14 @@ import pytest
 from features.faults import InputError
 from features.freshness import Stamp
 from features.source import open_history
+from models.encoding import Encoding
+from models.scorer import ModelError, Scorer
 from service import publisher, state, supervisor
 from service.app import App
 from service.children import Child, TrialError
 from service.connections import Connections
 from service.kept_history import HISTORY, keep, stamp_of
+from service.model_trial import require_columns
 from service.publication import SILENT_SECONDS, Holder, Publication, beat, silence
 from service.publisher import FIRST_WAIT, LONGEST_WAIT, Job, Publisher, Refusal
 from tests.contract_tables import frames, write
@@ -130,6 +134,14 @@ def test_a_child_heeds_no_signal_but_ends_with_its_parent(tmp_path: Path, monkey
     started.process.stdin.close()  # as the kernel does when the parent is killed
     assert started.process.wait(30) == 0
     started.end()
+
+
+def test_a_model_of_columns_that_nobody_knows_is_refused_by_their_names(small_scorer: Scorer) -> None:
+    require_columns(small_scorer)
+    old = small_scorer.encoding
+    strange = dataclasses.replace(small_scorer, encoding=Encoding(("moon", *old.columns[1:]), old.levels, old.creators))
+    with pytest.raises(ModelError, match=r"does not come by: \['moon'\]"):
+        require_columns(strange)
 
 
 # --- refusals
