@@ -72,3 +72,12 @@ def test_features_not_in_use_are_named_with_the_reason(tables: Tables, tmp_path:
 
 def test_with_all_tables_hardly_a_feature_is_out_of_use(tables: Tables, tmp_path: Path) -> None:
     assert set(_built(tables, tmp_path / "all")[1]) <= {"market_rate"}
+
+
+def test_the_service_s_copy_of_data_lacks_the_same_columns(tables: Tables, tmp_path: Path) -> None:
+    kept = pytest.importorskip("service.kept_history")
+    less = tables | {"posts": tables["posts"].drop(columns=["comments", "saves"])}
+    data = write({name: table for name, table in less.items() if name != "comments"}, tmp_path / "data")
+    kept.keep(str(data), tmp_path / "kept")
+    with open_history(data) as history, open_history(f"duckdb://{tmp_path / 'kept' / kept.HISTORY}") as copy:
+        assert copy.given == history.given
