@@ -26,7 +26,9 @@ def keep(data: str, folder: Path) -> None:
         for table in TABLES:
             found = getattr(history, table)
             if found is not None:
-                connection.execute(f"CREATE TABLE kept.{name(table)} AS FROM {name(found.get_name())}")
+                # what DATA lacks stays absent: a column of missing values would count as there
+                columns = ", ".join(name(column) for column in found.columns if column in history.given[table])
+                connection.execute(f"CREATE TABLE kept.{name(table)} AS SELECT {columns} FROM {name(found.get_name())}")
         connection.execute("DETACH kept")
         history.stamp.require_unchanged("DATA")
         (folder / STAMP).write_text(json.dumps(asdict(history.stamp)), encoding="utf-8")
