@@ -9,6 +9,7 @@ and the later one counts.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,9 @@ def compare(client: MlflowClient, name: str, trained: Trained, history: History)
         verdict = decide(trained, champion.scorer, history)
     except (FilesMissingError, NewerFormatError) as error:
         why = f"it could not be compared with the champion, {error}. Bring the champion back and train again, or set "
-        return version, Verdict(False, f"{why}the alias {CHAMPION} to this version in MLflow")
+        why += f"the alias {CHAMPION} to this version in MLflow"
+        print(mask(f"{name}: the new version is not promoted: {why}"), file=sys.stderr)
+        return version, Verdict(False, why)
     except ModelError as error:
         return version, Verdict(True, f"the champion cannot be used ({error})")
     history.stamp.require_unchanged("DATA")  # the gate has read it once more

@@ -7,9 +7,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from alembic.script import ScriptDirectory
 from mlflow import MlflowClient
+from mlflow.store.db import utils
 
-from models import registry, runs
+from models import registry, runs, store
 from models.artifacts import local_path
 from models.scorer import Scorer
 from models.store import connect
@@ -151,3 +153,13 @@ def test_a_store_that_was_replaced_by_another_file_is_followed(
     shutil.copytree(tmp_path / "next" / "mlartifacts", project / "mlartifacts", dirs_exist_ok=True)
     (tmp_path / "next" / "mlflow.db").rename(project / "mlflow.db")
     assert registry.load(client, URI).version == "2"
+
+
+def test_packages_in_a_folder_with_a_percent_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "100%s").symlink_to(store._MIGRATIONS)
+    head = ScriptDirectory.from_config(store._migrations()).get_current_head()
+    monkeypatch.setattr(store, "_MIGRATIONS", tmp_path / "100%s")
+    for replaced in ("_get_alembic_config", "_make_parent_dirs_if_sqlite"):
+        monkeypatch.setattr(utils, replaced, getattr(utils, replaced))
+    store._set_up()
+    assert ScriptDirectory.from_config(utils._get_alembic_config("sqlite:///a%20b.db")).get_current_head() == head

@@ -370,7 +370,12 @@ LOSSES: dict[str, tuple[Callable[[Path], Any], bool]] = {
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_champion_out_of_reach_keeps_its_place_and_a_damaged_one_does_not(
-    command: Callable[..., str], project: Path, stored: Path, loss: str, monkeypatch: pytest.MonkeyPatch
+    command: Callable[..., str],
+    project: Path,
+    stored: Path,
+    loss: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     client = enter(project, monkeypatch)
     assert registry.load(client, URI).version == "1"
@@ -388,6 +393,7 @@ def test_a_champion_out_of_reach_keeps_its_place_and_a_damaged_one_does_not(
     assert "or name another version" in said
     assert (against, verdict.promoted) == ("1", lost)
     assert lost or "set the alias champion to this version" in verdict.why
+    assert ("the new version is not promoted" in capsys.readouterr().err) != lost
 
 
 def test_a_champion_of_a_newer_version_keeps_its_place(
