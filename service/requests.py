@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -103,6 +103,7 @@ class _OnlyRank(RankRequest):
 _only_score, _only_rank = msgspec.json.Decoder(_OnlyScore), msgspec.json.Decoder(_OnlyRank)
 _score, _rank = msgspec.json.Decoder(ScoreRequest), msgspec.json.Decoder(RankRequest)
 Notices = list[FieldError]
+T = TypeVar("T")
 _DEALS = ("/items/", "/deal/", "/history")
 
 
@@ -128,7 +129,8 @@ def read_score(body: bytes) -> tuple[Terms, list[str | None], Told | None, Notic
         if len(told["items"]) > MOST_ITEMS:
             raise _too_many(len(told["items"])) from None
         raise _faulty(score_faults(told), error) from None
-    if len(set(candidates)) < len(candidates) and (twice := repeated(candidates)):
+    named = [one for one in candidates if one]
+    if len(set(named)) < len(named) and (twice := repeated(candidates)):
         raise _faulty(twice, ValueError("candidate_id"))
     return found
 
@@ -191,16 +193,22 @@ def terms(items: Sequence[Item]) -> Terms:
     if (deliverables % 1 > 0).any():
         raise ValueError("deliverables")
     return Terms(
-        creator_id=[_required(i.creator_id) for i in items],
-        brand=[_required(i.brand) for i in items],
-        product_niche=[_required(i.product_niche) for i in items],
-        product_country=[_optional(i.product_country) for i in items],
-        objective=[_optional(i.objective) for i in items],
+        creator_id=_each(_required, [i.creator_id for i in items]),
+        brand=_each(_required, [i.brand for i in items]),
+        product_niche=_each(_required, [i.product_niche for i in items]),
+        product_country=_each(_optional, [i.product_country for i in items]),
+        objective=_each(_optional, [i.objective for i in items]),
         starts_at=np.array(starts, np.int64),
         promotion_hours=np.array([i.promotion_hours for i in items], float),
         deliverables=deliverables,
         spend=np.array([i.spend for i in items], float),
     )
+
+
+def _each(read: Callable[[Any], T], values: list[Any]) -> list[T]:
+    """Every value read; what stands there often is read once."""
+    found = {value: read(value) for value in set(values)}
+    return [found[value] for value in values]
 
 
 def _required(value: Text) -> str:
