@@ -283,11 +283,11 @@ def test_a_call_at_fault_ends_with_2_tells_why_and_writes_nothing(
     assert [files(folder) for folder in (tmp_path, desks[0], market)] == before
 
 
-def test_what_is_nobody_s_fault_ends_with_1(market: Path, tmp_path: Path) -> None:
+def test_a_damaged_store_ends_with_2_and_is_left_as_it_is(market: Path, tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("this is no database\n" * 100)
     call = ("predict.py", str(market / "candidates.parquet"), "--data", str(market / "older"), "--output", "x.csv")
     done = run(tmp_path, *call)
-    assert done.status == 1
+    assert done.status == 2
     assert "file is not a database" in done.err
     assert "Traceback" not in done.err
     assert [p.name for p in tmp_path.iterdir()] == ["mlflow.db"]

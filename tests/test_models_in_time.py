@@ -287,7 +287,7 @@ def test_figures_of_known_predictions() -> None:
     flat = measure(np.full(4, 0.11), counts, spend)
     assert flat["skill"] == pytest.approx(0)
     assert np.isnan(flat["rank"])
-    assert flat["value"] == pytest.approx(10 / 30)
+    assert flat["value"] == pytest.approx(11 / 30), "a tie shares the money out evenly"
     assert poisson_deviance(np.array([2.0]), np.array([1.0])) == pytest.approx(2 * (2 * np.log(2) - 1))
 
 
