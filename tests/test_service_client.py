@@ -15,8 +15,10 @@ TERMS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_the_client_tells_what_the_service_answers(tmp_path: Path, trained_desk: Path) -> None:
-    desk = copy_desk(tmp_path, trained_desk)
+def test_the_client_gives_what_the_service_answers(
+    tmp_path_factory: pytest.TempPathFactory, trained_desk: Path
+) -> None:
+    desk = copy_desk(tmp_path_factory.mktemp("client"), trained_desk)  # a short path, as its sockets need
     item = Item(**TERMS, creator_id="creator_000001")
     with running(desk, CREATOR_YIELD_API_KEYS=f"@{desk / 'keys'}") as server:
         url = f"http://127.0.0.1:{server.port}"

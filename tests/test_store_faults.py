@@ -328,7 +328,6 @@ MODELS = {
     "models:/x/1/2": "it is not the URI of a registered model",
     "models:/x/99999999999999999999": "it is not the URI of a registered model",
     "runs:/abc/model": "it is not the URI of a registered model",
-    "": "it is not the URI of a registered model",
     f"models:/{NAME}@nobody": "has no alias nobody in ",
     f"models:/{NAME}/2": "has no version 2 in ",
     "models:/never@champion": "there is no such model in ",
