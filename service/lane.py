@@ -23,7 +23,6 @@ import pandas as pd
 from features.faults import Fault, InputError
 from service.assembly import Terms
 from service.problems import FieldError, Problem
-from service.told import Told
 
 MOST_QUEUED, SECONDS = 4, 120.0
 _LENGTH = struct.Struct("<Q")
@@ -60,7 +59,7 @@ def frame_of(spine: Mapping[str, list[Any]]) -> pd.DataFrame:
     return frame
 
 
-async def ask(socket: Path, terms: Terms, history: Told | None) -> pd.DataFrame:
+async def ask(socket: Path, terms: Terms, history: msgspec.Struct | None) -> pd.DataFrame:
     """The matrix of rows by the batch code that answers at `socket`.
 
     Raises Problem where the lane is busy or away, or the history at fault.

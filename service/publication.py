@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from models.results import DAY_US
 from models.scorer import Scorer
-from service.assembly import RequestScorer
-from service.requests import Item, terms
+from service.assembly import RequestScorer, Terms
 from service.snapshot import Snapshot
 
 CURRENT, HEARTBEAT = "current.json", "heartbeat"
@@ -159,6 +159,7 @@ def load(folder: Path, published: Publication, held: Serving | None = None) -> S
 
 def warm_up(scorer: RequestScorer) -> None:
     """Score once with everything, so that the first request finds all tables made."""
-    start = str(np.datetime64(scorer.assembler.snapshot.horizon, "us").astype("datetime64[D]") + 2)
-    item = Item(creator_id="-", brand="-", product_niche="-", starts_at=start, promotion_hours=24.0, spend=100.0)
-    scorer.score(terms([item]), level=0.8, reasons=True)
+    day, hours, spend = np.array([2 * DAY_US]), np.array([24.0]), np.array([100.0])
+    start = scorer.assembler.snapshot.horizon + day
+    deal = Terms(["-"], ["-"], ["-"], [None], [None], start, hours, np.array([np.nan]), spend)
+    scorer.score(deal, level=0.8, reasons=True)
