@@ -62,6 +62,7 @@ bench: install ## measure features and comment classes
 
 bench-serve: install ## measure the service against mlflow models serve (needs wrk)
 	$(BIN)/python -m benchmarks.serve
+	$(BIN)/python -m benchmarks.serve_overload
 
 bench-memory: install ## what a million creators take of memory in the service's workers
 	$(BIN)/python -m benchmarks.serve_memory

@@ -3,9 +3,9 @@
 python -m benchmarks.serve [--seconds 10] [--rounds 3] [--folder build/bench-serve]        needs wrk
 
 A made-up market is trained on once and kept in the folder. Load comes from wrk on loopback, 8 connections, every
-request another body; then ours gets more than it can do (`benchmarks.serve_overload`). In each round every server is
-started, loaded and ended in turn; medians over the rounds count. The constant apps (`benchmarks.constant`) have as many
-workers as ours, FastAPI under uvicorn as MLflow brings it.
+request another body. In each round every server is started, loaded and ended in turn; medians over the rounds count.
+The constant apps (`benchmarks.constant`) have as many workers as ours, FastAPI under uvicorn as MLflow brings it.
+`benchmarks.serve_overload` then sends ours more than it can do.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks import serve_overload
 from features.matrix import FeatureBuilder
 from features.source import open_candidates, open_history
 from models.scorer import Scorer
@@ -249,8 +248,6 @@ def main() -> None:
     asked = parser.parse_args()
     folder = asked.folder.resolve()
     tell(measure(folder, asked.seconds, asked.rounds))
-    print()
-    serve_overload.tell(serve_overload.run(folder, asked.seconds))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.serve import bodies, prepare, service
+
 QUIET, MANY = 8, 256
 WARM_UP = 2  # seconds
 TIMES = 3  # the p99 of the accepted may be so many times that of the quiet
@@ -91,10 +93,10 @@ def load(port: int, path: str, bodies: list[str], connections: int, seconds: int
 def measure(port: int, asked: Mapping[int, list[str]], seconds: int, folder: Path) -> dict[str, Answers]:
     """asked: bodies by their number of items. Each quiet, then overloaded."""
     found = {}
-    for rows, bodies in asked.items():
+    for rows, texts in asked.items():
         for connections in (QUIET, MANY):
             name = f"{rows} item{'s' * (rows > 1)}, {connections} connections"
-            found[name] = load(port, "/v1/score", bodies, connections, seconds, folder)
+            found[name] = load(port, "/v1/score", texts, connections, seconds, folder)
             print(f"{name}: {found[name]}", file=sys.stderr, flush=True)
     return found
 
@@ -115,8 +117,6 @@ def tell(found: Mapping[str, Answers]) -> None:
 
 def run(folder: Path, seconds: int) -> dict[str, Answers]:
     """Start the service on the benchmark's market, and measure it."""
-    from benchmarks.serve import bodies, prepare, service
-
     market, desk = prepare(folder)
     asked = {rows: bodies(market, desk, rows)[0] for rows in (1, 100)}
     with service(market, desk, folder) as port:
