@@ -44,13 +44,14 @@ class Task:
 
 
 def work(state: Path, task: Task, reply: children.Reply) -> None:
-    """Prepare, reply, and answer until the process is ended.
+    """Prepare, reply with the notes on DATA that was read anew, and answer until the process is ended.
 
     Raises InputError for data that is at fault, CheckError or ValueError for a model that does not go with it.
     """
     scorer = Scorer.load(state / task.model)
+    notes: tuple[str, ...] = ()
     if not (state / task.data).exists():
-        keep(task.source, state / task.data)
+        notes = keep(task.source, state / task.data)
     with ExitStack() as stack:
         history = stack.enter_context(open_history(f"duckdb://{state / task.data / HISTORY}"))
         builder = stack.enter_context(FeatureBuilder(history, scorer.settings, scorer.classifier))
@@ -68,7 +69,7 @@ def work(state: Path, task: Task, reply: children.Reply) -> None:
                 return builder.build(spine)
 
         lane.serve(state / task.socket, build)
-        reply({})
+        reply({"notes": notes})
         threading.Event().wait()
 
 

@@ -14,8 +14,9 @@ from features.source import open_history
 HISTORY, STAMP = "history.duckdb", "stamp.json"
 
 
-def keep(data: str, folder: Path) -> None:
-    """Copy the tables of DATA, opened and checked, into a DuckDB file of a new folder, with the stamp of DATA's files.
+def keep(data: str, folder: Path) -> tuple[str, ...]:
+    """Copy the tables of DATA, opened and checked, into a DuckDB file of a new folder, with the stamp of DATA's files;
+    what its owner should know although it is no fault (`History.notes`).
 
     DATA is let go of when this returns. Raises InputError for data that is at fault or changes meanwhile.
     """
@@ -31,7 +32,9 @@ def keep(data: str, folder: Path) -> None:
                 connection.execute(f"CREATE TABLE kept.{name(table)} AS SELECT {columns} FROM {name(found.get_name())}")
         connection.execute("DETACH kept")
         history.stamp.require_unchanged("DATA")
-        (folder / STAMP).write_text(json.dumps(asdict(history.stamp)), encoding="utf-8")
+        kept = asdict(history.stamp) | {"tables": [table for table in TABLES if table in history.given]}
+        (folder / STAMP).write_text(json.dumps(kept), encoding="utf-8")
+        return history.notes
 
 
 def stamp_of(folder: Path) -> Stamp:
@@ -39,3 +42,9 @@ def stamp_of(folder: Path) -> Stamp:
     found = json.loads((folder / STAMP).read_text(encoding="utf-8"))
     files = {path: tuple(identity) for path, identity in found["files"].items()}
     return Stamp(tuple(found["paths"]), tuple(found["patterns"]), files)
+
+
+def gone(before: Path, after: Path) -> list[str]:
+    """Tables of one copy that a later one lacks. Raises OSError where a copy is not there."""
+    old, new = (json.loads((one / STAMP).read_text(encoding="utf-8"))["tables"] for one in (before, after))
+    return [table for table in old if table not in new]

@@ -28,7 +28,7 @@ from models.console import AT_FAULT, FAILED
 from service import lifeline, logs, state
 from service.batch_process import Task
 from service.children import Child, TrialError
-from service.kept_history import stamp_of
+from service.kept_history import gone, stamp_of
 from service.lane import SECONDS
 from service.publication import Publication, beat
 
@@ -113,6 +113,7 @@ class Publisher:
             self._begin(version, seen)
         alarms |= {about: refusal.why for about, refusal in self.refused.items()}
         if alarms != self.published.alarms:
+            _log_registry(self.published.alarms.get("registry"), alarms.get("registry"))
             changed = replace(self.published, alarms=alarms)
             changed.write(self.folder)
             self.published = changed
@@ -187,10 +188,14 @@ class Publisher:
         task = Task(made.model, made.data, made.features, made.socket, self.data)
         batch = Child("service.batch_process", "read the data", self.folder, task.text())
         try:
-            batch.reply()
+            notes = batch.reply()["notes"]
         except BaseException:
             batch.end()
             raise
+        if old is not None and made.data != old.data:
+            notes += [f"DATA has no {one} any more" for one in gone(self.folder / old.data, self.folder / made.data)]
+        for note in notes:
+            log.warning("a note on the data", extra={"told": {"note": note}})
         return Prepared(replace(made, alarms={}), batch)
 
     def _fetch(self, uri: str, folder: str) -> dict[str, Any]:
@@ -265,6 +270,14 @@ class Publisher:
                     shutil.rmtree(path, ignore_errors=True)
                 elif path.name not in used:
                     path.unlink(missing_ok=True)
+
+
+def _log_registry(before: str | None, now: str | None) -> None:
+    """Log once when the registry can be asked no more, and once when it can again."""
+    if now and not before:
+        log.error("the registry", extra={"told": {"why": now}})
+    elif before and not now:
+        log.info("the registry", extra={"told": {"why": "it can be asked again"}})
 
 
 def _name(kind: str) -> str:

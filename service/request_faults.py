@@ -69,6 +69,16 @@ def rank_faults(told: dict[str, Any]) -> list[FieldError]:
     return found
 
 
+def misplaced(deal: dict[str, Any]) -> list[FieldError]:
+    """Members of a deal that would choose creators if they stood beside it."""
+    meant = {one: one for one in ("creator_ids", "filters", "limit")} | {"creator_id": "creator_ids"}
+    return [
+        FieldError(f"it is not read here: did you mean {right!r} beside the deal?", name, pointer=f"/deal/{name}")
+        for name, right in meant.items()
+        if name in deal
+    ]
+
+
 def repeated(candidates: Sequence[str | None]) -> list[FieldError]:
     """candidate_ids that an earlier item has too: scores are told apart by them."""
     first: dict[str, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
@@ -13,9 +14,20 @@ from msgspec import UNSET, Meta, UnsetType
 from service.assembly import Terms
 from service.near import meant, unread
 from service.problems import FieldError, Problem
-from service.request_faults import DEAL, ITEM, MOST_ITEMS, OUTCOMES, RANK, SCORE, rank_faults, repeated, score_faults
+from service.request_faults import (
+    DEAL,
+    ITEM,
+    MOST_ITEMS,
+    OUTCOMES,
+    RANK,
+    SCORE,
+    misplaced,
+    rank_faults,
+    repeated,
+    score_faults,
+)
 from service.told import StrictTold, Told, notices_of
-from service.values import WHOLE, Above0, AtLeast1, Key, Moment, Text, as_text, micros
+from service.values import WHOLE, Above0, AtLeast1, Key, Moment, Text, as_text, micros, shown
 
 
 class Deal(msgspec.Struct, gc=False, kw_only=True):
@@ -143,12 +155,15 @@ def read_rank(body: bytes) -> tuple[Deal, RankRequest, Notices]:
             asked: RankRequest = _only_rank.decode(body)
         except msgspec.ValidationError:
             asked = _rank.decode(body)
-            found = unread([_generic(body)["deal"]], (*DEAL, *OUTCOMES), "")
+            told = _generic(body)["deal"]
+            found = unread([told], (*DEAL, *OUTCOMES), "")
             notices = [msgspec.structs.replace(one, row=None, pointer=f"/deal{str(one.pointer)[2:]}") for one in found]
+            notices += misplaced(told)
         if asked.limit % 1:
             raise ValueError("limit: a whole number is needed")
         if asked.creator_ids is not None:
             asked.creator_ids = [as_text(one) for one in asked.creator_ids]
+            notices += _twice(asked.creator_ids)
         terms([Item(creator_id="x", **_told(asked.deal))])
         return asked.deal, asked, notices + _empty(asked.filters)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
@@ -158,6 +173,17 @@ def read_rank(body: bytes) -> tuple[Deal, RankRequest, Notices]:
         if isinstance(told.get("creator_ids"), list) and len(told["creator_ids"]) > MOST_ITEMS:
             raise _too_many(len(told["creator_ids"])) from None
         raise _faulty(rank_faults(told), error) from None
+
+
+def _twice(creators: list[str | int | float]) -> Notices:
+    """The first of the creators that are named more than once."""
+    if len(set(creators)) == len(creators):
+        return []
+    first: dict[str | int | float, int] = {}
+    again = [at for at, one in enumerate(creators) if first.setdefault(one, at) != at]
+    named = "one entry names a creator" if len(again) == 1 else f"{len(again):,} entries name creators"
+    detail = f"{named} named before, such as {shown(creators[again[0]])}: each is ranked once"
+    return [FieldError(detail, "creator_ids", pointer=f"/creator_ids/{again[0]}")]
 
 
 def _empty(filters: Filters) -> Notices:
@@ -229,8 +255,15 @@ def _generic(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        detail = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise Problem(400, "not-json", f"The body is no JSON that can be read: {detail}.") from None
+        raise Problem(400, "not-json", f"The body is no JSON that can be read: {_why(body, error)}.") from None
+
+
+def _why(body: bytes, error: Exception) -> str:
+    if not body.strip():
+        return "it is empty"
+    if body.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "it begins with a byte-order mark; send UTF-8 without one"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def _unlike(form: str, field: str, told: Any, known: tuple[str, ...]) -> Problem:
@@ -250,6 +283,7 @@ def _faulty(errors: list[FieldError], error: Exception) -> Problem:
     first = errors[0]
     place = f"{first.table}, " if first.table else ""
     place += "" if first.row is None else f"row {first.row}, "
+    place = place + str(first.field) if first.field else place.removesuffix(", ")
     code = "invalid-items" if any(str(one.pointer).startswith(_DEALS) for one in errors) else "invalid-request"
     count = f"{len(errors)} faults, first " if len(errors) > 1 else ""
-    return Problem(422, code, f"{count}{place}{first.field}: {first.detail}", errors)
+    return Problem(422, code, f"{count}{place}: {first.detail}", errors)

@@ -40,7 +40,7 @@ from service.values import (
 MOST_ROWS = 20_000
 NAMES = ("creators", "posts", "comments", "collaborations", "conversions")
 MEANING = (
-    "The history of creators that the data does not know. TrialError with 422, beyond what this schema says: creators "
+    "The history of creators that the data does not know. Refused with 422, beyond what this schema says: creators "
     "that the data knows, rows of others than these, keys that repeat or name no row, times out of order, conversions "
     "by day that do not add up."
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import tempfile
 import time
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import duckdb
+import pandas as pd
 import pytest
 
 from features.faults import InputError
@@ -23,7 +25,7 @@ from service import publisher, state, supervisor
 from service.app import App
 from service.children import Child, TrialError
 from service.connections import Connections
-from service.kept_history import HISTORY, keep, stamp_of
+from service.kept_history import HISTORY, gone, keep, stamp_of
 from service.model_trial import require_columns
 from service.publication import SILENT_SECONDS, Holder, Publication, beat, silence
 from service.publisher import FIRST_WAIT, LONGEST_WAIT, Job, Publisher, Refusal
@@ -50,6 +52,21 @@ def test_a_copy_holds_what_was_checked_whatever_becomes_of_data(tmp_path: Path) 
             found = getattr(copy, name).to_pandas()
             assert found.equals(frame), name
     assert stamp_of(folder).changed() == [str(data / "creators.parquet")]
+
+
+def test_what_is_no_fault_but_odd_comes_with_a_copy(tmp_path: Path) -> None:
+    tables = frames()
+    whole = write(tmp_path / "whole", tables)
+    assert keep(str(whole), tmp_path / "first") == ()
+    collaborations = tables["collaborations"]
+    later = collaborations.assign(observed_until=collaborations.observed_until + pd.Timedelta(days=36_500 // 5))
+    odd = write(tmp_path / "odd", tables | {"collaborations": later})
+    (odd / "posts.parquet").unlink()
+    (odd / "comments.parquet").unlink()
+    (note,) = keep(str(odd), tmp_path / "second")
+    assert re.match(r"collaborations\.observed_until: .* later than now", note)
+    assert gone(tmp_path / "first", tmp_path / "second") == ["posts", "comments"]
+    assert gone(tmp_path / "second", tmp_path / "first") == []
 
 
 def test_data_that_changes_while_it_is_copied_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,6 +286,38 @@ def test_a_refusal_holds_for_what_was_refused_alone(monkeypatch: pytest.MonkeyPa
     assert not refusal.holds("version 4")
     monkeypatch.setattr(publisher.time, "monotonic", lambda: 104.0)
     assert not refusal.holds("version 3")
+
+
+def test_what_is_odd_in_new_data_is_logged(
+    publishing: Publisher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Made(Idle):
+        def __init__(self, *_: object) -> None: ...
+
+        def reply(self) -> dict[str, Any]:
+            return {"notes": ["posts.posted_at: 1 row is later than now"]}
+
+    monkeypatch.setattr(publisher, "Child", Made)
+    monkeypatch.setattr(publisher, "gone", lambda before, after: ["comments"])
+    monkeypatch.setattr(publisher.log, "propagate", True)
+    publishing._prepare(None, publishing.published, fresh=True)
+    notes = [record.told["note"] for record in caplog.records]  # type: ignore[attr-defined]
+    assert notes == ["posts.posted_at: 1 row is later than now", "DATA has no comments any more"]
+
+
+def test_a_registry_that_is_away_is_logged_once(
+    publishing: Publisher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    why = iter(["it is away", "it is away still", None])
+    monkeypatch.setattr(
+        Publisher, "_version", lambda self, alarms: alarms.update({"registry": one} if (one := next(why)) else {})
+    )
+    monkeypatch.setattr(publisher.log, "propagate", True)
+    caplog.set_level("INFO", "creator_yield")
+    for _ in range(3):
+        look(publishing)
+    logged = [(record.levelname, record.told["why"]) for record in caplog.records]  # type: ignore[attr-defined]
+    assert logged == [("ERROR", "it is away"), ("INFO", "it can be asked again")]
 
 
 # --- silence

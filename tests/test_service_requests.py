@@ -134,6 +134,37 @@ def test_faults_beside_the_deal_name_their_field(request_: dict[str, Any], point
     assert words in fault.detail
 
 
+def test_what_would_choose_creators_is_said_where_it_is_not_read() -> None:
+    for name, value in {"creator_ids": ["a"], "filters": {"tier": ["micro"]}, "limit": 3, "creator_id": "a"}.items():
+        (one,) = notices({"deal": DEAL | {name: value}})
+        assert one.pointer == f"/deal/{name}"
+        right = "creator_ids" if name == "creator_id" else name
+        assert f"did you mean {right!r} beside the deal?" in one.detail
+
+
+def test_creators_that_are_named_twice_are_said() -> None:
+    (one,) = notices({"deal": DEAL, "creator_ids": ["a", 7, "b", "7", 7.0, "a"]})
+    assert (one.field, one.pointer) == ("creator_ids", "/creator_ids/3")
+    assert one.detail == "3 entries name creators named before, such as '7': each is ranked once"
+    assert notices({"deal": DEAL, "creator_ids": ["a", "A", " a"]}) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"\xef\xbb\xbf{}", "it begins with a byte-order mark; send UTF-8 without one"),
+        ('{"items": []}'.encode("utf-16"), "it begins with a byte-order mark; send UTF-8 without one"),
+        (b" \r\n", "it is empty"),
+        (b'{"items": [null]}', "row 0: an object is needed, received None"),
+    ],
+)
+def test_a_body_that_is_not_read_says_why_in_words(body: bytes, words: str) -> None:
+    with pytest.raises(Problem) as caught:
+        read_score(body)
+    assert words in caught.value.detail
+    assert "None:" not in caught.value.detail
+
+
 def test_candidates_that_repeat_are_refused_by_row() -> None:
     ids: list[Any] = ["a", "b", "a", None, None, "", "", 7, "7", 7.0]
     found = faults({"items": [ITEM | {"candidate_id": one} for one in ids]})
