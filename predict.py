@@ -90,6 +90,7 @@ def predict(asked: argparse.Namespace) -> None:
     """Score a file into a file; raises InputError for data or a call that is at fault."""
     target = check(asked)
     from features.source import open_candidates, open_history
+    from features.usage import changed_columns
 
     with console.Progress() as progress, open_history(asked.data) as history:
         candidates = open_candidates(history, asked.candidates)
@@ -97,15 +98,23 @@ def predict(asked: argparse.Namespace) -> None:
         from models.ranking import check_candidates, score_file
 
         check_candidates(history, candidates, asked.output, target)
-        from models import tracking
+        from models import artifacts, tracking
+        from models.output import check_not_kept
 
-        model = tracking.require(tracking.connect(create=False), asked.model)
+        client = tracking.connect(create=False)
+        check_not_kept(asked.output, artifacts.places(client))
+        model = tracking.require(client, asked.model)
+        notes = candidates.notes
+        if trained := model.scorer.told.get("columns"):  # an earlier version did not record them
+            changed = changed_columns(trained, history.given, candidates.columns)
+            console.note([changed] if changed else [])
+            notes += (changed,) if changed else ()
         summary = score_file(
             history, candidates, model.scorer, model.label, asked.output,
             level=asked.level, target=target, progress=progress,
         )  # fmt: skip
     tell(summary, model, asked, target)
-    for note in candidates.notes:  # once more, where the scores are looked at
+    for note in notes:  # once more, where the scores are looked at
         print(note)
 
 

@@ -67,6 +67,7 @@ def train(asked: argparse.Namespace) -> None:
     from features.faults import InputError
     from features.settings import FeatureSettings
     from features.source import fingerprint, open_history
+    from features.usage import columns_read
     from models import promotion, report
     from models.runs import open_run
     from models.search import TRIES, with_settings
@@ -83,7 +84,7 @@ def train(asked: argparse.Namespace) -> None:
             prints = fingerprint(history)
             training = Training.from_history(history, settings, classifier, progress)
             recipes = with_settings(TRIES if asked.search is None else asked.search, asked.seed)
-            facts = {"data": prints}
+            facts = {"data": prints, "columns": columns_read(history.given)}
             trained = fit(
                 training, settings, classifier, seed=asked.seed, recipes=recipes, facts=facts, progress=progress
             )

@@ -1,12 +1,13 @@
-"""Which features say nothing on a history, and why: something is absent, unknown, or the same in every deal."""
+"""Which features say nothing on a history, and why; which columns have come or gone since a training."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
 from features.catalogue import BY_NAME, CATALOGUE
+from features.contract import CANDIDATES
 from features.feature import COMMENTS_365, POSTS_90, POSTS_365
 
 # table of what an as-of rule names, and the optional columns that features need beside it
@@ -50,6 +51,13 @@ NEEDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+# columns of the contract that no feature reads
+UNREAD = {
+    "collaborations": {"campaign_id", "revenue", "coupon_redemptions"},
+    "posts": {"caption"},
+}
+
+
 def unused(matrix: pd.DataFrame, given: Mapping[str, frozenset[str]]) -> dict[str, str]:
     """By feature that cannot tell one row from another, why.
 
@@ -87,3 +95,33 @@ def in_words(found: Mapping[str, str]) -> list[str]:
     for name, why in found.items():
         by_reason.setdefault(why, []).append(name)
     return [f"{why}: {', '.join(names)}" for why, names in by_reason.items()]
+
+
+def columns_read(given: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+    """The columns of DATA that features read, by table, as plain JSON values. given: by table, those that it has."""
+    return {table: sorted({*columns} - UNREAD.get(table, set())) for table, columns in given.items()}
+
+
+def changed_columns(
+    trained: Mapping[str, Collection[str]], given: Mapping[str, Collection[str]], candidates: Collection[str]
+) -> str | None:
+    """Which columns have come or gone since a model was trained; None where all are as they were.
+
+    trained: as `columns_read` gave it. given: the columns that DATA has now. candidates: those of the list.
+    """
+    terms = {name for name, column in CANDIDATES.columns.items() if not column.required}
+    before = {**trained, CANDIDATES.name: terms & {*trained["collaborations"]}}
+    now = {**columns_read(given), CANDIDATES.name: terms & {*candidates}}
+    changes = {"gone": _beyond(before, now), "new": _beyond(now, before)}
+    found = "; ".join(f"{kind} since then: {', '.join(names)}" for kind, names in changes.items() if names)
+    return f"the model was trained on other columns: {found}. Give it the same ones, or train anew" if found else None
+
+
+def _beyond(these: Mapping[str, Collection[str]], those: Mapping[str, Collection[str]]) -> list[str]:
+    """Tables, and columns of tables that both have, that these have and those lack."""
+    names = []
+    for table, columns in these.items():
+        if table not in those:
+            names.append(f"table {table}")
+        names += [f"{table}.{column}" for column in sorted({*columns} - {*those.get(table, columns)})]
+    return names

@@ -57,6 +57,12 @@ def home_of(client: MlflowClient, experiment: str) -> str | None:
     return (folder / ROOTS[0] / experiment).as_uri() if folder else None
 
 
+def places(client: MlflowClient) -> list[Path]:
+    """The files and folders on this machine in which a store keeps runs and models, as far as its address tells."""
+    files = [file for uri in (client.tracking_uri, client._registry_uri) if uri and (file := file_of(str(uri)))]
+    return [*files, *(file.parent / root for file in files for root in ROOTS)]
+
+
 def settle(client: MlflowClient, experiment: Experiment) -> None:
     """Have a moved or copied store record its own folder as the place of the experiment's files."""
     folder, file = folder_of(client), file_of(client.tracking_uri)

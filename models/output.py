@@ -16,7 +16,7 @@ import shutil
 import stat
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
@@ -40,6 +40,12 @@ def check_output(path: Path, candidates: Path) -> None:
     if path.suffix not in ENDINGS:
         raise _fault(path, "its ending is unknown", "Let it end in .parquet or .csv.")
     target = behind(path)
+    if target.suffix != path.suffix and target.suffix in ENDINGS:
+        raise _fault(path, f"it is a link to a {target.suffix} file, {target}", "Give a name with the same ending.")
+    try:
+        str(target).encode()
+    except UnicodeEncodeError:
+        raise _fault(path, "its name or folder's is no text in UTF-8", "Give another name.") from None
     try:
         kind = target.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -74,10 +80,20 @@ def behind(path: Path) -> Path:
 
 def check_not_read(path: Path, stamp: Stamp) -> None:
     """Raise InputError where `path` is, or would become, a part of the input that `stamp` belongs to."""
-    target = str(behind(path))
-    parts = [os.path.realpath(one) for one in (*stamp.paths, *stamp.files)]
-    if any(target == part or target.startswith(part + os.sep) for part in parts):
+    if _is_in(path, (*stamp.paths, *stamp.files)):
         raise _fault(path, "it is a file that is read as input", "Give another name or folder.")
+
+
+def check_not_kept(path: Path, parts: Iterable[Path]) -> None:
+    """Raise InputError where `path` is, or would become, a part of where models are kept."""
+    if _is_in(path, parts):
+        raise _fault(path, "models are kept there", "Give another name or folder.")
+
+
+def _is_in(path: Path, parts: Iterable[str | Path]) -> bool:
+    target = str(behind(path))
+    places = [os.path.realpath(one) for one in parts]
+    return any(target == place or target.startswith(place + os.sep) for place in places)
 
 
 def _fault(path: Path, problem: str, remedy: str) -> InputError:

@@ -107,6 +107,28 @@ def test_an_output_is_never_a_table_of_data(world: Path, capsys: pytest.CaptureF
     assert not Path("data/comments.csv").exists()
 
 
+def test_an_output_is_never_a_part_of_the_store(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = Path("mlflow.db").read_bytes()
+    Path("link.csv").symlink_to("mlflow.db")
+    assert _score("link.csv") == 2
+    assert _score("mlartifacts/scores.csv") == 2
+    assert capsys.readouterr().err.count("--output: models are kept there: received") == 2
+    assert Path("mlflow.db").read_bytes() == before
+
+
+def test_columns_that_are_gone_since_the_training_are_named_before_and_after(
+    world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pd.read_parquet("candidates.parquet").drop(columns="objective").to_parquet("less.parquet")
+    assert _predict("less.parquet", "--data", "data", "--output", "less.csv") == 0
+    said = capsys.readouterr()
+    line = "the model was trained on other columns: gone since then: candidates.objective. Give"
+    assert said.out.splitlines()[-1].startswith(line)
+    assert f"note: {line}" in said.err
+    assert _score("scores.csv") == 0
+    assert "other columns" not in "".join(capsys.readouterr())
+
+
 def test_a_disk_that_fills_leaves_the_old_scores(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (world / "kept").mkdir()
     Path("kept/link.csv").symlink_to("scores.csv")

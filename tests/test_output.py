@@ -88,6 +88,21 @@ def test_a_part_of_the_input_is_no_output(tmp_path: Path) -> None:
         check_not_read(tmp_path / name, stamp)
 
 
+def test_a_link_to_the_other_kind_of_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").symlink_to("old.parquet")
+    (tmp_path / "scores.parquet").symlink_to("scores.csv2")
+    assert "--output: it is a link to a .parquet file, " in _refused(
+        tmp_path / "scores.csv", tmp_path / "candidates.csv"
+    )
+    check_output(tmp_path / "scores.parquet", tmp_path / "candidates.csv")
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (folder := tmp_path / os.fsdecode(b"caf\xe9")).mkdir()
+    for output in (folder / "scores.csv", tmp_path / os.fsdecode(b"\xff.parquet")):
+        assert "--output: its name or folder's is no text in UTF-8" in _refused(output, tmp_path / "candidates.csv")
+
+
 def _put(output: Path, text: str) -> None:
     with aside(behind(output)) as folder:
         (folder / "made").write_text(text)

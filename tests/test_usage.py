@@ -9,7 +9,7 @@ import pytest
 
 from features.matrix import FeatureBuilder
 from features.source import open_history
-from features.usage import in_words, unused
+from features.usage import UNREAD, changed_columns, columns_read, in_words, unused
 from tests.small_world import StubClassifier, Tables, small_world, write
 
 RATES = ["engagement_rate_median", "engagement_rate_mean", "engagement_per_view_median", "engagement_spread"]
@@ -81,3 +81,28 @@ def test_the_service_s_copy_of_data_lacks_the_same_columns(tables: Tables, tmp_p
     kept.keep(str(data), tmp_path / "kept")
     with open_history(data) as history, open_history(f"duckdb://{tmp_path / 'kept' / kept.HISTORY}") as copy:
         assert copy.given == history.given
+
+
+def test_no_feature_reads_what_is_not_watched(tables: Tables, tmp_path: Path) -> None:
+    less = {name: table.drop(columns=list(UNREAD.get(name, ())), errors="ignore") for name, table in tables.items()}
+    assert any(len(less[name].columns) < len(tables[name].columns) for name in UNREAD)
+    whole, out = _built(tables, tmp_path / "whole")[0], _built(less, tmp_path / "out")[0]
+    pd.testing.assert_frame_equal(whole, out, check_exact=True)
+
+
+def test_columns_that_have_come_or_gone_since_the_training_are_named() -> None:
+    terms = ["candidate_id", "objective"]
+    trained = columns_read(
+        {"collaborations": {"objective", "revenue"}, "posts": {"saves", "caption"}, "comments": {"text"}}
+    )
+    assert changed_columns(trained, trained, [*terms, "own column"]) is None
+    assert (
+        changed_columns(trained, {"comments": ["text"], "posts": ["saves"], "collaborations": ["objective"]}, terms)
+        is None
+    )
+    now = {"collaborations": {"objective", "clicks"}, "posts": {"views", "likes"}, "conversions": {"date"}}
+    assert changed_columns(trained, now, ["deliverables"]) == (
+        "the model was trained on other columns: gone since then: posts.saves, table comments, candidates.objective; "
+        "new since then: collaborations.clicks, posts.likes, posts.views, table conversions, candidates.deliverables. "
+        "Give it the same ones, or train anew"
+    )
