@@ -15,7 +15,7 @@ import pandera.ibis as pa
 
 from features.casting import cast, unreadable
 from features.column_names import missing_columns
-from features.columns import EXACT, KINDS, LATEST, Reference, carried, kind_of
+from features.columns import EXACT, EXACT_SINGLE, KINDS, LATEST, Reference, carried, kind_of
 from features.contract import TABLES
 from features.faults import Fault, shorten
 from features.spelling import near
@@ -127,7 +127,11 @@ def _column_rules(schema: pa.DataFrameSchema, table: ir.Table) -> list[Rule]:
         if given.type().copy(nullable=True) != kind.dtype:
             cannot = unreadable(given, kind_of(declared))
             if kind_of(declared) == "text" and given.type().is_floating():
-                lost = (given.abs() >= EXACT) & ~given.isnan() & ~given.isinf()
+                lost = (
+                    (given.abs() >= (EXACT if given.type().is_float64() else EXACT_SINGLE))
+                    & ~given.isnan()
+                    & ~given.isinf()
+                )
                 cannot = cannot & ~lost
                 rules.append(Rule(column, "beyond what a float holds to the last digit", _AS_TEXT, lost, given))
             rules.append(Rule(column, f"unreadable as {kind.meaning}", kind.remedy, cannot, given))

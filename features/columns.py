@@ -17,6 +17,7 @@ import pandera.ibis as pa
 from pandera.api.ibis.types import IbisData
 
 EXACT = 2.0**53  # from here on a float does not hold every whole number
+EXACT_SINGLE = 2.0**24  # and one of 32 bits
 EARLIEST, LATEST = datetime(2000, 1, 1), datetime(2100, 1, 1)
 
 

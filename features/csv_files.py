@@ -135,8 +135,6 @@ def _header(rows: Iterator[list[str]], path: Path, table: str, wanted: Collectio
         raise _NoRowError from error
     if any("\0" in column for column in names):
         raise _encoding_fault(path, table)
-    if not any(map(str.strip, names)):
-        raise fail(table, f"{path.name} has no names of columns in its first line", "Export it with a header.")
     known = {normal(column) for column in wanted}
     if not known & {normal(column) for column in names}:
         try:
@@ -145,6 +143,8 @@ def _header(rows: Iterator[list[str]], path: Path, table: str, wanted: Collectio
             top = [names]
         _refuse_separators(top, path, table, known)
         _refuse_preamble(top, path, table, wanted)
+    if not any(map(str.strip, names)):
+        raise fail(table, f"{path.name} has no names of columns in its first line", "Export it with a header.")
     return names
 
 
@@ -218,7 +218,9 @@ def first_fault(path: Path, table: str, mark: str = ",") -> InputError | None:
 def _ragged(path: Path, table: str, line: int, row: list[str], width: int) -> InputError:
     remedy = "Put values that hold a comma into double quotes; write decimals with a point."
     filled = [cell for cell in row if cell.strip()]
-    if len(row) > width and not any(cell.strip() for cell in row[width:]):
+    if any(cell.lstrip(" ").startswith('"') and cell.startswith(" ") for cell in row):
+        remedy = "Delete the blanks before opening double quotes: they make the quotes part of the text."
+    elif len(row) > width and not any(cell.strip() for cell in row[width:]):
         remedy = "Delete the commas at the end of the line, or name these columns in the first line."
     elif filled and re.match(TOTALS, filled[0].lower()):
         remedy = "Delete the line: it is a total, not a row of data."

@@ -44,4 +44,6 @@ def kind_of(head: bytes, table: str) -> tuple[str, str] | None:
 def refuse_other_kinds(path: Path, table: str, head: bytes) -> None:
     """Refuse a file of text that begins as no text does."""
     if found := kind_of(head, table):
+        if path.suffix.lower() == ".gz":  # the cures are of files that are not packed
+            raise fail(table, f"{path.name} unpacks to something that is {found[0]}", "Pack a CSV file, once.")
         raise fail(table, f"{path.name} is {found[0]}", found[1])

@@ -73,7 +73,7 @@ def find_readers(connection: duckdb.DuckDBPyConnection, query: str) -> list[Read
             function = node["function"]
             texts = tuple(_texts(function))
             arguments = function[_arguments(function)]
-            options = frozenset(one["left"]["column_names"][-1].lower() for one in _nodes(arguments) if _is_option(one))
+            options = frozenset(filter(None, map(_option, _nodes(arguments))))
             readers.append(Reader(function["function_name"].lower(), texts, options, tuple(arguments[1:])))
             readers += [one for text in texts if " " in text.strip() for one in find_readers(connection, text)]
     return readers
@@ -84,8 +84,12 @@ def _arguments(function: dict[str, Any]) -> str:
     return "arguments" if "arguments" in function else "children"
 
 
-def _is_option(node: dict[str, Any]) -> bool:
-    return node.get("type") == "COMPARE_EQUAL" and "column_names" in node["left"]
+def _option(node: dict[str, Any]) -> str:
+    """The name of an option that an argument gives, by `=` or `:=`, in small letters; empty if it is none."""
+    if node.get("type") == "COMPARE_EQUAL" and "column_names" in node["left"]:
+        return str(node["left"]["column_names"][-1]).lower()
+    # of `:=` DuckDB 2 keeps a name beside the expression, DuckDB 1 an alias of it
+    return str(node.get("name") if "expression" in node else node.get("alias", "")).lower()
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
@@ -104,7 +108,7 @@ def _texts(node: Any) -> Iterator[str]:
     if isinstance(node, list):
         for one in node:
             yield from _texts(one)
-    elif isinstance(node, dict) and node.get("type") != "COMPARE_EQUAL":
+    elif isinstance(node, dict) and not _option(node) and node.get("type") != "COMPARE_EQUAL":
         # DuckDB 2 calls it a literal's text, DuckDB 1 a value's value
         literal = node.get("literal") or node.get("value")
         text = (literal.get("text") or literal.get("value")) if isinstance(literal, dict) else None
@@ -125,6 +129,14 @@ def refuse_shadowed(readers: list[Reader], path: Path, table: str) -> None:
                 f"{path.name} reads {quote(text)}, which is in the current folder too",
                 f"Run from another folder: {PATHS}",
             )
+
+
+def refuse_dropped_rows(readers: list[Reader], path: Path, table: str) -> None:
+    """Refuse options that let DuckDB leave out rows which it cannot read, without saying which or how many."""
+    for reader in readers:
+        for option in sorted(reader.options & {"ignore_errors", "store_rejects"}):
+            problem = f"{path.name} would leave out the rows that cannot be read, since it says {option}"
+            raise fail(table, problem, f"Leave {option} out and correct these rows, or leave them out by a WHERE.")
 
 
 def refuse_guesses(connection: duckdb.DuckDBPyConnection, readers: list[Reader], path: Path, table: str) -> None:

@@ -19,7 +19,15 @@ from features.engine import (
     refuse_doubles,
 )
 from features.faults import InputError, fail
-from features.mapping_reads import PATHS, Reader, find_readers, irregular, refuse_guesses, refuse_shadowed
+from features.mapping_reads import (
+    PATHS,
+    Reader,
+    find_readers,
+    irregular,
+    refuse_dropped_rows,
+    refuse_guesses,
+    refuse_shadowed,
+)
 
 _numbers = itertools.count()
 
@@ -40,6 +48,7 @@ def mapping(connection: duckdb.DuckDBPyConnection, path: Path, table: str, wante
         raise fail(table, f"{path.name} is no single SELECT", remedy, ", ".join(kinds) or "no statement")
     readers = find_readers(connection, query)
     refuse_shadowed(readers, path, table)
+    refuse_dropped_rows(readers, path, table)
     connection.execute(f"SET GLOBAL file_search_path = {quote(_search_path(connection, readers, path, table))}")
     refuse_guesses(connection, readers, path, table)
     view = f"mapping of {table}"

@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.column_names import normal
 from features.engine import Source, described, first_line, literal, name, quote, refuse_doubles
 from features.faults import InputError, fail
 from features.file_kinds import kind_of
@@ -58,10 +59,13 @@ def _durations(schemas: Collection[pa.Schema], table: str, wanted: Collection[st
 
 def _schema(part: Path, path: Path, table: str, wanted: Collection[str]) -> pa.Schema:
     """What one part holds. Raises InputError where it is no whole Parquet file."""
+    label = str(part.relative_to(path.parent))
+    if part.exists() and not part.is_file():  # a pipe would be waited for
+        raise fail(table, f"{label} is no regular file", "Put a file there.")
     try:
         schema = pq.read_schema(part)
     except (pa.ArrowException, OSError) as error:
-        raise _no_parquet(part, str(part.relative_to(path.parent)), table, error) from error
+        raise _no_parquet(part, label, table, error) from error
     refuse_doubles(table, schema.names, wanted)
     return schema
 
@@ -71,8 +75,6 @@ def _no_parquet(part: Path, label: str, table: str, error: Exception) -> InputEr
     if not part.exists():
         there = f"a link to {os.readlink(part)}, which is not there" if part.is_symlink() else "not there any more"
         return fail(table, f"{label} is {there}", "Set the link anew, or put the file there.")
-    if not part.is_file():
-        return fail(table, f"{label} is no regular file", "Put a file there.")
     if isinstance(error, PermissionError):
         return fail(table, f"{label} may not be read", "Give yourself the permission to read it.")
     if part.stat().st_size == 0:
@@ -138,17 +140,21 @@ def _files(path: Path, table: str) -> Iterator[Path]:
 def _keys(path: Path, held: dict[Path, list[str]], table: str, wanted: Collection[str]) -> list[str]:
     """The keys of folders below `path` that are columns and that no part has itself."""
     found: list[str] = []
+    names = {normal(column) for column in wanted}
     for part in held if path.is_dir() else ():
         for folder in part.relative_to(path).parts[:-1]:
             key, separator, _ = folder.partition("=")
-            if separator and key in wanted and key not in found:
+            if separator and normal(key) in names and key not in found:  # an inexact name is a fault further on
                 found.append(key)
     kept = []
     for key in found:
-        having = [part for part, names in held.items() if key in names]
-        if having and len(having) < len(held):
-            without = next(part for part in held if part not in having)
+        having = [part for part, names in held.items() if normal(key) in map(normal, names)]
+        below = [part for part in held if any(one.startswith(f"{key}=") for one in part.relative_to(path).parts[:-1])]
+        without = next((part for part in held if part not in (having or below)), None)
+        if without is not None:
             problem = "some parts have the column themselves, others only by the name of their folder"
+            if not having:
+                problem = "some parts have the column by the name of their folder, others not at all"
             received = str(without.relative_to(path.parent))
             raise fail(table, problem, "Write all parts in one way.", received, key)
         if not having:

@@ -83,6 +83,15 @@ REFUSED = {
     ),
     "UTF-32": ((HEADER + ROWS).decode().encode("utf-32"), "posts.csv is text in UTF-32"),
     "tabs": ((HEADER + ROWS).replace(b",", b"\t"), "posts.csv is separated by tabs"),
+    "a blank line above the names": (
+        b"\n,,,,\n" + HEADER + ROWS,
+        "the names of columns stand in line 3 of posts.csv, not in its first: received ''. Delete the 2 lines above",
+    ),
+    "a blank before quotes": (
+        HEADER + b'p1, c1, 2025-01-01, 9, "a, b"\n',
+        "line 2 of posts.csv has 6 columns where the header has 5: received "
+        """'p1, c1, 2025-01-01, 9, "a, b"'. Delete the blanks before opening double quotes""",
+    ),
     "semicolons below sep=": (
         b"sep=;\n" + (HEADER + ROWS).replace(b",", b";"),
         "posts.csv is separated by ';', not by commas",
@@ -122,6 +131,11 @@ def test_gzip_that_is_not_whole_is_refused(tmp_path: Path) -> None:
         ("short", packed[:-20], "posts.csv.gz is cut off: its end is missing"),
         ("sum", packed[:-8] + b"12345678", "posts.csv.gz is no whole gzip file"),
         ("plain", HEADER + ROWS, "posts.csv.gz is no whole gzip file"),
+        (
+            "twice",
+            gzip.compress(packed),
+            "posts.csv.gz unpacks to something that is compressed by gzip. Pack a CSV file",
+        ),
         ("more", packed + b"more", "posts.csv.gz is no whole gzip file"),
     ):
         found = opened(tmp_path / name, "posts.csv.gz", content)

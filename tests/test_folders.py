@@ -1,5 +1,6 @@
 """What lies in a folder of parts is a part, holds no rows, or is refused; names of folders count below it alone."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,6 +68,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "an empty part": (put("part-9.parquet"), "posts/part-9.parquet is empty"),
     "text": (put("part-9.parquet", b"a,b\n1,2\n"), "posts/part-9.parquet is no whole Parquet file but text"),
     "a page": (put("part-9.parquet", b"<html>"), "posts/part-9.parquet is no whole Parquet file but a web page"),
+    "a pipe": (
+        lambda folder: os.mkfifo(folder / "part-9.parquet"),
+        "posts/part-9.parquet is no regular file",
+    ),
     "a link to nowhere": (
         lambda folder: (folder / "part-9.parquet").symlink_to("gone"),
         "posts/part-9.parquet is a link to gone, which is not there",
@@ -152,6 +157,18 @@ def test_keys_below_the_table_are_columns_unless_the_parts_have_them(tmp_path: P
     assert told(keyed(tmp_path / "mixed", "likes", ["1", "2"], [False, True])) == (
         "posts.likes: some parts have the column themselves, others only by the name of their folder: "
         "received posts/likes=2/p.parquet. Write all parts in one way."
+    )
+
+
+def test_a_key_that_is_not_exact_or_not_everywhere_is_refused(tmp_path: Path) -> None:
+    assert told(keyed(tmp_path / "capital", "Views", ["1", "2"], [True] * 2)).startswith(
+        "posts.views: its name is not exact: received 'Views'."
+    )
+    data = keyed(tmp_path / "some", "views", ["1"], [True])
+    POSTS[2:4].to_parquet(data / "posts" / "p.parquet", index=False)
+    assert told(data).startswith(
+        "posts.views: some parts have the column by the name of their folder, others not at all: "
+        "received posts/p.parquet."
     )
 
 

@@ -100,6 +100,16 @@ def test_a_key_that_a_float_cannot_hold_is_refused(tmp_path: Path) -> None:
     }
 
 
+def test_a_key_that_a_float_of_32_bits_cannot_hold_is_refused(tmp_path: Path) -> None:
+    key = 2**24 + 1
+    write(tmp_path, {"collaborations": frames()["collaborations"].assign(creator_id=str(2**24))})
+    creators = pa.Table.from_pandas(frames()["creators"][:1], preserve_index=False)
+    single = pa.array([float(key)]).cast(pa.float32(), safe=False)
+    pq.write_table(creators.set_column(0, "creator_id", single), tmp_path / "creators.parquet")
+    with pytest.raises(InputError, match="beyond what a float holds to the last digit"):
+        open_history(tmp_path, threads=1).__enter__()
+
+
 def test_names_in_other_forms_of_unicode_are_one(tmp_path: Path) -> None:
     tables = frames()
     tables["creators"]["niche"], tables["collaborations"]["product_niche"] = NFC, NFD

@@ -148,8 +148,25 @@ def test_what_the_engine_said_is_one_line_with_cause_and_cure(case: str, tmp_pat
 
 
 def test_lines_that_the_mapping_itself_leaves_out_are_its_own_affair(tmp_path: Path) -> None:
-    read = mapped(tmp_path, "SELECT * FROM read_csv('e.csv', skip = 1)", {"e.csv": b"Report\n" + HEADER + ROWS})
-    assert len(read) == 2
+    for place, option in enumerate(("skip = 1", "skip := 1", "SKIP := 1, delim := ','")):
+        content = {"e.csv": b"Report\n" + HEADER + ROWS}
+        read = mapped(tmp_path / str(place), f"SELECT * FROM read_csv('e.csv', {option})", content)
+        assert not isinstance(read, str), read
+        assert len(read) == 2
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM read_csv('e.csv', ignore_errors = true)",
+        "WITH a AS (SELECT * FROM read_csv_auto('e.csv', IGNORE_ERRORS := 1)) SELECT * FROM a",
+        "SELECT * FROM query('SELECT * FROM read_csv(''e.csv'', store_rejects = true)')",
+    ],
+)
+def test_rows_are_not_left_out_because_they_cannot_be_read(query: str, tmp_path: Path) -> None:
+    found = mapped(tmp_path, query, {"e.csv": HEADER + ROWS + b"p3,c1,2025-01-03\n"})
+    assert isinstance(found, str)
+    assert found.startswith("posts: posts.sql would leave out the rows that cannot be read, since it says ")
 
 
 def test_messages_without_more_lines_stay_as_they_are() -> None:
