@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from models import console
 
 if TYPE_CHECKING:
-    from models.ranking import Summary
-    from models.registry import Model
-    from models.target import Target
+    from models.batch.score_file import Summary
+    from models.registry.registry import Model
+    from models.uncertainty.target import Target
 
 EXAMPLES = """examples:
   python predict.py candidates.csv --data export/ --output scores.csv
@@ -65,8 +65,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def check(asked: argparse.Namespace) -> Target | None:
     """The target, if there is one. Raises InputError for a wrong call, before anything slow is imported."""
-    from models.output import check_output
-    from models.target import MOST_DOLLARS, SURE, Target
+    from models.batch.output_file import check_output
+    from models.uncertainty.target import MOST_DOLLARS, SURE, Target
 
     if not 0 < asked.level < 1:
         console.refuse("--level", asked.level, "it is no probability", "Give a number between 0 and 1, such as 0.8.")
@@ -89,17 +89,18 @@ def check(asked: argparse.Namespace) -> Target | None:
 def predict(asked: argparse.Namespace) -> None:
     """Score a file into a file; raises InputError for data or a call that is at fault."""
     target = check(asked)
-    from features.source import open_candidates, open_history
+    from features.history.source import open_candidates, open_history
     from features.usage import changed_columns
 
     with console.Progress() as progress, open_history(asked.data) as history:
         candidates = open_candidates(history, asked.candidates)
         console.note((*history.notes, *candidates.notes))
-        from models.ranking import check_candidates, score_file
+        from models.batch.score_file import check_candidates, score_file
 
         check_candidates(history, candidates, asked.output, target)
-        from models import artifacts, tracking
-        from models.output import check_not_kept
+        from models import tracking
+        from models.batch.output_file import check_not_kept
+        from models.registry import artifacts
 
         client = tracking.connect(create=False)
         check_not_kept(asked.output, artifacts.places(client))
@@ -120,8 +121,8 @@ def predict(asked: argparse.Namespace) -> None:
 
 def tell(summary: Summary, model: Model, asked: argparse.Namespace, target: Target | None) -> None:
     """The summary on standard output; what the model is worth comes first."""
-    from models.reason_words import reason_words
-    from models.skill import verdict
+    from models.evaluation.skill import verdict
+    from models.explanations.reason_words import reason_words
 
     print(verdict(model.scorer.told.get("skill")))
     print(f"{summary.rows:,} candidates scored by {model.label} into {asked.output}")

@@ -78,7 +78,7 @@ def require(asked: argparse.Namespace) -> str:
 
 def require_keys() -> None:
     """Raise InputError where the environment has no keys that can be read."""
-    from service.keys import VARIABLE, read
+    from service.api.keys import VARIABLE, read
 
     setting = os.environ.get(VARIABLE, "")
     remedy = f"Set {VARIABLE} to NAME:SHA256 of each key or to @FILE, or give --no-auth on 127.0.0.1."
@@ -93,9 +93,10 @@ def require_keys() -> None:
 def serve(asked: argparse.Namespace) -> int:
     """Serve until told to end; the exit status. Raises InputError for a call that is at fault."""
     address = require(asked)
-    from service import logs, state
-    from service.app import HOST, NO_AUTH, PORT, STATE
-    from service.supervisor import Supervisor
+    from service import logs
+    from service.api.app import HOST, NO_AUTH, PORT, STATE
+    from service.publish import state
+    from service.publish.supervisor import Supervisor
 
     logs.set_up()
     if stale := [folder.name for folder in state.remove_stale()]:
@@ -123,12 +124,12 @@ def listen(asked: argparse.Namespace, address: str) -> None:
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
 
-    from service import connections
+    from service.api import connections
 
     multiprocessing.set_start_method("spawn")  # workers load LightGBM and its threads themselves
     connections.raise_limit()
     Granian(
-        "service.app:make",
+        "service.api.app:make",
         factory=True,
         address=address,
         port=asked.port,

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from models import console
-from models.names import check_name
+from models.registry.names import check_name
 
 if TYPE_CHECKING:
-    from models.gate import Verdict
-    from models.report import Report
+    from models.registry.gate import Verdict
+    from models.report.summary import Report
 
 EXAMPLES = """examples:
   python train.py export/                                  a folder of tables (Parquet, CSV, .sql mappings)
@@ -62,15 +62,16 @@ def train(asked: argparse.Namespace) -> None:
             "--comment-classifier", asked.comment_classifier, "there is no such folder", "Give a saved classifier."
         )
     began = time.time()
-    from features.checks import check_trainable
-    from features.comment_classes import CommentClassifier
+    from features.comment_classifier.classifier import CommentClassifier
     from features.faults import InputError
+    from features.history.checks import check_trainable
+    from features.history.source import fingerprint, open_history
     from features.settings import FeatureSettings
-    from features.source import fingerprint, open_history
     from features.usage import columns_read
-    from models import promotion, report
-    from models.runs import open_run
-    from models.search import TRIES, with_settings
+    from models.estimators.recipes import TRIES, with_settings
+    from models.registry import promotion
+    from models.registry.runs import open_run
+    from models.report import summary
     from models.training import Training, fit
 
     settings = FeatureSettings()
@@ -88,7 +89,7 @@ def train(asked: argparse.Namespace) -> None:
             trained = fit(
                 training, settings, classifier, seed=asked.seed, recipes=recipes, facts=facts, progress=progress
             )
-            found = report.study(trained)
+            found = summary.study(trained)
             progress("report", 1, 1)
             history.stamp.require_unchanged("DATA")
             version, judged = promotion.record(run, found, history, prints)
@@ -98,8 +99,8 @@ def train(asked: argparse.Namespace) -> None:
 def tell(found: Report, name: str, version: str, judged: Verdict, seconds: float) -> None:
     """The summary on standard output."""
     from features.usage import in_words
-    from models import card, report
-    from models.skill import verdict
+    from models.evaluation.skill import verdict
+    from models.report import model_card, summary
 
     backtest, told = found.trained.backtest, found.trained.scorer.told
     print(verdict(told["skill"]))
@@ -109,15 +110,17 @@ def tell(found: Report, name: str, version: str, judged: Verdict, seconds: float
         f"late conversions: {told['maturity']}; {seconds:.0f} s"
     )
     figures = backtest.figures()
-    console.show_table([row[1:] for row in report.figures_table(figures[figures.fold == "all"])])
+    console.show_table([row[1:] for row in summary.figures_table(figures[figures.fold == "all"])])
     tiers = ", ".join(f"{k} {c:.2f} ({n:,})" for k, (c, n) in backtest.coverage_by_group().items())
     print(f"coverage of the 80 % interval by tier: {tiers or 'not measured'}")
     for line in in_words(found.trained.training.unused):
         print(f"not in use, {line}")
-    print(report.unlike(backtest))
-    print(report.budget_line(found.bought))
+    print(summary.unlike(backtest))
+    print(summary.budget_line(found.bought))
     print(f"models:/{name}/{version} {'is now the champion' if judged.promoted else 'is not promoted'}: {judged.why}")
-    print(f"the full report is the run's artefact {card.FILE}; claims of the articles tested: {found.claims.tested}")
+    print(
+        f"the full report is the run's artefact {model_card.FILE}; claims of the articles tested: {found.claims.tested}"
+    )
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ from benchmarks.figures import cells, judge, write_tables
 from benchmarks.market import BUILD, DEFAULT, Asked, Prepared, make, opened, prepare, whole_numbers
 from features.catalogue import FAMILIES
 from models import console
-from models.maturity import taken_as_final
-from models.rate import RECIPES, RateModel, Recipe
+from models.estimators.maturity import taken_as_final
+from models.estimators.rate import RECIPES, RateModel, Recipe
 from models.training import Training, fit
 
 WHOLE = "the whole model"
@@ -86,7 +86,7 @@ def changed(training: Training, variant: Variant) -> Training:
 def counts_are_final() -> Iterator[None]:
     """Whatever has been counted so far is all that comes, in the folds and in the last fit."""
     with (
-        patch("models.backtest.fit_maturity", lambda *_, **__: taken_as_final()),
+        patch("models.evaluation.backtest.fit_maturity", lambda *_, **__: taken_as_final()),
         patch("models.training.fit_maturity", lambda *_, **__: taken_as_final()),
     ):
         yield

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from features.source import History
+from features.history.source import History
 
 CATEGORIES = ("platform", "niche", "country", "product_niche", "product_country", "objective", "brand")
 RECORDS = {

@@ -14,8 +14,8 @@ import sys
 import time
 from itertools import pairwise
 
-from features.comment_classes import CommentClassifier
-from features.comment_training import read_examples
+from features.comment_classifier.classifier import CommentClassifier
+from features.comment_classifier.training import read_examples
 
 
 def make_comments(count: int, longest: int, seed: int = 7) -> list[str]:

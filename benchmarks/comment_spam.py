@@ -27,8 +27,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 
-from features.comment_classes import CommentClassifier
-from features.comment_training import combine, fit, read_examples
+from features.comment_classifier.classifier import CommentClassifier
+from features.comment_classifier.training import combine, fit, read_examples
 
 PATTERN = re.compile(
     r"https?:|www\.|\.com\b|subscri|check\s+(?:\w+\s+)?out|my\s+(?:\w+\s+)?(?:channel|page|video|music|cover)|"

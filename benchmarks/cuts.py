@@ -24,13 +24,13 @@ from benchmarks.figures import cells, write_tables
 from benchmarks.learners import LEARNERS
 from benchmarks.market import BUILD, Market, opened, prepare
 from benchmarks.peers import OURS, measure_ours, measure_peers, task_of
-from features.contract import CANDIDATES
+from features.history.contract import CANDIDATES
+from features.history.source import History, open_history
 from features.settings import FeatureSettings
-from features.source import History, open_history
 from models import console
-from models.backtest import LEAST_TRAINING, RIPE_SHARE
-from models.maturity import fit_maturity
-from models.results import Results
+from models.estimators.maturity import fit_maturity
+from models.estimators.outcomes import Results
+from models.evaluation.backtest import LEAST_TRAINING, RIPE_SHARE
 
 PEERS = (
     "one rate for all", "rate by price", "creator's past rate", "glum Poisson", "LightGBM Poisson", "LightGBM log",

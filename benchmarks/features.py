@@ -29,9 +29,9 @@ import numpy as np
 import pandas as pd
 
 from features.catalogue import CATALOGUE
-from features.comment_classes import CommentClassifier
+from features.comment_classifier.classifier import CommentClassifier
+from features.history.source import open_history
 from features.matrix import FeatureBuilder
-from features.source import open_history
 
 SIZES = {"creators": 20_000, "posts": 4_000_000, "comments": 20_000_000, "texts": 200_000, "deals": 100_000}
 HAND_WRITTEN = Path(__file__).with_name("hand_written.sql")

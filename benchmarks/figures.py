@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from models.metrics import covered, measure, poisson_deviance, value
+from models.evaluation.metrics import covered, measure, poisson_deviance, value
 
 FIGURES = ("skill", "rank", "unseen", "value", "log_r2", "total", "coverage", "width")
 BUDGET_SHARE = 0.1

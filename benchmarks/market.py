@@ -18,12 +18,12 @@ import pandas as pd
 from demo.__main__ import write_world
 from demo.market import make_market
 from demo.settings import MarketSettings
-from features.comment_classes import CommentClassifier
+from features.comment_classifier.classifier import CommentClassifier
+from features.history.source import History, open_candidates, open_history
 from features.matrix import FeatureBuilder
 from features.settings import FeatureSettings
-from features.source import History, open_candidates, open_history
 from models import console
-from models.search import TRIES, with_settings
+from models.estimators.recipes import TRIES, with_settings
 from models.training import Trained, Training, fit
 
 BUILD = Path("build/benchmarks")

@@ -25,7 +25,7 @@ from benchmarks.afternoon import afternoon, split
 from benchmarks.figures import FIGURES, cells, judge, write_tables
 from benchmarks.learners import LEARNERS, Task, lightgbm_log
 from benchmarks.market import BUILD, Asked, Market, Prepared, make, opened, prepare, train
-from features.source import History
+from features.history.source import History
 from models import console
 
 OURS, OUR_FEATURES = "creator-yield", "LightGBM log, our features"

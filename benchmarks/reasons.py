@@ -15,7 +15,7 @@ from time import perf_counter
 import lightgbm as lgb
 import numpy as np
 
-from models.tree_shap import TreeShap
+from models.explanations.tree_shap import TreeShap
 
 COLUMNS, CATEGORIES = 90, (3, 6, 8, 15, 40, 120)
 TRAINING_ROWS, SEED = 20_000, 7

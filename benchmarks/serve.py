@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.history.source import open_candidates, open_history
 from features.matrix import FeatureBuilder
-from features.source import open_candidates, open_history
 from models.scorer import Scorer
 from serve import WORKERS
 

@@ -27,13 +27,13 @@ import numpy as np
 
 from benchmarks.serve import URI, free_port, prepare, running
 from benchmarks.serve_soak import workers
+from features.history.source import open_history
 from features.matrix import FeatureBuilder
-from features.source import open_history
 from models.scorer import Scorer
-from service.app import NO_AUTH, STATE
-from service.probing import probe
-from service.publication import Publication
-from service.snapshot import Snapshot, index
+from service.api.app import NO_AUTH, STATE
+from service.online.snapshot import Snapshot, index
+from service.online.snapshot_builder import probe
+from service.publish.publication import Publication
 
 LIMIT_GIB, WORKERS, AT_ONCE = 1.5, 2, 10_000
 # the workers as serve.py starts them, without a publisher
@@ -41,7 +41,7 @@ SERVER = f"""
 import multiprocessing, sys
 from granian import Granian
 multiprocessing.set_start_method("spawn")
-Granian("service.app:make", factory=True, port=int(sys.argv[1]), interface="rsgi", workers={WORKERS},
+Granian("service.api.app:make", factory=True, port=int(sys.argv[1]), interface="rsgi", workers={WORKERS},
         log_enabled=False).serve()
 """
 

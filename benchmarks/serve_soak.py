@@ -27,8 +27,9 @@ from typing import Any
 from mlflow import MlflowClient
 
 from benchmarks.serve import ROOT, bodies, free_port, prepare, running
-from models import runs, tracking
-from models.rate import RateModel
+from models import tracking
+from models.estimators.rate import RateModel
+from models.registry import runs
 
 NAME = "conversions-per-dollar"
 PATHS = ("/v1/score", "/v1/score?include=interval", "/v1/score?include=reasons,interval")

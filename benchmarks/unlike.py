@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.comment_classes import CommentClassifier
+from features.comment_classifier.classifier import CommentClassifier
+from features.history.source import open_history
 from features.settings import FeatureSettings
-from features.source import open_history
-from models.maturity import fit_maturity
-from models.support import fit_support
+from models.estimators.maturity import fit_maturity
 from models.training import Training, fit
+from models.uncertainty.support import fit_support
 
 TAUGHT, RIPE, SCORED = 0.7, 0.9, 100_000
 CASES: dict[str, Callable[[pd.DataFrame], pd.Series]] = {

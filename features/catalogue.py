@@ -5,8 +5,8 @@ python -m features.catalogue > docs/features.md
 
 from __future__ import annotations
 
-from features import audience, comments, engagement, niche, partnership, promotion, track_record
-from features.feature import Feature
+from features.families import audience, comments, engagement, niche, partnership, promotion, track_record
+from features.families.feature import Feature
 
 FAMILIES = {
     module.FAMILY: module for module in (audience, engagement, comments, niche, promotion, partnership, track_record)

@@ -14,12 +14,12 @@ import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 
-from features import audience, comments, engagement, expressions, niche, partnership, promotion, track_record
 from features.catalogue import CATALOGUE
-from features.comment_classes import CommentClassifier
-from features.expressions import AS_OF, RECENT_DAYS, before, day, join_all, reaches, running_sums
+from features.comment_classifier.classifier import CommentClassifier
+from features.families import audience, comments, engagement, expressions, niche, partnership, promotion, track_record
+from features.families.expressions import AS_OF, RECENT_DAYS, before, day, join_all, reaches, running_sums
+from features.history.source import History
 from features.settings import FeatureSettings
-from features.source import History
 from features.spine import read_spine
 from features.staging import Stage
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from features.casting import read_key
-from features.columns import EXACT, KINDS
 from features.faults import Fault, InputError, shorten
+from features.history.casting import read_key
+from features.history.column_types import EXACT, KINDS
 
 SCHEMA = pa.schema(
     [
@@ -71,7 +71,7 @@ def as_text(values: np.ndarray, column: str) -> np.ndarray:
 
 
 def _text(value: Any) -> Any:
-    """A value's text, None for a missing one, UNREADABLE for one that `features.casting` reads no text from."""
+    """A value's text, None for a missing one, UNREADABLE for one that `features.history.casting` reads no text from."""
     if isinstance(value, str):
         return read_key(value) or None
     if isinstance(value, bool | np.bool_):

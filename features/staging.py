@@ -11,8 +11,8 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
-from features.comment_classes import CommentClassifier
-from features.contract import TABLES, TYPES
+from features.comment_classifier.classifier import CommentClassifier
+from features.history.contract import TABLES, TYPES
 
 _numbers = itertools.count()
 TEXT_BATCH = 500_000

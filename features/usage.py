@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 import pandas as pd
 
 from features.catalogue import BY_NAME, CATALOGUE
-from features.contract import CANDIDATES
-from features.feature import COMMENTS_365, POSTS_90, POSTS_365
+from features.families.feature import COMMENTS_365, POSTS_90, POSTS_365
+from features.history.contract import CANDIDATES
 
 # table of what an as-of rule names, and the optional columns that features need beside it
 TABLES = {

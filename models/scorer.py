@@ -17,16 +17,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.comment_classes import CommentClassifier
+from features.comment_classifier.classifier import CommentClassifier
 from features.settings import FeatureSettings
-from models.encoding import Encoding
-from models.interval import EVERY, Intervals
-from models.maturity import Maturity
-from models.mixed import MixedModel
-from models.rate import Component, RateModel, Trees
+from models.estimators.encoding import Encoding
+from models.estimators.maturity import Maturity
+from models.estimators.mixed import MixedModel
+from models.estimators.rate import Component, RateModel, Trees
 from models.scoring import Scoring
-from models.support import Support
-from models.target import TARGET_SCORES, Target
+from models.uncertainty.interval import EVERY, Intervals
+from models.uncertainty.support import Support
+from models.uncertainty.target import TARGET_SCORES, Target
 
 FORMAT = 4
 CHECKSUMS = "checksums.json"

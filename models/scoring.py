@@ -13,12 +13,12 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from models.encoding import FIRST_LEVEL, OTHER, Encoding
-from models.interval import EVERY, Intervals
-from models.rate import RateModel
-from models.reasons import top_reasons
-from models.support import Support
-from models.target import Target
+from models.estimators.encoding import FIRST_LEVEL, OTHER, Encoding
+from models.estimators.rate import RateModel
+from models.explanations.reasons import top_reasons
+from models.uncertainty.interval import EVERY, Intervals
+from models.uncertainty.support import Support
+from models.uncertainty.target import Target
 
 LEVELS = 64  # of intervals whose quantiles are kept
 UNLIKE, FAR_AHEAD = "unlike_results", "far_ahead"

@@ -1,9 +1,9 @@
-"""What reads models in MLflow: `models.store` and `models.registry` under one name."""
+"""What reads models in MLflow: `models.registry.store` and `models.registry.registry` under one name."""
 
-from models.registry import Model, NotRegisteredError, card, champion_version, load, require, resolve
+from models.registry.registry import Model, NotRegisteredError, card, champion_version, load, require, resolve
+from models.registry.store import connect
+from models.registry.store_faults import StoreError
 from models.scorer import FilesMissingError, ModelError, NewerFormatError
-from models.store import connect
-from models.store_faults import StoreError
 
 __all__ = [
     "FilesMissingError", "Model", "ModelError", "NewerFormatError", "NotRegisteredError", "StoreError", "card",

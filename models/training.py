@@ -11,22 +11,22 @@ import pandas as pd
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from features.comment_classes import CommentClassifier
+from features.comment_classifier.classifier import CommentClassifier
+from features.history.source import History
 from features.matrix import FeatureBuilder
 from features.settings import FeatureSettings
-from features.source import History
 from features.usage import unused
-from models.backtest import OURS, Backtest, Progress, observe, run_backtest
-from models.drift import at_newest_level
-from models.encoding import Encoding
-from models.interval import fit_intervals
-from models.maturity import Maturity, fit_maturity
-from models.observed import Observed
-from models.rate import RECIPES, Component, RateModel, Recipe, fit_component
-from models.results import Results
+from models.estimators.count_data import Observed
+from models.estimators.encoding import Encoding
+from models.estimators.level_trend import at_newest_level
+from models.estimators.maturity import Maturity, fit_maturity
+from models.estimators.outcomes import Results
+from models.estimators.rate import RECIPES, Component, RateModel, Recipe, fit_component
+from models.evaluation.backtest import OURS, Backtest, Progress, observe, run_backtest
+from models.evaluation.skill import skill
 from models.scorer import Scorer, training_ranges
-from models.skill import skill
-from models.support import fit_support
+from models.uncertainty.interval import fit_intervals
+from models.uncertainty.support import fit_support
 
 
 @dataclass(frozen=True)

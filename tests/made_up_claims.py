@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from models.results import Results
+from models.estimators.outcomes import Results
 from models.training import Training
 
 BEGIN = pd.Timestamp("2024-01-01")

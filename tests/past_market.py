@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.comment_classes import CommentClassifier
+from features.comment_classifier.classifier import CommentClassifier
 from features.settings import FeatureSettings
-from models.results import Results
+from models.estimators.outcomes import Results
 from models.training import Trained, Training, fit
 
 BEGIN = pd.Timestamp("2024-01-01")

@@ -21,8 +21,8 @@ from typing import Any
 import schemathesis
 from schemathesis.checks import positive_data_acceptance
 
+from service.api.request_faults import LISTS
 from service.problems import TYPE
-from service.request_faults import LISTS
 from tests.service_desk import KEY, ROOT, Server, environment, make_desk, running
 
 CASES = 400  # of each operation at most, beside those that its schema's limits give

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from models import runs
-from models.registry import CHAMPION
+from models.registry import runs
+from models.registry.registry import CHAMPION
+from models.registry.store import connect
 from models.scorer import Scorer
-from models.store import connect
 
 NAME = "conversions-per-dollar"
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.comment_classes import CLASSES, CommentClassifier
+from features.comment_classifier.classifier import CLASSES, CommentClassifier
 
 Tables = dict[str, pd.DataFrame]
 BEGIN, END = pd.Timestamp("2023-09-01"), pd.Timestamp("2025-09-01")

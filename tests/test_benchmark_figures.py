@@ -14,7 +14,7 @@ from benchmarks.learners import Task, by_price, one_rate, past_rate
 from benchmarks.market import Asked, Market, opened, thinned
 from benchmarks.peers import measure_peers
 from features.faults import InputError
-from features.source import open_history
+from features.history.source import open_history
 
 
 def truth(rows: int = 400, seed: int = 3) -> pd.DataFrame:

@@ -10,11 +10,11 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import gammaln
 
-from models.claims import CLAIMS
-from models.effects import LEAST_LEVEL_ROWS, design, estimate, holm, ratio
-from models.findings import FAILS, FEW, HOLDS, UNSURE, UNTESTED, Examined, Finding, examine
-from models.maturity import Maturity, taken_as_final
-from models.results import DAY, Results
+from models.estimators.maturity import Maturity, taken_as_final
+from models.estimators.outcomes import DAY, Results
+from models.studies.claim_tests import FAILS, FEW, HOLDS, UNSURE, UNTESTED, Examined, Finding, examine
+from models.studies.claims import CLAIMS
+from models.studies.effects import LEAST_LEVEL_ROWS, design, estimate, holm, ratio
 from models.training import Training
 from tests.made_up_claims import LEVEL, market
 

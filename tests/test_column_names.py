@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from features.column_names import likely, named
-from features.contract import CANDIDATES, COLLABORATIONS, POSTS
 from features.faults import InputError
-from features.source import open_history
+from features.history.column_names import likely, named
+from features.history.contract import CANDIDATES, COLLABORATIONS, POSTS
+from features.history.source import open_history
 from tests.contract_tables import frames, write
 
 

@@ -18,7 +18,7 @@ import pytest
 import predict
 import train
 from features.faults import InputError
-from features.source import open_candidates, open_history
+from features.history.source import open_candidates, open_history
 from models import console
 from tests.contract_tables import candidates, frames, write
 

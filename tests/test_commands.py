@@ -18,8 +18,8 @@ import pytest
 import predict
 import train
 from models import console
-from models.reason_words import reason_words
-from models.skill import verdict
+from models.evaluation.skill import verdict
+from models.explanations.reason_words import reason_words
 from tests.past_market import write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -150,9 +150,9 @@ def test_a_disk_that_fills_leaves_the_old_scores(world: Path, capsys: pytest.Cap
 
 @pytest.mark.parametrize("chunk", [17])
 def test_the_chunk_changes_no_byte(world: Path, chunk: int) -> None:
-    from features.source import open_candidates, open_history
+    from features.history.source import open_candidates, open_history
     from models import tracking
-    from models.ranking import score_file
+    from models.batch.score_file import score_file
 
     assert _score("whole.csv") == 0
     model = tracking.load(tracking.connect(), "models:/conversions-per-dollar@champion")
@@ -198,8 +198,8 @@ def test_no_pickle_is_in_the_model(world: Path) -> None:
 def test_pyfunc_and_scorer_agree(world: Path) -> None:
     import mlflow
 
+    from features.history.source import open_candidates, open_history
     from features.matrix import FeatureBuilder
-    from features.source import open_candidates, open_history
     from models import tracking
 
     client = tracking.connect()
@@ -219,7 +219,8 @@ def test_pyfunc_and_scorer_agree(world: Path) -> None:
 def test_a_retrained_model_passes_the_gate_and_a_worse_one_does_not(
     world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from models import backtest, tracking
+    from models import tracking
+    from models.evaluation import backtest
 
     assert _train("data", "--experiment", "gate") == 0
     assert "models:/gate/1 is now the champion: it is the first" in capsys.readouterr().out
@@ -235,12 +236,13 @@ def test_a_retrained_model_passes_the_gate_and_a_worse_one_does_not(
 def test_a_training_that_fails_leaves_the_champion(
     world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from models import report, tracking
+    from models import tracking
+    from models.report import summary
 
     def broken(*_: object) -> None:
         raise RuntimeError("the disk\nis full")
 
-    monkeypatch.setattr(report, "plots", broken)
+    monkeypatch.setattr(summary, "plots", broken)
     assert _train("data") == 1
     assert capsys.readouterr().err.splitlines()[-1] == "RuntimeError: the disk is full (--debug shows where)"
     client = tracking.connect()
@@ -252,7 +254,7 @@ def test_a_training_that_fails_leaves_the_champion(
 
 def test_a_target_cost_adds_two_columns(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from models import tracking
-    from models.target import Target
+    from models.uncertainty.target import Target
 
     assert _score("plain.parquet") == 0
     plain = pd.read_parquet("plain.parquet")
@@ -295,7 +297,7 @@ def test_a_target_cost_adds_two_columns(world: Path, capsys: pytest.CaptureFixtu
 def test_columns_that_csv_cannot_hold_are_told_before_scoring(
     world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from models import ranking
+    from models.batch import score_file
 
     asked = pd.read_parquet("candidates.parquet")
     asked.assign(tags=pd.Series([["a", "b"]] * 40), photo=b"x", walk_away_price=1.0).to_parquet(
@@ -303,7 +305,7 @@ def test_columns_that_csv_cannot_hold_are_told_before_scoring(
     )
     before = sorted(world.rglob("*"))
     with monkeypatch.context() as patch:
-        patch.setattr(ranking, "score_file", None)
+        patch.setattr(score_file, "score_file", None)
         call = ("rich.parquet", "--data", "data", "--output")
         assert _predict(*call, "rich.csv", "--target-cost", "9") == 2
         told = capsys.readouterr().err
@@ -397,7 +399,7 @@ def test_nothing_trained_yet(
 
 
 def test_an_output_is_replaced_at_the_end_or_not_at_all(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from models import ranking
+    from models.batch import score_file
 
     Path("kept.csv").write_text("old")
 
@@ -406,7 +408,7 @@ def test_an_output_is_replaced_at_the_end_or_not_at_all(world: Path, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(ranking, "_best", interrupted)
+        patch.setattr(score_file, "_best", interrupted)
         assert _score("kept.csv") == 130
     assert Path("kept.csv").read_text() == "old"
     assert not [p for p in world.iterdir() if p.name.startswith(".")]

@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from features.comment_classes import BATCH, CLASSES, LEARNED, SHIPPED, CommentClassifier
-from features.comment_text import encode
-from features.comment_training import combine, fit, main, read_examples
+from features.comment_classifier.classifier import BATCH, CLASSES, LEARNED, SHIPPED, CommentClassifier
+from features.comment_classifier.text import encode
+from features.comment_classifier.training import combine, fit, main, read_examples
 
 SPAM = [
     "guys please come see my channel, I upload skate clips",
@@ -269,7 +269,7 @@ def test_examples_are_labelled_in_every_language() -> None:
 @pytest.mark.parametrize("flag", [[], ["--only-mine"]])
 def test_train_learns_the_users_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: list[str]) -> None:
     few = read_examples().iloc[::15]
-    monkeypatch.setattr("features.comment_training.read_examples", few.copy)
+    monkeypatch.setattr("features.comment_classifier.training.read_examples", few.copy)
     # A user for whom "zorble" comments are spam, contrary to nothing in our examples.
     rows = [(f"the zorble number {i} is nice", "1") for i in range(20)] + [
         (f"the garden number {i} is nice", "0") for i in range(20)

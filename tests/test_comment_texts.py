@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from features.comment_text import MOST_MARKS, Encoded, _split_marks, encode
+from features.comment_classifier.text import MOST_MARKS, Encoded, _split_marks, encode
 
 MARKS = "\u0301\u0327\u0316"  # of three classes, so that to normalise means to sort
 

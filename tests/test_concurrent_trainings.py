@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from models import promotion, registry, runs
-from models.gate import Verdict
+from models.registry import promotion, registry, runs
+from models.registry.gate import Verdict
 from models.scorer import Scorer
 from tests.small_store import NAME, enter, make_project
 
 AT_ONCE = 3
 SERVER = multiprocessing.get_context("forkserver")  # imports what is slow once, so that all begin in the same moment
-SERVER.set_forkserver_preload(["models.promotion", "tests.small_store", *(
+SERVER.set_forkserver_preload(["models.registry.promotion", "tests.small_store", *(
     f"mlflow.store.{name}" for name in (
         "tracking.sqlalchemy_store", "model_registry.sqlalchemy_store", "artifact.local_artifact_repo",
     )

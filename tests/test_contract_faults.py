@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.checks import check_trainable
-from features.contract import TABLES
 from features.faults import Fault, InputError
-from features.source import open_candidates, open_history
+from features.history.checks import check_trainable
+from features.history.contract import TABLES
+from features.history.source import open_candidates, open_history
 from tests.contract_tables import Frames, candidates, frames, write
 
 

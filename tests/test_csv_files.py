@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from features.faults import InputError
-from features.source import open_candidates, open_history
+from features.history.source import open_candidates, open_history
 from tests.contract_tables import candidates, frames, write
 
 HEADER = b"post_id,creator_id,posted_at,likes,caption\n"

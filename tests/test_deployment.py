@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from service.connections import KEPT_SECONDS
-from service.lane import SECONDS as BATCH_SECONDS
+from service.api.connections import KEPT_SECONDS
+from service.publish.batch_path import SECONDS as BATCH_SECONDS
 from tests.service_desk import KEY, ROOT, Server, free_port
 
 DEPLOY = ROOT / "deploy"

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from models.backtest import observe
-from models.drift import at_newest_level, fit_drift
-from models.encoding import Encoding
-from models.maturity import fit_maturity
-from models.observed import Observed
-from models.rate import RECIPES, fit_component
+from models.estimators.count_data import Observed
+from models.estimators.encoding import Encoding
+from models.estimators.level_trend import at_newest_level, fit_drift
+from models.estimators.maturity import fit_maturity
+from models.estimators.rate import RECIPES, fit_component
+from models.evaluation.backtest import observe
 from tests.past_market import spine, training
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from features.faults import InputError
-from features.source import open_history
+from features.history.source import open_history
 from tests.contract_tables import Frames, frames, write
 
 NOW = datetime(2025, 6, 1)  # all that the frames hold has happened by then

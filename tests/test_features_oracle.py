@@ -1,7 +1,7 @@
 """Every feature of the catalogue against a second implementation: plain SQL, from the formulas, naive on purpose.
 
 The oracle looks at each spine row by itself and joins it with all that it may see; it shares no code with `features`.
-Both put fractions on the same grid before they sum them, as `features/expressions.py` says.
+Both put fractions on the same grid before they sum them, as `features/families/expressions.py` says.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 
 from features.catalogue import CATALOGUE, FAMILIES
-from features.comment_classes import CLASSES
+from features.comment_classifier.classifier import CLASSES
+from features.history.source import open_history
 from features.matrix import FeatureBuilder
 from features.settings import FeatureSettings
-from features.source import open_history
 from tests.small_world import StubClassifier, Tables, small_world, write
 
 ORACLE = Path(__file__).parent / "oracle"

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from features.catalogue import BY_NAME, CATALOGUE
+from features.history.source import History, open_history
 from features.matrix import FeatureBuilder
-from features.source import History, open_history
 from tests.small_world import StubClassifier, Tables, small_world, write
 
 DAY = pd.Timedelta("1D")

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.faults import InputError
-from features.source import History, open_candidates, open_history
+from features.history.source import History, open_candidates, open_history
 from tests.contract_tables import candidates, frames, write
 
 POSTS = frames()["posts"]

@@ -11,12 +11,12 @@ import duckdb
 import pandas as pd
 import pytest
 
-from features.comment_classes import CommentClassifier
+from features.comment_classifier.classifier import CommentClassifier
+from features.history.source import History, open_history
 from features.matrix import FeatureBuilder
 from features.settings import FeatureSettings
-from features.source import History, open_history
-from models import gate
-from models.rate import RECIPES
+from models.estimators.rate import RECIPES
+from models.registry import gate
 from models.scorer import Scorer
 from models.training import Trained, Training, fit
 

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.comment_classes import CommentClassifier
+from features.comment_classifier.classifier import CommentClassifier
+from features.history.source import open_candidates, open_history
 from features.matrix import FeatureBuilder
 from features.settings import FeatureSettings
-from features.source import open_candidates, open_history
 from models.scorer import SCORES
 from models.training import Training, fit
 

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.casting import read_key
 from features.faults import InputError
-from features.source import open_candidates, open_history
-from service.values import as_text
+from features.history.casting import read_key
+from features.history.source import open_candidates, open_history
+from service.api.request_values import as_text
 from tests.contract_tables import Frames, candidates, frames, write
 
 NFC, NFD = "café", "cafe\u0301"

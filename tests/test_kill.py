@@ -27,8 +27,9 @@ import pandas as pd
 from mlflow import MlflowClient
 
 from features.catalogue import CATALOGUE
-from models import runs, tracking
+from models import tracking
 from models.console import run
+from models.registry import runs
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "conversions-per-dollar"
@@ -36,7 +37,7 @@ CHAMPION = f"models:/{NAME}@champion"
 OUTPUT = "scores.csv"
 TRAIN_KILLS, PREDICT_KILLS, STARTS, STORES = 6, 10, (0.2, 1.2), (0.15, 0.5, 0.85)
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["train", "predict", "models.ranking", "models.tracking", *(
+SERVER.set_forkserver_preload(["train", "predict", "models.batch.score_file", "models.tracking", *(
     f"mlflow.store.{name}" for name in (
         "tracking.sqlalchemy_store", "model_registry.sqlalchemy_store", "artifact.local_artifact_repo",
     )

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from features.engine import explain
+from features.engines.duckdb import explain
 from features.faults import InputError
-from features.source import open_history
+from features.history.source import open_history
 from tests.contract_tables import frames, write
 
 HEADER = b"post_id,creator_id,posted_at,likes,caption\n"

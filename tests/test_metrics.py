@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.metrics import conversions_bought, covered, measure, poisson_deviance, value
+from models.evaluation.metrics import conversions_bought, covered, measure, poisson_deviance, value
 
 
 def bought(rank_by: np.ndarray, spend: np.ndarray, conversions: np.ndarray, share: float) -> float:

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.comment_classes import CommentClassifier
+from features.comment_classifier.classifier import CommentClassifier
 from features.settings import FeatureSettings
-from models import rate
-from models.encoding import MISSING, OTHER, Encoding
-from models.observed import Observed
-from models.rate import RECIPES, Trees, fit_component
+from models.estimators import rate
+from models.estimators.count_data import Observed
+from models.estimators.encoding import MISSING, OTHER, Encoding
+from models.estimators.rate import RECIPES, Trees, fit_component
+from models.evaluation.skill import skill, verdict
 from models.scorer import SCORES, ModelError, Scorer
 from models.scoring import FAR_AHEAD
-from models.skill import skill, verdict
 from models.training import Trained, fit
 from tests.past_market import fitted, matrix, spine, training
 
@@ -227,15 +227,15 @@ def test_recipes_that_no_fold_could_judge_do_not_speak() -> None:
 
 
 def test_features_without_meaning_give_no_skill() -> None:
-    from models import report
-    from models.card import model_card
+    from models.report import summary
+    from models.report.model_card import model_card
 
     frame = spine(300)
     features = matrix(frame)[["noise", "constant"]]
     made = training(frame)
     blind = fit(type(made)(features, frame, made.results), FeatureSettings(), CommentClassifier.load())
     assert verdict(skill(blind.backtest)).startswith("No skill beyond")
-    assert model_card(report.study(blind)).startswith("No skill beyond")
+    assert model_card(summary.study(blind)).startswith("No skill beyond")
     assert verdict(skill(fitted(frame).backtest)).startswith("The model tells deals apart better")
 
 

@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 from scipy.special import gammaincinv
 from scipy.stats import nbinom
 
+from features.families.track_record import checkpoints
 from features.settings import FeatureSettings
-from features.track_record import checkpoints
-from models.backtest import make_folds
-from models.blend import fit_level, fit_weights
-from models.card import model_card
-from models.gate import judge
-from models.interval import Intervals, _quantile, fit_intervals
-from models.maturity import BY_AGE, BY_DAY, FINAL, Maturity, fit_maturity
-from models.metrics import measure, poisson_deviance
-from models.report import study, unlike
-from models.results import DAY, Results
-from models.target import Target
+from models.estimators.ensemble import fit_level, fit_weights
+from models.estimators.maturity import BY_AGE, BY_DAY, FINAL, Maturity, fit_maturity
+from models.estimators.outcomes import DAY, Results
+from models.evaluation.backtest import make_folds
+from models.evaluation.metrics import measure, poisson_deviance
+from models.registry.gate import judge
+from models.report.model_card import model_card
+from models.report.summary import study, unlike
 from models.training import Trained
+from models.uncertainty.interval import Intervals, _quantile, fit_intervals
+from models.uncertainty.target import Target
 from tests.past_market import COUNTED, fitted, matrix, spine, training
 
 

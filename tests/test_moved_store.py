@@ -11,11 +11,11 @@ from alembic.script import ScriptDirectory
 from mlflow import MlflowClient
 from mlflow.store.db import utils
 
-from models import registry, runs, store
-from models.artifacts import local_path
+from models.registry import registry, runs, store
+from models.registry.artifacts import local_path
+from models.registry.store import connect
+from models.registry.store_faults import StoreError
 from models.scorer import Scorer
-from models.store import connect
-from models.store_faults import StoreError
 from tests.small_store import NAME, add_version, contents, enter, make_project
 
 URI = f"models:/{NAME}@champion"

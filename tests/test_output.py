@@ -12,13 +12,13 @@ import pyarrow as pa
 import pytest
 
 from features.faults import InputError
-from features.freshness import Stamp
+from features.history.freshness import Stamp
+from models.batch.output_file import aside, behind, check_columns, check_not_read, check_output, replace
 from models.console import CommandError
-from models.output import aside, behind, check_columns, check_not_read, check_output, replace
 
 ROOT = Path(__file__).resolve().parent.parent
 HOLD = (
-    "import sys, time; from pathlib import Path; from models.output import aside\n"
+    "import sys, time; from pathlib import Path; from models.batch.output_file import aside\n"
     "with aside(Path(sys.argv[1])) as folder: (folder / 'half').touch(); print(folder, flush=True); time.sleep(600)"
 )
 
@@ -230,7 +230,7 @@ def test_only_what_a_run_left_is_cleared(tmp_path: Path) -> None:
 def test_runs_at_once_never_clear_each_other(tmp_path: Path) -> None:
     """Many runs begin, hold and end at once; each finds its own folder and its file to the end."""
     code = (
-        "import sys; from pathlib import Path; from models.output import aside\n"
+        "import sys; from pathlib import Path; from models.batch.output_file import aside\n"
         "for i in range(60):\n"
         "    with aside(Path(sys.argv[1])) as folder:\n"
         "        (folder / 'mine').write_text(str(i))\n"

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from service.page import PAGE_POLICY, PARTS
+from service.api.page import PAGE_POLICY, PARTS
 from tests.page_browser import browsing
 from tests.service_desk import KEY, Server
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from service.page import PARTS
+from service.api.page import PARTS
 from tests.page_browser import browsing
 
 HEADER = "creator_id,brand,product_niche,starts_at,promotion_hours,spend"
@@ -32,7 +32,7 @@ READ = """async encoded => {
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Any]:
-    """A page whose parts come straight from `service.page`."""
+    """A page whose parts come straight from `service.api.page`."""
     with browsing() as browser:
         opened = browser.new_page()
 

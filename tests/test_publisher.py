@@ -18,17 +18,17 @@ import pandas as pd
 import pytest
 
 from features.faults import InputError
-from features.freshness import Stamp
-from features.source import open_history
+from features.history.freshness import Stamp
+from features.history.source import open_history
 from models.scorer import ModelError
-from service import publisher, state, supervisor
-from service.app import App
-from service.children import Child, TrialError
-from service.connections import Connections
-from service.kept_history import HISTORY, gone, keep, stamp_of
-from service.model_trial import require_columns
-from service.publication import SILENT_SECONDS, Holder, Publication, beat, silence
-from service.publisher import FIRST_WAIT, LONGEST_WAIT, Job, Publisher, Refusal
+from service.api.app import App
+from service.api.connections import Connections
+from service.publish import publisher, state, supervisor
+from service.publish.children import Child, TrialError
+from service.publish.kept_history import HISTORY, gone, keep, stamp_of
+from service.publish.model_trial import require_columns
+from service.publish.publication import SILENT_SECONDS, Holder, Publication, beat, silence
+from service.publish.publisher import FIRST_WAIT, LONGEST_WAIT, Job, Publisher, Refusal
 from tests.contract_tables import frames, write
 
 
@@ -71,7 +71,7 @@ def test_what_is_no_fault_but_odd_comes_with_a_copy(tmp_path: Path) -> None:
 
 def test_data_that_changes_while_it_is_copied_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write(tmp_path / "data", frames())
-    from service import kept_history
+    from service.publish import kept_history
 
     def late(identifier: str) -> str:
         rename_over(data / "creators.parquet")
@@ -104,7 +104,7 @@ def child(tmp_path: Path, code: str) -> Child:
     """A child that runs some lines; `reply` is at hand."""
     module = tmp_path / "made_up_child.py"
     lines = "\n    ".join(code.splitlines())
-    module.write_text(f"import os, sys, time\nfrom service import children\ndef work(reply):\n    {lines}\n"
+    module.write_text(f"import os, sys, time\nfrom service.publish import children\ndef work(reply):\n    {lines}\n"
                       "children.run(work)\n")  # fmt: skip
     os.environ["PYTHONPATH"] = os.pathsep.join([str(tmp_path), str(Path(__file__).resolve().parents[1])])
     return Child("made_up_child", "loaded the model", tmp_path)

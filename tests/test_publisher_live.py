@@ -18,7 +18,8 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from models import runs, tracking
+from models import tracking
+from models.registry import runs
 from tests.service_desk import Reply, Server, copy_desk, running
 
 NAME = "conversions-per-dollar"
@@ -61,7 +62,7 @@ def everywhere(server: Server, wanted: str, unwanted: str = "\0") -> None:
 
 
 def publisher(server: Server) -> int | None:
-    found = [pid for pid, line in server.children() if "service.publisher" in line]
+    found = [pid for pid, line in server.children() if "service.publish.publisher" in line]
     return found[0] if found else None
 
 

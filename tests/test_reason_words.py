@@ -5,7 +5,7 @@ import json
 import pytest
 
 from features.catalogue import CATALOGUE
-from models.reason_words import factor, reason_words
+from models.explanations.reason_words import factor, reason_words
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,14 @@ import pytest
 
 import train
 from features.faults import InputError
-from features.freshness import Stamp
-from features.mapping_reads import reads
+from features.history.freshness import Stamp
+from features.history.mapping_reads import reads
+from features.history.source import open_candidates, open_history
 from features.settings import FeatureSettings
-from features.source import open_candidates, open_history
-from models import console, promotion, report, runs, training
-from models.ranking import score_file
+from models import console, training
+from models.batch.score_file import score_file
+from models.registry import promotion, runs
+from models.report import summary
 from models.scorer import SCORES, Scorer
 from tests.contract_tables import candidates, frames, write
 from tests.small_world import StubClassifier
@@ -163,7 +165,7 @@ def test_no_model_is_recorded_of_files_that_changed(
     write(tmp_path, frames())
     monkeypatch.setattr(training, "fit", fit)
     monkeypatch.setattr(training.Training, "from_history", lambda *_: None)
-    monkeypatch.setattr(report, "study", lambda _: SimpleNamespace())
+    monkeypatch.setattr(summary, "study", lambda _: SimpleNamespace())
     monkeypatch.setattr(runs, "open_run", lambda *_: nullcontext())
     monkeypatch.setattr(promotion, "record", lambda *_: pytest.fail("it was recorded"))
     assert console.run(lambda: train.train(train.arguments([str(tmp_path)]))) == 2

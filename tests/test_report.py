@@ -11,17 +11,17 @@ import pandas as pd
 import pytest
 
 import train
-from features.comment_classes import CommentClassifier
+from features.comment_classifier.classifier import CommentClassifier
+from features.history.source import open_history
 from features.settings import FeatureSettings
-from features.source import open_history
-from models import report
-from models.budget import AVERAGE, CHOICES, SHARES, Bought, compare, judged
-from models.card import model_card
-from models.findings import HOLDS
-from models.gate import Verdict
-from models.metrics import measure
-from models.report import Report
-from models.skill import skill, verdict
+from models.evaluation.metrics import measure
+from models.evaluation.skill import skill, verdict
+from models.registry.gate import Verdict
+from models.report import summary
+from models.report.model_card import model_card
+from models.report.summary import Report
+from models.studies.budget_study import AVERAGE, CHOICES, SHARES, Bought, compare, judged
+from models.studies.claim_tests import HOLDS
 from models.training import Training, fit
 from tests.past_market import fitted, spine
 
@@ -31,7 +31,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 @pytest.fixture(scope="module")
 def found() -> Report:
     """The report of a model of 300 results."""
-    return report.study(fitted(spine(300)))
+    return summary.study(fitted(spine(300)))
 
 
 def deals(seed: int, rows: int = 240, creators: int = 40) -> pd.DataFrame:
@@ -83,7 +83,7 @@ def test_choices_that_nothing_tells_are_left_out_and_few_creators_give_no_interv
     assert compare(rows, 0) != compare(rows, 1)
     few = compare(rows[rows.creator_id < 10], 0)
     assert all(np.isnan(b.low) and np.isnan(b.high) and np.isfinite(b.factor) for b in few)
-    assert "10 creators are too few for intervals" in report.budget_line(few)
+    assert "10 creators are too few for intervals" in summary.budget_line(few)
     assert compare(rows[:0], 0) == []
     assert compare(rows.assign(came=0.0), 0) == []
 
@@ -124,26 +124,26 @@ def test_the_card_tells_all_parts_and_plots_have_their_axes(found: Report) -> No
     assert len(found.claims.findings) == card.count("**") / 2 + sum(
         finding.verdict == "cannot be tested" for finding in found.claims.findings
     )
-    plots = report.plots(found)
+    plots = summary.plots(found)
     assert set(plots) == {"importance.png", "calibration.png", "lift.png", "budget.png", "claims.png"}
     for figure in plots.values():
         assert figure.get_suptitle()
         assert all(axes.get_xlabel() for axes in figure.axes)
-    assert model_card(report.study(found.trained)) == card
+    assert model_card(summary.study(found.trained)) == card
 
 
 @pytest.mark.parametrize("rows", [2, 30])
 def test_few_results_make_a_report_that_says_how_little_is_known(rows: int) -> None:
     frame = spine(rows)
     frame["conversions"] = np.maximum(frame.conversions, 1)
-    few = report.study(fitted(frame))
+    few = summary.study(fitted(frame))
     card = model_card(few)
     assert card.startswith("No skill")
-    assert "are too few for intervals" in report.budget_line(few.bought) or "too few results" in card
+    assert "are too few for intervals" in summary.budget_line(few.bought) or "too few results" in card
     assert rows == 2 or "So few tell little." in card.splitlines()[0]
     assert few.claims.tested == 0
     assert "0 of 18 claims could be compared" in card
-    for figure in report.plots(few).values():
+    for figure in summary.plots(few).values():
         figure.draw_without_rendering()
 
 
@@ -151,7 +151,7 @@ def test_few_results_make_a_report_that_says_how_little_is_known(rows: int) -> N
 def test_no_plot_divides_conversions_that_never_came() -> None:
     frame = spine(60)
     frame.loc[30:, "conversions"] = 0
-    shown = report.plots(report.study(fitted(frame)))
+    shown = summary.plots(summary.study(fitted(frame)))
     assert "calibration.png" in shown
     assert "lift.png" not in shown
 
@@ -184,7 +184,7 @@ def test_where_orders_do_not_depend_on_who_promotes_no_skill_is_claimed(shared_d
     settings, classifier = FeatureSettings(), CommentClassifier.load()
     with open_history(str(data)) as history:
         training = Training.from_history(history, settings, classifier)
-    null = report.study(fit(training, settings, classifier))
+    null = summary.study(fit(training, settings, classifier))
     assert model_card(null).startswith("No skill beyond")
     simple = [b for b in null.bought if b.choice in ("price_only", "own_record")]
     assert len(simple) == 2 * len(SHARES)

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from features.comment_classes import CommentClassifier
+from features.comment_classifier.classifier import CommentClassifier
 from features.settings import FeatureSettings
-from models.backtest import run_backtest
-from models.rate import RECIPES
+from models.estimators.rate import RECIPES
+from models.estimators.recipes import best_of_families, with_settings
+from models.evaluation.backtest import run_backtest
 from models.scorer import Scorer
-from models.search import best_of_families, with_settings
 from models.training import fit
 from tests.past_market import matrix, spine, training
 

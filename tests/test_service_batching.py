@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from models.scoring import Scores
-from service.assembly import Terms
-from service.batching import MOST_AT_ONCE, MOST_INSIDE, TOGETHER, Asked, Batcher
+from service.api.batching import MOST_AT_ONCE, MOST_INSIDE, TOGETHER, Asked, Batcher
+from service.online.assembler import Terms
 from service.problems import Problem
 
 

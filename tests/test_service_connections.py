@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from service import connections
-from service.connections import HEADER_SECONDS, UNREAD_SECONDS, Connections
+from service.api import connections
+from service.api.connections import HEADER_SECONDS, UNREAD_SECONDS, Connections
 from tests.service_desk import Server, copy_desk, running
 
 pytestmark = pytest.mark.skipif(not connections.watched(), reason="needs Linux's /proc and TCP_INFO")

@@ -11,16 +11,16 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from features.catalogue import CATALOGUE
-from features.feature import Feature
+from features.families.feature import Feature
+from features.history.source import open_history
 from features.matrix import FeatureBuilder
-from features.source import open_history
-from models.encoding import Encoding
-from models.mixed import Line, MixedModel
-from service import probing
-from service.app import NO_AUTH, STATE, make
-from service.assembly import Assembler, Terms
-from service.parity import random_spine, terms_of
-from service.snapshot import Snapshot
+from models.estimators.encoding import Encoding
+from models.estimators.mixed import Line, MixedModel
+from service.api.app import NO_AUTH, STATE, make
+from service.online import snapshot_builder
+from service.online.assembler import Assembler, Terms
+from service.online.snapshot import Snapshot
+from service.publish.parity import random_spine, terms_of
 from tests.small_world import StubClassifier, Tables, small_world, write
 
 ROWS = 3000
@@ -37,7 +37,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         open_history(write(tables, folder / "data"), threads=2) as history,
         FeatureBuilder(history, classifier=StubClassifier()) as builder,
     ):
-        probing.probe(builder).save(folder / "snapshot")
+        snapshot_builder.probe(builder).save(folder / "snapshot")
         yield tables, builder, Snapshot.load(folder / "snapshot")
 
 
@@ -87,9 +87,9 @@ def test_a_column_that_hangs_on_something_new_is_refused(
     world: tuple[Tables, FeatureBuilder, Snapshot], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strange = Feature("moon", "niche", "the moon", "phase of the moon", "share", "", 0, 1, "")
-    monkeypatch.setattr(probing, "CATALOGUE", (*CATALOGUE, strange))
+    monkeypatch.setattr(snapshot_builder, "CATALOGUE", (*CATALOGUE, strange))
     with pytest.raises(ValueError, match=r"the columns \['moon'\]"):
-        probing.probe(world[1])
+        snapshot_builder.probe(world[1])
     told = Encoding(("spend", "moon"), {}, ())
     with pytest.raises(ValueError, match=r"\['moon'\]"):
         Assembler(world[2], told)

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from features.source import open_history
-from service.parity import random_spine
-from service.snapshot import Snapshot
+from features.history.source import open_history
+from service.online.snapshot import Snapshot
+from service.publish.parity import random_spine
 from tests.service_desk import KEY, LIMITED, Reply, Server, command, digest
 from tests.service_fuzz import fuzz
 

@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from features.history.source import open_candidates, open_history
 from features.matrix import FeatureBuilder
-from features.source import open_candidates, open_history
 from models import tracking
 from models.scorer import SCORES
 from tests.service_desk import copy_desk, environment, free_port

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from service.hosts import Hosts
-from service.metrics import Metrics
+from service.api.hosts import Hosts
+from service.api.metrics import Metrics
+from service.api.replies import takes_gzip
 from service.problems import Problem
-from service.replies import takes_gzip
 from tests.service_desk import KEY, Server
 
 DEAL: dict[str, Any] = {

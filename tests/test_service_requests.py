@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.bodies import LARGE_ROOM, MOST_BYTES, ROOM, SMALL_BYTES, Room
-from service.near import near
-from service.openapi import document
+from service.api.bodies import LARGE_ROOM, MOST_BYTES, ROOM, SMALL_BYTES, Room
+from service.api.near import near
+from service.api.openapi import document
+from service.api.request_values import MOMENT, NO_MOMENT, micros, wrong_time
+from service.api.requests import read_rank, read_score
 from service.problems import FieldError, Problem
-from service.requests import read_rank, read_score
-from service.values import MOMENT, NO_MOMENT, micros, wrong_time
 from tests.service_desk import Server
 
 DEAL: dict[str, Any] = {

@@ -20,11 +20,12 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from models import runs, tracking
-from models.encoding import Encoding
-from models.rate import RateModel
+from models import tracking
+from models.estimators.encoding import Encoding
+from models.estimators.rate import RateModel
+from models.registry import runs
 from models.scorer import ModelError, Scorer
-from service.model_trial import require_signature
+from service.publish.model_trial import require_signature
 from tests.service_desk import Reply, Server, copy_desk, running
 
 NAME = "conversions-per-dollar"
@@ -240,11 +241,11 @@ def test_killed_processes_are_replaced(server: Server) -> None:
     answers = [reply for reply in replies if isinstance(reply, Reply)]
     assert {reply.status for reply in answers} == {200}
     assert all(rates(reply) == expected for reply in answers)
-    (publisher,) = [pid for pid, line in server.children() if "service.publisher" in line]
+    (publisher,) = [pid for pid, line in server.children() if "service.publish.publisher" in line]
     os.kill(publisher, signal.SIGKILL)
     assert score(server).status == 200
     until = time.monotonic() + 90
-    while not [pid for pid, line in server.children() if "service.publisher" in line and pid != publisher]:
+    while not [pid for pid, line in server.children() if "service.publish.publisher" in line and pid != publisher]:
         assert time.monotonic() < until, "the publisher was not replaced"
         time.sleep(0.1)
 

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features import files
-from features.contract import CANDIDATES, CREATORS, TABLES, TYPES
-from features.contract_page import page
-from features.source import History, fingerprint, open_candidates, open_history
+from features.history import files
+from features.history.contract import CANDIDATES, CREATORS, TABLES, TYPES
+from features.history.contract_page import page
+from features.history.source import History, fingerprint, open_candidates, open_history
 from tests.contract_tables import Frames, candidates, frames, write
 
 
@@ -222,5 +222,5 @@ def test_shared_worlds_open_and_agree_as_csv(world: str, shared_data: Path, tmp_
 
 def test_the_page_on_data_is_current() -> None:
     text = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
-    assert page(text) == text, "run python -m features.contract_page docs/data.md"
+    assert page(text) == text, "run python -m features.history.contract_page docs/data.md"
     assert "| spend * | float > 0 | US dollars | all that it costs: fee, product, boosting |" in text

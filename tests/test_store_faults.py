@@ -23,7 +23,8 @@ from mlflow import MlflowClient
 import predict
 import train
 from features.faults import InputError
-from models import console, promotion, registry, runs, store
+from models import console
+from models.registry import promotion, registry, runs, store
 from models.scorer import Scorer
 from models.training import Training
 from tests.small_store import NAME, add_version, contents, enter, make_project
@@ -180,7 +181,7 @@ def test_nobody_answers(command: Callable[..., str], scheme: str, monkeypatch: p
 def test_the_usual_patience_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
 
-    from models.store_faults import impatient
+    from models.registry.store_faults import impatient
 
     for name in ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"):
         monkeypatch.delenv(name, raising=False)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.interval import PRIOR_UNLIKE, fit_intervals
-from models.support import ORDINARY, PRIOR_RESULTS, Support, fit_support
+from models.uncertainty.interval import PRIOR_UNLIKE, fit_intervals
+from models.uncertainty.support import ORDINARY, PRIOR_RESULTS, Support, fit_support
 
 BOUNDS, TIERS = [0, 1e4, 1e5, 1e6, np.inf], ["nano", "micro", "mid", "mega"]
 PLATFORMS = np.array(["instagram", "tiktok", "youtube"], object)

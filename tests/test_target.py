@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.interval import GRID, Intervals, fit_intervals
-from models.target import Target
+from models.uncertainty.interval import GRID, Intervals, fit_intervals
+from models.uncertainty.target import Target
 
 ALPHA = 0.1
 

@@ -16,8 +16,9 @@ from mlflow.models import Model
 from mlflow.store.artifact import artifact_repository_registry as repositories
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
-from models import processes, runs, tracking
-from models.processes import is_dead, name_process
+from models import tracking
+from models.registry import processes, runs
+from models.registry.processes import is_dead, name_process
 from tests.past_market import fitted, spine
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]

@@ -9,8 +9,8 @@ import lightgbm as lgb
 import numpy as np
 import pytest
 
-from models import tree_shap
-from models.tree_shap import TreeShap
+from models.explanations import tree_shap
+from models.explanations.tree_shap import TreeShap
 
 COLUMNS, CATEGORICAL = 12, [8, 9, 10, 11]
 TINY = float(np.float32(1e-35))  # the largest that LightGBM takes for 0

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from features.history.source import open_history
 from features.matrix import FeatureBuilder
-from features.source import open_history
 from features.usage import UNREAD, changed_columns, columns_read, in_words, unused
 from tests.small_world import StubClassifier, Tables, small_world, write
 
@@ -75,7 +75,7 @@ def test_with_all_tables_hardly_a_feature_is_out_of_use(tables: Tables, tmp_path
 
 
 def test_the_service_s_copy_of_data_lacks_the_same_columns(tables: Tables, tmp_path: Path) -> None:
-    kept = pytest.importorskip("service.kept_history")
+    kept = pytest.importorskip("service.publish.kept_history")
     less = tables | {"posts": tables["posts"].drop(columns=["comments", "saves"])}
     data = write({name: table for name, table in less.items() if name != "comments"}, tmp_path / "data")
     kept.keep(str(data), tmp_path / "kept")

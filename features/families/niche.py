@@ -1,0 +1,198 @@
+"""Niche: whether what the creator stands for, and where the audience lives, suits what is promoted.
+
+Nearness of niches is learnt from what creators of one niche post about; it is taken at the begin of the start's month.
+"""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+from features.families.expressions import AS_OF, ratio
+from features.families.feature import POSTS_365, TERMS, UNDATED, Feature
+
+FAMILY = "niche"
+
+FEATURES = (
+    Feature(
+        "creator_niche",
+        FAMILY,
+        "creator",
+        "niche of the creator",
+        "class",
+        "niche of the creators table",
+        None,
+        None,
+        UNDATED,
+        "category",
+    ),
+    Feature(
+        "product_niche",
+        FAMILY,
+        "deal",
+        "niche of the product",
+        "class",
+        "product_niche as given",
+        None,
+        None,
+        TERMS,
+        "category",
+    ),
+    Feature(
+        "same_niche",
+        FAMILY,
+        "creator and product niche",
+        "creator of the product's own niche",
+        "0 or 1",
+        "1 where the creator's niche is the product's",
+        0,
+        1,
+        UNDATED,
+    ),
+    Feature(
+        "niche_post_share",
+        FAMILY,
+        "creator and product niche",
+        "share of posts in the product's niche",
+        "share",
+        "posts in the product's niche / posts of known niche",
+        0,
+        1,
+        POSTS_365,
+    ),
+    Feature(
+        "own_niche_share",
+        FAMILY,
+        "creator",
+        "share of posts in the creator's own niche",
+        "share",
+        "posts in the creator's niche / posts of known niche",
+        0,
+        1,
+        POSTS_365,
+    ),
+    Feature(
+        "niche_concentration",
+        FAMILY,
+        "creator",
+        "how much the creator keeps to few niches",
+        "share",
+        "sum of squared shares of niches among posts (Herfindahl index)",
+        0,
+        1,
+        POSTS_365,
+    ),
+    Feature(
+        "niche_nearness",
+        FAMILY,
+        "niche pair",
+        "nearness of the two niches",
+        "share",
+        "posts in the product's niche / all posts of known niche, by creators of this creator's niche",
+        0,
+        1,
+        "posts before the month of the start",
+    ),
+    Feature(
+        "country",
+        FAMILY,
+        "creator",
+        "country of the creator",
+        "class",
+        "country of the creators table",
+        None,
+        None,
+        UNDATED,
+        "category",
+    ),
+    Feature(
+        "product_country",
+        FAMILY,
+        "deal",
+        "country of sale",
+        "class",
+        "product_country as given",
+        None,
+        None,
+        TERMS,
+        "category",
+    ),
+    Feature(
+        "same_country",
+        FAMILY,
+        "creator and product country",
+        "creator from the country of sale",
+        "0 or 1",
+        "1 where the creator's country is the product's",
+        0,
+        1,
+        UNDATED,
+    ),
+    Feature(
+        "language",
+        FAMILY,
+        "creator",
+        "language of the creator",
+        "class",
+        "language of the creators table",
+        None,
+        None,
+        UNDATED,
+        "category",
+    ),
+    Feature(
+        "language_match",
+        FAMILY,
+        "creator and product country",
+        "creator's language in the country of sale",
+        "share",
+        "share of the creators of the country of sale who speak the creator's language",
+        0,
+        1,
+        UNDATED,
+    ),
+)
+
+
+def shares(counts: ir.Table) -> ir.Table:
+    """From posts per (creator, as-of, niche), one row per creator and moment: their number and how few niches they
+    keep to.
+    """
+    total = counts.n.sum()
+    return counts.group_by("creator_id", AS_OF).aggregate(
+        niche_posts=total,
+        niche_concentration=ratio((counts.n * counts.n).sum(), total * total),
+    )
+
+
+def monthly(posts: ir.Table, creators: ir.Table) -> ir.Table:
+    """Posts per niche of the creator, niche of the post and month; `at` is the month's begin."""
+    c = creators.select(_creator="creator_id", creator_niche="niche")
+    p = posts.filter(posts.niche.notnull())
+    p = p.inner_join(c, [p.creator_id == c._creator])
+    p = p.filter(p.creator_niche.notnull())
+    return p.group_by(
+        "creator_niche", product_niche=p.niche, at=p.posted_at.truncate("M").cast("timestamp(6)")
+    ).aggregate(n=p.count())
+
+
+def languages(creators: ir.Table) -> ir.Table:
+    """Share of each country's creators by language."""
+    known = creators.filter(creators.country.notnull() & creators.language.notnull())
+    counted = known.group_by("country", "language").aggregate(n=known.count())
+    all_of = counted.n.sum().over(ibis.window(group_by="country"))
+    return counted.select(product_country="country", language="language", language_share=ratio(counted.n, all_of))
+
+
+def finish(t: ir.Table) -> dict[str, ir.Value]:
+    """Shares of the counts; no post in a niche is a share of 0 where posts of known niche exist."""
+    return {
+        "same_niche": (t.creator_niche == t.product_niche).cast("float64"),
+        "same_country": (t.country == t.product_country).cast("float64"),
+        "niche_post_share": ratio(t.product_niche_posts.fill_null(0), t.niche_posts),
+        "own_niche_share": ratio(t.own_niche_posts.fill_null(0), t.niche_posts),
+        "niche_nearness": ratio(t.near_posts.fill_null(0), t.near_all),
+        "language_match": ibis.ifelse(
+            t.language.notnull() & t.country_told, t.language_share.fill_null(0.0), ibis.null("float64")
+        ),
+    }

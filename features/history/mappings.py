@@ -1,0 +1,89 @@
+"""A table that a `.sql` file yields from other files."""
+
+import itertools
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import duckdb
+
+from features.engines.duckdb import (
+    Source,
+    described,
+    described_query,
+    explain,
+    missing_extension,
+    name,
+    quote,
+    reading_fault,
+    refuse_doubles,
+)
+from features.faults import InputError, fail
+from features.history.mapping_reads import (
+    PATHS,
+    Reader,
+    find_readers,
+    irregular,
+    refuse_dropped_rows,
+    refuse_guesses,
+    refuse_shadowed,
+)
+
+_numbers = itertools.count()
+
+
+def mapping(connection: duckdb.DuckDBPyConnection, path: Path, table: str, wanted: Iterable[str]) -> Source:
+    """The table that the mapping at `path` yields. Raises InputError for one that is no SELECT, fails, or would read
+    something else than it says."""
+    remedy = "A mapping is one SELECT in DuckDB's dialect that yields the table from other files."
+    try:
+        query = path.read_text(encoding="utf-8-sig")
+        statements = connection.extract_statements(query)
+    except UnicodeDecodeError as error:
+        raise fail(table, f"{path.name} is not encoded in UTF-8", "Save it as UTF-8.") from error
+    except (duckdb.Error, OSError) as error:
+        raise fail(table, f"{path.name} cannot be understood", remedy, explain(error)) from error
+    kinds = [statement.type.name for statement in statements]
+    if kinds != ["SELECT"]:
+        raise fail(table, f"{path.name} is no single SELECT", remedy, ", ".join(kinds) or "no statement")
+    readers = find_readers(connection, query)
+    refuse_shadowed(readers, path, table)
+    refuse_dropped_rows(readers, path, table)
+    connection.execute(f"SET GLOBAL file_search_path = {quote(_search_path(connection, readers, path, table))}")
+    refuse_guesses(connection, readers, path, table)
+    view = f"mapping of {table}"
+    try:
+        refuse_doubles(table, described_query(connection, statements[0].query), wanted)
+        connection.execute(f"CREATE VIEW {name(view)} AS {statements[0].query}")
+        return Source(path.name, name(view), {n: name(n) for n in described(connection, name(view))}, keep=True)
+    except duckdb.Error as error:
+        raise _failure(error, path, table) from error
+
+
+def _failure(error: duckdb.Error, path: Path, table: str) -> InputError:
+    """The fault of a mapping that fails before any row is read."""
+    if "CSV Error on Line" in str(error) or missing_extension(str(error)):
+        return reading_fault(error, table, path.name)
+    if sniffed := re.search(r'sniffing file "(.*)"', str(error)):
+        remedy = "Correct the file, or say what it is: read_csv('…', delim = ',', quote = '', skip = 0)."
+        problem = f"{path.name} reads {Path(sniffed[1]).name}, whose form DuckDB cannot tell"
+        return fail(table, problem, remedy, irregular(Path(sniffed[1]), table))
+    return fail(table, f"{path.name} fails", "Correct the mapping; " + PATHS, explain(error))
+
+
+def _search_path(connection: duckdb.DuckDBPyConnection, readers: list[Reader], path: Path, table: str) -> Path:
+    """The folder of the mapping, by a name without `key=value`: DuckDB would make a column of it that replaces the
+    files' own."""
+    folder = path.parent.resolve()
+    if not any("=" in part for part in folder.parts):
+        return folder
+    scratch = Path(connection.execute("SELECT current_setting('temp_directory')").fetchall()[0][0]).resolve()
+    upwards = [text for node in readers for text in node.texts if ".." in Path(text).parts]
+    if upwards or any("=" in part for part in scratch.parts) or not scratch.is_dir():
+        key = next(part for part in folder.parts if "=" in part)
+        received = f"{path.name} reads {quote(upwards[0])} there" if upwards else None
+        problem = f"the folder {key}/ above it would be read as a column"
+        raise fail(table, problem, "Rename it without '=', or move the data.", received)
+    link = scratch / f"folder {next(_numbers)}"
+    link.symlink_to(folder, target_is_directory=True)
+    return link

@@ -1,0 +1,95 @@
+"""What the owner of an input should know although it is no fault: keys that meet nothing, times ahead of the clock.
+
+Sentences with counts; nothing is repaired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+import pandera.ibis as pa
+
+from features.history.casting import cast
+from features.history.column_types import EARLIEST, LATEST
+from features.history.contract import TABLES
+from features.history.spelling import several_spellings, unmatched
+
+FIRST = 10_000
+GAP = timedelta(days=366)
+SLACK = timedelta(days=1)  # times of other zones may be written as if they were UTC's
+
+
+def latest_plausible(tables: Mapping[str, ir.Table], now: datetime) -> datetime:
+    """The last of the times at which something has happened, but for those that lie more than a year after all others
+    and ahead of the clock: a history may be made up, or the clock behind, but one post of 2099 is a slip.
+
+    tables: as they came. now, result: UTC without a zone.
+    """
+    known = sorted(day for key, table in tables.items() for day in _days(TABLES[key], table, now))
+    latest = max((day for day in known if day <= now), default=known[0] if known else now)
+    for day in known:
+        if day > latest:
+            if day - latest > GAP:
+                break
+            latest = day
+    return max(now, latest) + SLACK
+
+
+def _days(schema: pa.DataFrameSchema, table: ir.Table, now: datetime) -> set[datetime]:
+    """The first and the last moment up to now, and every day after, at which something has happened."""
+    days: set[datetime] = set()
+    for column, declared in schema.columns.items():
+        if not declared.metadata["past"] or column not in table.columns:
+            continue
+        time = cast(table[column], "time")
+        if not isinstance(time, ir.Column):  # of a type that is no time: a fault of its own
+            continue
+        times = time.name("at").as_table().filter(lambda t: t["at"].between(EARLIEST, LATEST - SLACK))
+        ahead = times["at"] > ibis.timestamp(now)
+        with suppress(duckdb.Error):  # what cannot be read is a fault of its own
+            ends = times.aggregate(first=times["at"].min(), last=times["at"].max(where=~ahead)).to_pyarrow()
+            later = times.filter(ahead).select(at=times["at"].truncate("D")).distinct().to_pyarrow()
+            days |= {day for row in ends.to_pylist() for day in row.values() if day is not None}
+            days |= set(later["at"].to_pylist())
+    return days
+
+
+def notes_on_history(tables: Mapping[str, ir.Table | None], now: datetime) -> tuple[str, ...]:
+    """What the owner of a history should know although it is no fault. tables: in the contract's types."""
+    posts, comments = tables["posts"], tables["comments"]
+    notes = [*several_spellings(tables), *_after(tables, now)]
+    if posts is not None and comments is not None:
+        first = comments.limit(FIRST).post_id  # they may be many, and a sample of others' posts is ordinary
+        notes += unmatched("comments.post_id", first, posts.post_id, "the posts", few=False)
+    return tuple(notes)
+
+
+def _after(tables: Mapping[str, ir.Table | None], now: datetime) -> Iterator[str]:
+    """What is said to have happened lies ahead: the service ranks deals from the last of these times on alone."""
+    for key, table in tables.items():
+        for column, declared in TABLES[key].columns.items():
+            if table is not None and declared.metadata["past"]:
+                later = table[column] > ibis.timestamp(now + SLACK)
+                found = table.aggregate(rows=table.count(where=later), last=table[column].max())
+                rows, last = found.to_pyarrow().to_pylist()[0].values()
+                if rows:
+                    count = f"{rows:,} row{' is' if rows == 1 else 's are'}"
+                    consequence = "no deal before it can be ranked"
+                    yield f"{key}.{column}: {count} later than now, {now:%Y-%m-%d}; the last is {last}, {consequence}"
+
+
+def notes_on_candidates(
+    asked: Mapping[str, ir.Column], collaborations: ir.Table, creators: ir.Table
+) -> tuple[str, ...]:
+    """What the owner of a list should know although it is no fault. asked: its columns in the contract's types."""
+    notes = unmatched("candidates.creator_id", asked["creator_id"], creators.creator_id, "DATA's creators")
+    for column in ("brand", "product_niche", "product_country", "objective"):
+        if isinstance(names := asked[column], ir.Column):  # not the NULL of an absent one
+            others = f"the collaborations' values of {column}"
+            notes += unmatched(f"candidates.{column}", names, collaborations[column], others, new=True)
+    return tuple(notes)

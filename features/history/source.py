@@ -1,0 +1,279 @@
+"""Opens DATA, in all its forms, as the contract's tables in one in-process DuckDB."""
+
+import hashlib
+import itertools
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis.backends.duckdb import Backend
+
+from features.engines import duckdb as engine
+from features.engines.duckdb import Source, name, quote
+from features.faults import Fault, InputError, fail
+from features.history import databases, files
+from features.history.checks import casts, check_table
+from features.history.column_names import missing_columns
+from features.history.contract import CANDIDATES, OUTCOMES, SCORES, TABLES
+from features.history.freshness import Stamp
+from features.history.notes import latest_plausible, notes_on_candidates, notes_on_history
+
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class History:
+    """DATA, opened and checked. Every table has exactly the contract's columns, in its order and types: an absent
+    optional column is NULLs, an absent optional table is None. Times are UTC without a zone, to the microsecond.
+
+    notes: what its owner should know although it is no fault, a sentence each.
+    given: by table that is there, the columns of the contract that it has.
+    stamp: of the files behind it, taken before any was opened. Much is read where it lies, whenever it is used:
+    `stamp.require_unchanged("DATA")` before anything that was made from it is written or published."""
+
+    backend: Backend
+    collaborations: ir.Table
+    creators: ir.Table
+    posts: ir.Table | None
+    comments: ir.Table | None
+    conversions: ir.Table | None
+    stamp: Stamp
+    notes: tuple[str, ...] = ()
+    given: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """A file of candidates, opened and checked: how many rows, its columns in its own order, and which of them are
+    beyond the contract's. stamp: of the file, taken before it was opened. notes: what its owner should know although it
+    is no fault, a sentence each."""
+
+    rows: int
+    columns: tuple[str, ...]
+    extra_columns: tuple[str, ...]
+    stamp: Stamp
+    notes: tuple[str, ...]
+    _connection: duckdb.DuckDBPyConnection
+    _query: str
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the batches' columns, known before any of them is read."""
+        with self._connection.cursor() as cursor:
+            return cursor.sql(self._query).to_arrow_reader(1).schema
+
+    def batches(self, size: int) -> Iterator[pa.RecordBatch]:
+        """The rows in the file's order, at most `size` at a time: the contract's columns in their types, then the
+        extra ones as they are."""
+        with self._connection.cursor() as cursor:
+            for batch in cursor.sql(self._query).to_arrow_reader(size):
+                for start in range(0, batch.num_rows, size):
+                    yield batch.slice(start, size)
+
+
+@contextmanager
+def open_history(
+    data: str | Path,
+    *,
+    threads: int | None = None,
+    memory_limit: str | None = None,
+    temp_dir: Path | None = None,
+    now: datetime | None = None,
+) -> Iterator[History]:
+    """Open DATA, a folder or a database URL, for as long as the context lasts.
+
+    CSV files and mappings are loaded once; Parquet and databases are read where they lie. What outgrows `memory_limit`
+    ("8GB") goes to `temp_dir`. `now` (UTC without a zone) is the clock's unless given. Raises InputError with all
+    faults at once; also where the engine fails later on, within the context, on files that were changed meanwhile.
+    """
+    stamp, now = Stamp.of_data(data), now or datetime.now(UTC).replace(tzinfo=None)
+    with tempfile.TemporaryDirectory(dir=temp_dir) as scratch:
+        backend = _connect(threads, memory_limit, scratch)
+        try:
+            sources, faults = _sources(backend, data)
+            stamp = stamp.also(databases.behind_views(backend.con))
+            raw: dict[str, ir.Table] = {}
+            for table, source in sources.items():
+                try:
+                    raw[table] = _raw(backend, source, table)
+                except InputError as error:
+                    faults += error.faults
+            latest = latest_plausible(raw, now)
+            for table in raw:
+                try:
+                    faults += check_table(TABLES[table], raw[table], sources[table].columns, raw, latest)
+                except duckdb.Error as error:
+                    faults += engine.reading_fault(error, table, sources[table].place).faults
+            if faults:
+                order = list(TABLES)
+                raise InputError(sorted(faults, key=lambda f: order.index(f.where) if f.where in order else -1))
+            typed = {t: _typed(backend, sources[t], raw[t], t) if t in raw else None for t in TABLES}
+            notes = notes_on_history(typed, now)
+            stamp.require_unchanged("DATA")
+            given = {t: frozenset(sources[t].columns) & frozenset(TABLES[t].columns) for t in raw}
+            yield History(backend, **typed, stamp=stamp, notes=notes, given=given)
+        except (InputError, duckdb.Error):
+            stamp.require_unchanged("DATA")  # a file that is written right now has any fault
+            raise
+        finally:
+            backend.disconnect()
+
+
+def _connect(threads: int | None, memory_limit: str | None, scratch: str) -> Backend:
+    backend = ibis.duckdb.connect(**engine.OFFLINE)
+    settings = {"TimeZone": "UTC", "threads": threads, "memory_limit": memory_limit, "temp_directory": scratch}
+    for setting, value in settings.items():
+        if value is not None:
+            backend.raw_sql(f"SET GLOBAL {setting} = {quote(value)}")
+    return backend
+
+
+def _sources(backend: Backend, data: str | Path) -> tuple[dict[str, Source], list[Fault]]:
+    """Where each table lies, and what is wrong with those that cannot be found or understood."""
+    scheme, separator, rest = str(data).partition("://")
+    if separator:
+        return databases.tables(backend.con, scheme, rest)
+    folder = Path(data)
+    if not str(data).strip():
+        raise fail("DATA", "it is empty", "Give the folder that holds collaborations and creators, or a database URL.")
+    if not folder.is_dir():
+        problem = "it is a file, not a folder" if folder.exists() else "there is no such folder"
+        raise fail(str(data), problem, "Give the folder that holds collaborations and creators, or a database URL.")
+    sources: dict[str, Source] = {}
+    faults: list[Fault] = []
+    for table, schema in TABLES.items():
+        try:
+            path = files.find(folder, table, not schema.metadata["optional"])
+            if path:
+                sources[table] = files.source(backend.con, path, table, schema.columns)
+        except InputError as error:
+            faults += error.faults
+        except duckdb.Error as error:
+            faults += engine.reading_fault(error, table, table).faults
+    return sources, faults
+
+
+def _raw(backend: Backend, source: Source, table: str) -> ir.Table:
+    """The contract's columns of a table as they came, in types that Ibis knows."""
+    schema = CANDIDATES if table == CANDIDATES.name else TABLES[table]
+    known = [column for column in schema.columns if column in source.columns]
+    if not known:
+        raise InputError(missing_columns(schema, source.columns))
+    plain = _plain(backend, source, known)
+    columns = ", ".join(f"{plain[c]} AS {name(c)}" for c in known)
+    kind = "TABLE" if source.keep else "VIEW"
+    try:
+        backend.raw_sql(f"CREATE {kind} {name('raw ' + table)} AS SELECT {columns} FROM {source.sql}")
+        if source.keep and source.loaded:
+            backend.raw_sql(f"DROP TABLE {source.sql}")
+    except duckdb.Error as error:
+        raise engine.reading_fault(error, table, source.place) from error
+    return backend.table(f"raw {table}")
+
+
+# Endless times have no number; they stay, to be told as a fault.
+_ENDLESS = "CASE WHEN {} IS NOT NULL THEN TIMESTAMP 'infinity' END"
+
+
+def _plain(backend: Backend, source: Source, columns: Collection[str]) -> dict[str, str]:
+    """Columns as SQL in types that Ibis knows: nanoseconds are cut to microseconds, as text is; times are UTC's."""
+    if not columns:
+        return {}
+    listed = ", ".join(f"{source.columns[column]} AS {name(column)}" for column in columns)
+    types = engine.described(backend.con, f"(SELECT {listed} FROM {source.sql})")
+    return {column: _known(source.columns[column], types[column]) for column in columns}
+
+
+def _known(expression: str, kind: str) -> str:
+    # By way of numbers: DuckDB rounds nanoseconds when it casts, and asks a calendar for every time with a zone.
+    micros = f"epoch_ns({expression}) // 1000" if kind.endswith("_NS") else f"epoch_us({expression})"
+    if kind in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS", "TIMESTAMP WITH TIME ZONE"):
+        return f"coalesce(make_timestamp({micros}), {_ENDLESS.format(expression)})"
+    known = ibis.backends.sql.datatypes.DuckDBType.from_string(kind)
+    return f"CAST({expression} AS VARCHAR)" if known.is_unknown() or known.is_geospatial() else expression
+
+
+def _typed(backend: Backend, source: Source, raw: ir.Table, table: str) -> ir.Table:
+    """A checked table in the contract's types."""
+    cast = raw.select(**casts(TABLES[table], raw))
+    if not source.keep:
+        return backend.create_view(table, cast)
+    kept = backend.create_table(table, cast)
+    backend.drop_table(raw.get_name())
+    return kept
+
+
+def open_candidates(history: History, path: Path) -> Candidates:
+    """A file of candidates, `.parquet` or `.csv`; usable as long as `history` is open.
+
+    Raises InputError with all faults at once.
+    """
+    table, wanted = CANDIDATES.name, (*CANDIDATES.columns, *OUTCOMES, *SCORES)
+    if path.suffix not in (".parquet", ".csv"):
+        raise fail(str(path), "its ending is unknown", "Candidates are a .parquet or a .csv file.")
+    if not path.is_file():
+        raise fail(str(path), "there is no such file", "Give the file of candidates.")
+    connection, stamp = history.backend.con, Stamp.of_list(path)
+    try:
+        source = files.source(connection, path, table, wanted, carry=True)
+        extra = tuple(column for column in source.columns if column not in CANDIDATES.columns)
+        engine.refuse_doubles(table, list(source.columns), source.columns)
+        source = Source(source.place, source.sql, source.columns)
+        history.backend.raw_sql(f"DROP VIEW IF EXISTS {name('raw ' + table)}")
+        raw = _raw(history.backend, source, table)
+        faults = [_known_afterwards(column) for column in extra if column in wanted]
+        faults += check_table(CANDIDATES, raw, source.columns, {})
+        if faults:
+            raise InputError(faults)
+        rows, query = raw.count().to_pyarrow().as_py(), _query(history.backend, source, extra)
+        notes = notes_on_candidates(casts(CANDIDATES, raw), history.collaborations, history.creators)
+        stamp.require_unchanged(table)
+        return Candidates(rows, tuple(source.columns), extra, stamp, notes, connection, query)
+    except duckdb.Error as error:
+        stamp.require_unchanged(table)
+        raise engine.reading_fault(error, table, path.name) from error
+
+
+def _query(backend: Backend, source: Source, extra: tuple[str, ...]) -> str:
+    """SQL that yields the candidates: the contract's columns cast, the others untouched."""
+    carried = {column: source.columns[column] for column in extra}
+    known = _plain(backend, source, [column for column in source.columns if column not in carried])
+    view = f"candidates {next(_numbers)}"
+    columns = ", ".join(f"{expression} AS {name(column)}" for column, expression in {**known, **carried}.items())
+    backend.raw_sql(f"CREATE VIEW {name(view)} AS SELECT {columns} FROM {source.sql}")
+    # Extra columns may be of types that Ibis does not know: declared as text they pass through unchanged.
+    raw = backend.table(f"raw {CANDIDATES.name}")
+    table = ibis.table({**dict(raw.schema().items()), **dict.fromkeys(extra, "string")}, name=view)
+    return str(ibis.to_sql(table.select(**casts(CANDIDATES, table), **{c: table[c] for c in extra}), dialect="duckdb"))
+
+
+def _known_afterwards(column: str) -> Fault:
+    if column in OUTCOMES:
+        problem = "it cannot be known beforehand"
+        remedy = "Leave the column out: candidates have no results yet."
+    else:
+        problem, remedy = "it is the name of a score", "Rename the column, or leave it out."
+    return Fault(CANDIDATES.name, column, problem=problem, remedy=remedy)
+
+
+def fingerprint(history: History) -> dict[str, str]:
+    """SHA-256 of each table's columns and values, in hex; the same in every order of rows and every form of DATA.
+
+    Rows are hashed by the engine, so two fingerprints compare data within one version of DuckDB.
+    """
+    prints = {}
+    for table in TABLES:
+        rows: ir.Table | None = getattr(history, table)
+        if rows is not None:
+            hashed = rows.select(one=ibis.struct({column: rows[column] for column in rows.columns}).hash())
+            halves = (hashed.one % 2**32).sum(), (hashed.one // 2**32).sum()
+            told = hashed.aggregate(rows=hashed.count(), low=halves[0], high=halves[1]).to_pyarrow().to_pylist()[0]
+            prints[table] = hashlib.sha256(f"{rows.schema()} {told}".encode()).hexdigest()
+    return prints

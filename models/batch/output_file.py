@@ -1,0 +1,232 @@
+"""The file that scores go to: what is wrong with it shows before any work, and it appears whole or not at all.
+
+A link is followed: what it names is written, and it stays a link. A file that is replaced keeps its permissions and its
+owner; a new one gets those that any new file would. Imports nothing that is slow.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import platform
+import re
+import secrets
+import shutil
+import stat
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from features.faults import Fault, InputError
+from models.console import CommandError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from features.history.freshness import Stamp
+
+ENDINGS = (".parquet", ".csv")
+LONGEST_NAME = 200  # bytes; 255 is what disks take, and a folder's name is longer than the output's
+FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+
+
+def check_output(path: Path, candidates: Path) -> None:
+    """Raise InputError where `path` cannot become a file of scores, or is the candidates' own; nothing is written."""
+    if path.suffix not in ENDINGS:
+        raise _fault(path, "its ending is unknown", "Let it end in .parquet or .csv.")
+    target = behind(path)
+    if target.suffix != path.suffix and target.suffix in ENDINGS:
+        raise _fault(path, f"it is a link to a {target.suffix} file, {target}", "Give a name with the same ending.")
+    try:
+        str(target).encode()
+    except UnicodeEncodeError:
+        raise _fault(path, "its name or folder's is no text in UTF-8", "Give another name.") from None
+    try:
+        kind = target.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        kind = None
+    except OSError as error:
+        raise _fault(path, f"it cannot be written to ({error.strerror})", "Give another name.") from error
+    folder = target.parent
+    if kind is not None and stat.S_ISDIR(kind):
+        problem, remedy = "it is a folder", "Give the name of a file."
+    elif kind is not None and not stat.S_ISREG(kind):
+        problem, remedy = "it is a device or a pipe, not a file", "Give the name of a file."
+    elif not folder.is_dir():
+        problem, remedy = "its folder is not there", f"Make the folder first: {folder}"
+        if folder.exists():
+            problem, remedy = "its folder is a file", f"Give another folder than {folder}."
+    elif kind is not None and candidates.exists() and target.samefile(candidates):
+        problem, remedy = "it is the file of candidates, which would be lost", "Give another name."
+    elif kind is not None and not os.access(target, os.W_OK):
+        problem, remedy = "it is write-protected", "Give another name, or change its permissions."
+    elif reason := _unwritable(folder):
+        remedy = "Choose another folder, or change its permissions."
+        problem, remedy = f"its folder cannot be written to ({reason})", remedy
+    else:
+        return
+    raise _fault(path, problem, remedy)
+
+
+def behind(path: Path) -> Path:
+    """The file that `path` names, links followed, whether it is there or not."""
+    return Path(os.path.realpath(path))
+
+
+def check_not_read(path: Path, stamp: Stamp) -> None:
+    """Raise InputError where `path` is, or would become, a part of the input that `stamp` belongs to."""
+    if _is_in(path, (*stamp.paths, *stamp.files)):
+        raise _fault(path, "it is a file that is read as input", "Give another name or folder.")
+
+
+def check_not_kept(path: Path, parts: Iterable[Path]) -> None:
+    """Raise InputError where `path` is, or would become, a part of where models are kept."""
+    if _is_in(path, parts):
+        raise _fault(path, "models are kept there", "Give another name or folder.")
+
+
+def _is_in(path: Path, parts: Iterable[str | Path]) -> bool:
+    target = str(behind(path))
+    places = [os.path.realpath(one) for one in parts]
+    return any(target == place or target.startswith(place + os.sep) for place in places)
+
+
+def _fault(path: Path, problem: str, remedy: str) -> InputError:
+    return InputError([Fault("--output", received=str(path), problem=problem, remedy=remedy)])
+
+
+def _unwritable(folder: Path) -> str | None:
+    """Why no file can be made in a folder; None where one can."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def check_columns(schema: pa.Schema, path: Path, made: tuple[str, ...]) -> None:
+    """Raise InputError, a fault a column, where candidates' columns cannot be carried along into `path`.
+
+    schema: of the candidates. made: names of the columns that scoring adds.
+    """
+    import pyarrow as pa
+
+    faults = []
+    for column in schema:
+        if column.name in made:
+            problem, remedy = "it is the name of a score", "Rename the column, or leave it out."
+            faults.append(Fault("candidates", column.name, problem=problem, remedy=remedy))
+        elif not _can_hold(".parquet", pa.schema([column])):
+            problem, remedy = (
+                f"neither Parquet nor CSV can hold {column.type}",
+                "Leave the column out, or make it text.",
+            )
+            faults.append(Fault("candidates", column.name, problem=problem, remedy=remedy))
+        elif not _can_hold(path.suffix, pa.schema([column])):
+            problem, remedy = f"CSV cannot hold {column.type}", "Let --output end in .parquet, or leave the column out."
+            faults.append(Fault("candidates", column.name, problem=problem, remedy=remedy))
+    if faults:
+        raise InputError(faults)
+
+
+def _can_hold(ending: str, schema: pa.Schema) -> bool:
+    """Whether a file of that ending can be written with these columns: tried on one missing value each."""
+    import pyarrow as pa
+    import pyarrow.csv as arrow_csv
+    import pyarrow.parquet as pq
+
+    row = pa.table(
+        [pa.nulls(1, column.type) for column in schema], schema=pa.schema([(c.name, c.type) for c in schema])
+    )
+    if ending == ".csv" and any(pa.types.is_binary(c.type) or pa.types.is_large_binary(c.type) for c in schema):
+        return False  # it would be written as it is, which need not be text
+    try:
+        pq.write_table(row, BytesIO()) if ending == ".parquet" else arrow_csv.write_csv(row, BytesIO())
+    except pa.ArrowException:
+        return False
+    return True
+
+
+@contextmanager
+def aside(output: Path) -> Iterator[Path]:
+    """A folder beside the output, so that the last step is a rename; gone at the end, whatever happens.
+
+    Raises CommandError where the disk is full, or a limit on files is reached: the output is as it was.
+    Folders that killed runs for the same output have left on this machine are removed first. A run holds a lock on its
+    folder, which ends with the process, so a folder whose lock can be had is nobody's.
+    """
+    _clear(output)
+    owned: list[tuple[Path, int]] = []
+    try:
+        while not owned:
+            folder = output.parent / f"{_prefix(output)}{secrets.token_hex(4)}"
+            owned = _own(folder)
+        yield owned[0][0]
+    except Exception as error:
+        # libraries wrap the system's error in their own, with its text
+        if reason := next((text for text in FULL if text in str(error)), None):
+            remedy = "The file is as it was before. Free some space, or choose another folder."
+            told = Fault("--output", received=str(output), problem=f"it cannot be written ({reason})", remedy=remedy)
+            raise CommandError(str(told)) from error
+        raise
+    finally:
+        for folder, lock in owned:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+
+
+def _prefix(output: Path) -> str:
+    # locks of another machine that shares the disk may not show here, so its folders bear another name
+    name = os.fsencode(output.name)
+    short = output.name if len(name) <= LONGEST_NAME else f"{zlib.crc32(name):08x}"
+    return f".{short}-{zlib.crc32(platform.node().encode()):08x}-"
+
+
+def _own(folder: Path) -> list[tuple[Path, int]]:
+    """Make and lock a folder; empty if another run cleared it away between the two."""
+    try:
+        folder.mkdir(mode=0o700)
+        lock = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return []
+    with suppress(OSError):  # a disk without locks: nobody can have one, so nobody clears
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    if not folder.is_dir():
+        os.close(lock)
+        return []
+    return [(folder, lock)]
+
+
+def _clear(output: Path) -> None:
+    """Remove what lies aside for an output and belongs to no living process; what cannot be removed stays."""
+    ours = re.compile(re.escape(_prefix(output)) + "[0-9a-f]{8}")
+    with suppress(OSError):
+        for folder in [path for path in output.parent.iterdir() if ours.fullmatch(path.name)]:
+            with suppress(OSError):
+                lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder, ignore_errors=True)
+                finally:
+                    os.close(lock)
+
+
+def replace(made: Path, output: Path) -> None:
+    """Move a file that was made aside into place; mode and owner are those of the file that was there, if any."""
+    try:
+        before = output.stat()
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        made.chmod(0o666 & ~mask)
+    else:
+        if (before.st_uid, before.st_gid) != (os.geteuid(), made.stat().st_gid):
+            with suppress(OSError):  # only the superuser may give a file away
+                os.chown(made, before.st_uid, before.st_gid)
+        made.chmod(stat.S_IMODE(before.st_mode))
+    made.replace(output)

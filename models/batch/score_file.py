@@ -1,0 +1,156 @@
+"""A file of candidates into a file of scores: in chunks, ranked over all of them, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+import pyarrow.parquet as pq
+
+from features.history.source import Candidates, History
+from features.matrix import FeatureBuilder
+from models.batch.output_file import aside, behind, check_columns, check_not_read, replace
+from models.scorer import SCORES, Scorer, score_columns
+from models.uncertainty.target import TARGET_SCORES, Target
+
+CHUNK, RANK_MEMORY, BEST = 20_000, "512MB", 10
+TEXTS = ("reasons", "warnings")
+TOP = ("candidate_id", "creator_id", "brand", "spend", *SCORES[:5], "reasons")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a scoring run tells: rows, the ten best as plain values, how often each warning was given."""
+
+    rows: int
+    best: list[dict[str, Any]]
+    warnings: dict[str, int]
+
+
+def score_file(
+    history: History,
+    candidates: Candidates,
+    scorer: Scorer,
+    label: str,
+    output: Path,
+    *,
+    level: float = 0.8,
+    target: Target | None = None,
+    chunk: int = CHUNK,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Summary:
+    """Score all candidates into `output`, which is replaced at the very end. The chunk's size changes no bit of it.
+
+    target: adds its two columns after the cost per conversion. A link as `output` stays one: what it names is written.
+    Raises InputError where DATA or the candidates changed meanwhile, CommandError where the disk is full.
+    """
+    ending, output = output.suffix, behind(output)
+    top = TOP if target is None else (*TOP, *TARGET_SCORES)
+    counted: Counter[str] = Counter()
+    best: list[dict[str, Any]] = []
+    with aside(output) as folder, FeatureBuilder(history, scorer.settings, scorer.classifier) as builder:
+        scored, ranked = folder / "scored.parquet", folder / "ranked.parquet"
+        done = 0
+        with ExitStack() as files:
+            writers: list[pq.ParquetWriter] = []
+            for batch in candidates.batches(chunk):
+                part, told = _score(batch, builder, scorer, label, level, target)
+                counted.update(told)
+                best = _best(best, part, top)
+                # the engine ranks by the rate alone: it does not tell capitals of the candidates' own columns apart
+                tables = [
+                    part.select([*candidates.columns, *score_columns(target), "model_version"]),
+                    part.select(["conversions_per_dollar"]),
+                ]
+                if not writers:
+                    writers = [
+                        files.enter_context(pq.ParquetWriter(path, table.schema))
+                        for path, table in zip((scored, ranked), tables, strict=True)
+                    ]
+                for writer, table in zip(writers, tables, strict=True):
+                    writer.write_table(table)
+                done += batch.num_rows
+                if progress:
+                    progress("scores", done, candidates.rows)
+        with duckdb.connect() as engine:
+            engine.execute(f"SET memory_limit = '{RANK_MEMORY}'; SET temp_directory = '{_quoted(folder)}'")
+            _write_ranked(engine, scored, ranked, folder / f"whole{ending}", _made(target), chunk)
+        history.stamp.require_unchanged("DATA")
+        candidates.stamp.require_unchanged("candidates")
+        replace(folder / f"whole{ending}", output)
+    return Summary(done, best, dict(counted.most_common()))
+
+
+def check_candidates(history: History, candidates: Candidates, output: Path, target: Target | None) -> None:
+    """Raise InputError where `output` is a part of the input, or cannot hold a column of the candidates."""
+    check_not_read(output, history.stamp.also(candidates.stamp))
+    check_columns(candidates.schema, output, _made(target))
+
+
+def _made(target: Target | None) -> tuple[str, ...]:
+    """The columns that scoring adds, in the order of the output."""
+    made = score_columns(target)
+    return (*made[:-2], "rank", *made[-2:], "model_version")
+
+
+def _score(
+    batch: pa.RecordBatch,
+    builder: FeatureBuilder,
+    scorer: Scorer,
+    label: str,
+    level: float,
+    target: Target | None,
+) -> tuple[pa.Table, Counter[str]]:
+    spine = batch.to_pandas()
+    scores = scorer.score(builder.build(spine), spine, level, target=target)
+    codes = Counter(code for told in scores.warnings for code in json.loads(told))
+    part = pa.Table.from_batches([batch])
+    for name in scores:
+        kind = pa.string() if name in TEXTS else pa.float64()
+        part = part.append_column(name, pa.array(scores[name].tolist(), kind))
+    return part.append_column("model_version", pa.array([label] * batch.num_rows, pa.string())), codes
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def _write_ranked(
+    engine: duckdb.DuckDBPyConnection, scored: Path, ranked: Path, whole: Path, made: tuple[str, ...], chunk: int
+) -> None:
+    """Append the rank, which the engine sorts out on disk where need be, row by row to what was scored."""
+    ranks = engine.execute(
+        "SELECT rank FROM (SELECT file_row_number, rank() OVER (ORDER BY conversions_per_dollar DESC) AS rank "
+        f"FROM read_parquet('{_quoted(ranked)}', file_row_number = true)) ORDER BY file_row_number"
+    )
+    parts = pq.ParquetFile(scored)
+    own = [name for name in parts.schema_arrow.names if name not in made]
+    writer: Any = None
+    with whole.open("wb") as file:
+        for batch in parts.iter_batches(chunk):
+            rank = pa.array([rank for (rank,) in ranks.fetchmany(batch.num_rows)], pa.int64())
+            table = pa.Table.from_batches([batch]).append_column("rank", rank).select([*own, *made])
+            if writer is None:
+                writer = (pq.ParquetWriter if whole.suffix == ".parquet" else arrow_csv.CSVWriter)(file, table.schema)
+            writer.write_table(table)
+        writer.close()
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _best(found: list[dict[str, Any]], part: pa.Table, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The BEST of those found so far and of a part's rows, the earlier row first where rates are equal."""
+    rates = part["conversions_per_dollar"].to_numpy()
+    first = np.argsort(-rates, kind="stable")[:BEST]
+    found = found + part.select(list(columns)).take(first).to_pylist()
+    return sorted(found, key=lambda row: -row["conversions_per_dollar"])[:BEST]

@@ -1,0 +1,234 @@
+"""How much of a collaboration's final conversions has arrived by the time of counting.
+
+Where conversions are told by day, the completion curve is the reverse-hazard estimate for right-truncated delays
+(Lagakos, Barraj & De Gruttola 1988, Biometrika 75, 515-523; the chain ladder of insurers): with h(k) the share of the
+first k days' conversions that came on day k, F(k - 1) = F(k) (1 - h(k)). Promotion lengths have hazards of their own,
+shrunk to those of all, and tiers within them, shrunk to theirs; a platform raises the curve to a power (proportional
+reversed hazards: Gupta & Gupta 2007, Journal of Statistical Planning and Inference 137, 3525-3536). Elsewhere an
+exponential delay is fitted across ages of counting. Where every collaboration is counted at the same age nothing tells
+of what comes later, and counts are taken as final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from models.estimators.outcomes import DAY, Results
+
+FINAL = "counts taken as final"
+BY_DAY = "conversions by day"
+BY_AGE = "counts across ages"
+PRIOR_DAYS, PRIOR_SPREAD = 5.0, 0.7
+LEAST_TOLD, GROUP_ROWS, GROUP_PRIOR, LEAST_SHARE = 20, 100, 50.0, 1e-3
+MOST_VARIANCE = 25.0
+EXPONENTS, EXPONENT_SPREAD = np.exp(np.linspace(-1.2, 1.2, 49)), 0.3
+
+
+@dataclass(frozen=True)
+class Maturity:
+    """Completion curves by promotion length, tier and platform.
+
+    days: ages in days (knots,), from 0. bounds: promotion hours that part the groups (groups - 1,). tiers: names, the
+    first one is "" for a tier that is not known. shares: (groups, tiers, knots), rising to 1; linear between knots, 1
+    beyond the last. variance: (knots,), of the logarithm of a single collaboration's share: how much they differ, and
+    how surely the curve is known. source: where the curve is from. exponents: by platform, the power that the curve is
+    raised to; below 1 conversions come sooner, a platform that is not there has 1.
+    """
+
+    days: np.ndarray
+    bounds: np.ndarray
+    tiers: tuple[str, ...]
+    shares: np.ndarray
+    variance: np.ndarray
+    source: str
+    exponents: Mapping[str, float] = field(default_factory=dict)
+
+    def share(
+        self,
+        ages: np.ndarray,
+        hours: np.ndarray,
+        tier: np.ndarray | None = None,
+        platform: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Share in (0, 1] of the final conversions that has come at these ages (days), by hours, tier and platform."""
+        unknown = np.full(len(ages), "")
+        group = np.searchsorted(self.bounds, hours, side="left")
+        cell = np.stack([group, _places(self.tiers, unknown if tier is None else tier)])
+        out = np.ones(len(ages))
+        for g, t in np.unique(cell, axis=1).T:
+            mine = (group == g) & (cell[1] == t)
+            out[mine] = np.interp(ages[mine], self.days, self.shares[g, t])
+        names, place = np.unique(unknown if platform is None else platform, return_inverse=True)
+        out **= np.array([self.exponents.get(str(name), 1.0) for name in names])[place]
+        return np.maximum(out, LEAST_SHARE)
+
+    def log_variance(self, ages: np.ndarray) -> np.ndarray:
+        """Variance of the logarithm of one collaboration's share at these ages (days)."""
+        return np.interp(ages, self.days, self.variance)
+
+    def arrived(self, results: Results) -> tuple[np.ndarray, np.ndarray]:
+        """Share that had come when each result was counted, and the variance of its logarithm (rows,) each.
+
+        A result whose attribution window had passed is whole, whatever other results of its age still wait for.
+        """
+        settled = results.until >= results.final
+        share = np.where(settled, 1.0, self.share(results.ages, results.hours, results.tier, results.platform))
+        return share, np.where(settled, 0.0, self.log_variance(results.ages))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values; `from_dict` is its inverse."""
+        told = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()}
+        return told | {"tiers": list(self.tiers), "exponents": dict(self.exponents)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Maturity:
+        """Inverse of `to_dict`."""
+        days, bounds, shares, variance = (np.array(values[k], float) for k in ("days", "bounds", "shares", "variance"))
+        return cls(days, bounds, tuple(values["tiers"]), shares, variance, values["source"], values["exponents"])
+
+
+def _places(tiers: tuple[str, ...], tier: np.ndarray) -> np.ndarray:
+    names, place = np.unique(tier, return_inverse=True)
+    return np.array([tiers.index(str(name)) if str(name) in tiers else 0 for name in names], int)[place]
+
+
+def taken_as_final() -> Maturity:
+    """Every count is final: the share is 1 at any age."""
+    return Maturity(np.array([0.0, 1.0]), np.array([]), ("",), np.ones((1, 1, 2)), np.zeros(2), FINAL)
+
+
+def fit_maturity(results: Results) -> Maturity:
+    """Learn completion from what the results tell."""
+    ages = results.ages
+    if len(results) < 2 or np.ptp(ages) < 0.1 * max(float(ages.max()), 1e-9) or (results.until >= results.final).all():
+        return taken_as_final()
+    by_day = _by_day(results) if results.daily is not None else None
+    return by_day or _by_age(results)
+
+
+def _weights(results: Results) -> np.ndarray:
+    expected = results.spend * results.counts.sum() / results.spend.sum()
+    return 1 / (1 + expected / max(float(np.median(expected)), 1e-9))
+
+
+def _by_day(results: Results) -> Maturity | None:
+    """Reverse hazards by day of age, the groups' shrunk to those of all; None where too few tell of a whole day."""
+    daily = results.daily
+    assert daily is not None
+    midnight = results.starts.astype("datetime64[D]").astype("datetime64[us]")
+    whole = ((results.until - midnight) / DAY).astype(int)
+    row = daily.row.to_numpy()
+    age = ((daily.date.to_numpy() - midnight[row]) / DAY).astype(int)
+    keep = (age >= 0) & (age < whole[row])
+    row, age, came = row[keep], age[keep], daily.conversions.to_numpy()[keep]
+    told = np.unique(row)
+    if len(told) < LEAST_TOLD:
+        return None
+    length = int(min(age.max(initial=0) + 1, 730))
+    table = np.zeros((len(results), length))
+    np.add.at(table, (row, np.minimum(age, length - 1)), came)
+    so_far = np.cumsum(table[told], axis=1)
+    complete = whole[told][:, None] > np.arange(length)
+    weight = _weights(results)[told][:, None] * complete
+    bounds = _groups(results.hours[told])
+    group = np.searchsorted(bounds, results.hours[told], side="left")
+    arrived, base = weight * table[told], weight * so_far
+    tiers = ("", *sorted(set(results.tier[told].tolist()) - {""}))
+    tier = _places(tiers, results.tier[told])
+    pooled = _hazard(arrived, base, np.zeros(arrived.shape[1]), 0.0)
+    by_group = [_hazard(arrived[group == g], base[group == g], pooled, GROUP_PRIOR) for g in range(len(bounds) + 1)]
+    curves = np.array([
+        [_curve(hazard), *(
+            _curve(_hazard(arrived[mine], base[mine], hazard, GROUP_PRIOR))
+            for t in range(1, len(tiers)) for mine in [(group == g) & (tier == t)]
+        )]
+        for g, hazard in enumerate(by_group)
+    ])  # fmt: skip
+    own = curves[group, tier]
+    exponents = _exponents(own, results.platform[told], arrived, base)
+    own = own ** np.array([exponents.get(str(name), 1.0) for name in results.platform[told]])[:, None]
+    variance = _spread(so_far, complete, own) + _doubt(pooled, base.sum(0))
+    # A start lies half a day after its midnight on average, from which the days are counted.
+    days = np.maximum(np.arange(length + 1) - 0.5, 0.0)
+    return Maturity(days, bounds, tiers, curves, np.minimum(variance, MOST_VARIANCE), BY_DAY, exponents)
+
+
+def _hazard(arrived: np.ndarray, base: np.ndarray, prior: np.ndarray, weight: float) -> np.ndarray:
+    """Share of what has come by a day that came on it (days,), from rows (rows, days) and a prior of that weight."""
+    return (arrived.sum(0) + weight * prior) / np.maximum(base.sum(0) + weight, 1e-12)
+
+
+def _exponents(curves: np.ndarray, platform: np.ndarray, arrived: np.ndarray, base: np.ndarray) -> dict[str, float]:
+    """Power by platform: likelihood of each day's arrivals among those so far, with a normal prior on its logarithm.
+
+    curves: (rows, knots). arrived, base: (rows, days), what came on a day and up to it.
+    """
+    # log of F(k - 1) / F(k), from the second day on
+    step = np.log(np.maximum(curves[:, 1:-1], 1e-9) / np.maximum(curves[:, 2:], 1e-9))
+    came, rest = arrived[:, 1:], (base - arrived)[:, 1:]
+    prior = 0.5 * (np.log(EXPONENTS) / EXPONENT_SPREAD) ** 2
+    out = {}
+    for name in sorted(set(platform.tolist()) - {""}):
+        mine = (platform == name)[:, None] & (step < -1e-12)
+        a, b, slope = came[mine], rest[mine], step[mine]
+        fit = np.array([(a * np.log(-np.expm1(e * slope)) + b * e * slope).sum() for e in EXPONENTS])
+        out[str(name)] = float(EXPONENTS[np.argmax(fit - prior)])
+    return out
+
+
+def _doubt(hazard: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """Variance of log F at the knots, by the delta method from the hazards of all later days (as Greenwood's formula).
+
+    hazard, base: (days,), and how many conversions speak of each.
+    """
+    late = np.minimum(hazard[1:], 0.99)
+    later = np.cumsum((late / ((1 - late) * np.maximum(base[1:], 1.0)))[::-1])[::-1]
+    return np.concatenate([later[:1], later, [0.0]])
+
+
+def _groups(hours: np.ndarray) -> np.ndarray:
+    cuts = np.unique(np.quantile(hours, np.linspace(0, 1, min(len(hours) // GROUP_ROWS, 6) + 1)[1:-1]))
+    return cuts[cuts < hours.max()]
+
+
+def _curve(hazard: np.ndarray) -> np.ndarray:
+    """F at the ends of days, F(0) = 0 before the first."""
+    survive = np.append(1 - np.minimum(hazard[1:], 1.0), 1.0)
+    return np.concatenate([[0.0], np.cumprod(survive[::-1])[::-1]])
+
+
+def _spread(so_far: np.ndarray, complete: np.ndarray, curves: np.ndarray) -> np.ndarray:
+    """Variance of the log share between collaborations, over that of the count alone; from complete ones."""
+    total = so_far[:, -1]
+    ripe = complete[:, -1] & (total >= 10)
+    mean = np.maximum(curves[:, 1:], LEAST_SHARE)
+    prior = (1 - mean.mean(0)) / mean.mean(0)
+    if ripe.sum() >= 20:
+        f, part = mean[ripe], so_far[ripe] / total[ripe][:, None]
+        told = ((part - f) ** 2 - f * (1 - f) / total[ripe][:, None]).mean(0) / f.mean(0) ** 2
+        prior = np.clip((ripe.sum() * told + 20 * prior) / (ripe.sum() + 20), 0, MOST_VARIANCE)
+    return np.concatenate([[MOST_VARIANCE], np.minimum(prior, MOST_VARIANCE)])
+
+
+def _by_age(results: Results) -> Maturity:
+    """An exponential delay, its mean in days chosen by likelihood with a prior; over-dispersed counts."""
+    ages, means = results.ages, np.geomspace(0.2, 60, 60)
+    weight, best, chosen = _weights(results), -np.inf, PRIOR_DAYS
+    for mean in means:
+        exposure = results.spend * np.maximum(-np.expm1(-ages / mean), LEAST_SHARE)
+        expected = exposure * (weight * results.counts).sum() / (weight * exposure).sum()
+        fit = (
+            results.counts * np.log(np.maximum(expected, 1e-12)) - (results.counts + 0.5) * np.log1p(2 * expected)
+        ).sum()
+        fit -= 0.5 * (np.log(mean / PRIOR_DAYS) / PRIOR_SPREAD) ** 2
+        if fit > best:
+            best, chosen = fit, float(mean)
+    days = np.concatenate([[0.0], np.geomspace(0.1, 12 * chosen, 60)])
+    share = -np.expm1(-days / chosen)
+    share[-1] = 1.0
+    variance = ((1 - share) / np.maximum(share, 0.2)) * 0.5
+    return Maturity(days, np.array([]), ("",), share[None, None], variance, BY_AGE)

@@ -1,0 +1,264 @@
+"""The rate of conversions per dollar: LightGBM in a few recipes and a mixed model, blended on the log scale.
+
+Fitting y = count / exposure with weights has the same optimum as a count with an offset, and needs none to predict.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import lightgbm as lgb
+import numpy as np
+from lightgbm.basic import _LIB
+
+from models.estimators.count_data import DISPERSION, Observed, count_loss, level_shift
+from models.estimators.mixed import MixedModel, fit_mixed
+from models.explanations.tree_shap import TreeShap
+
+ROUNDS, PATIENCE, STOPPING_SHARE, FEWEST_TREES = 1500, 50, 0.15, 5
+Objective = Literal["poisson", "tweedie", "log", "negative_binomial", "mixed"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A way to fit the rate: its loss, and what it changes of LightGBM's settings or of the mixed model's `strength`.
+
+    A name before a dash is that of a family, whose first recipe is the usual one.
+    """
+
+    name: str
+    objective: Objective
+    settings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def family(self) -> str:
+        """The name without what tells its settings apart."""
+        return self.name.partition("-")[0]
+
+
+RECIPES = (
+    Recipe("poisson", "poisson"),
+    Recipe("tweedie", "tweedie", {"tweedie_variance_power": 1.5}),
+    Recipe("log", "log"),
+    Recipe("negative_binomial", "negative_binomial"),
+    Recipe("mixed", "mixed"),
+)
+
+
+class Trees:
+    """A fitted booster whose raw score plus `offset` is the log rate; `centre` is its training rows' average."""
+
+    def __init__(self, recipe: str, text: str, offset: float, centre: float) -> None:
+        self.recipe, self.text, self.offset, self.centre = recipe, text, offset, centre
+        self.booster = lgb.Booster(model_str=text)
+
+    def log_rate(self, features: np.ndarray) -> np.ndarray:
+        """Log conversions per dollar, (rows,)."""
+        return _raw_scores(self.booster, self._own(features)) + self.offset
+
+    def contributions(self, features: np.ndarray) -> np.ndarray:
+        """Exact SHAP values of the log rate (rows, columns); they add up to the log rate less a constant."""
+        return self._shap.contributions(self._own(features))
+
+    @cached_property
+    def _shap(self) -> TreeShap:
+        return TreeShap(self.text)
+
+    def _own(self, features: np.ndarray) -> np.ndarray:
+        """The columns that trees look at: all but the creator's code."""
+        return np.ascontiguousarray(features[:, : self.booster.num_feature()])
+
+
+# A function object of its own: LightGBM's must not learn these types.
+_predict = _LIB["LGBM_BoosterPredictForMat"]
+_predict.argtypes = [
+    ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int32, ctypes.c_int32, ctypes.c_int, ctypes.c_int,
+    ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p,
+]  # fmt: skip
+FLOAT64, ROW_MAJOR, RAW_SCORE = 1, 1, 1
+
+
+def _raw_scores(booster: lgb.Booster, features: np.ndarray) -> np.ndarray:
+    """Sums of leaves (rows,), as `booster.predict` gives them.
+
+    LightGBM's C function is called directly: for a few rows the Python around it costs more than the trees. A number of
+    threads other than training's would crash a training that runs beside it.
+    """
+    rows, columns = features.shape
+    out = np.empty(rows)
+    length = ctypes.c_int64(0)
+    status = _predict(
+        booster._handle, _address(features), FLOAT64, rows, columns, ROW_MAJOR, RAW_SCORE, 0, -1, b"num_threads=1",
+        ctypes.addressof(length), _address(out),
+    )  # fmt: skip
+    if status or length.value != rows:
+        raise RuntimeError(f"LightGBM could not predict {rows} rows of {columns} columns")
+    return out
+
+
+def _address(array: np.ndarray) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+Component = Trees | MixedModel
+
+
+def fit_component(observed: Observed, recipe: Recipe, seed: int) -> Component:
+    """Fit one recipe. Raises ValueError for results that are too few."""
+    if recipe.objective == "mixed":
+        return replace(fit_mixed(observed, **recipe.settings), recipe=recipe.name)
+    return fit_trees(observed, recipe, seed)
+
+
+def fit_trees(observed: Observed, recipe: Recipe, seed: int, threads: int = 1) -> Trees:
+    """Fit one recipe; the number of trees is where the newest 15 % of the rows are fitted best by the others.
+
+    Rows must be in the order of time. Raises ValueError for results that are too few.
+    """
+    rows = len(observed.counts)
+    if not observed.enough:
+        raise ValueError(f"{rows} results with {observed.counts.sum():.0f} conversions are too few for trees")
+    settings = _settings(rows, seed, threads) | recipe.settings
+    older = int(rows * (1 - STOPPING_SHARE))
+    trees = FEWEST_TREES
+    if observed.counts[:older].sum() > 0:
+        first = _Problem(observed.take(slice(0, older)), recipe, settings)
+        second = first.held_out(observed.take(slice(older, rows)))
+        trees = max(first.train(ROUNDS, second).best_iteration, FEWEST_TREES)
+    problem = _Problem(observed, recipe, settings)
+    text = problem.train(trees).model_to_string(num_iteration=-1)
+    fitted = Trees(recipe.name, text, problem.offset, 0.0)
+    log_rate = fitted.log_rate(observed.features)
+    expected = observed.exposure * np.exp(log_rate)
+    shift = level_shift(observed.counts, expected, observed.variance) if recipe.objective == "log" else 0.0
+    fitted.offset += shift
+    fitted.centre = float(np.average(log_rate, weights=observed.weight)) + shift
+    return fitted
+
+
+def _settings(rows: int, seed: int, threads: int) -> dict[str, Any]:
+    return {
+        "learning_rate": 0.08,
+        "num_leaves": 7,
+        "min_data_in_leaf": int(np.clip(rows // 20, 5, 20)),
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "feature_fraction": 0.4,
+        "lambda_l2": 1.0,
+        "cat_smooth": 20.0,
+        "min_data_per_group": int(np.clip(rows // 50, 5, 50)),
+        "max_bin": 127,
+        "verbosity": -1,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": threads,
+    }
+
+
+class _Problem:
+    """A recipe's labels, weights and loss on some rows."""
+
+    def __init__(
+        self,
+        observed: Observed,
+        recipe: Recipe,
+        settings: dict[str, Any],
+        level: float | None = None,
+        reference: lgb.Dataset | None = None,
+    ) -> None:
+        self.observed, self.recipe, self.settings = observed, recipe, settings
+        self.level = observed.level if level is None else level
+        counts, exposure = observed.counts, observed.exposure
+        label = counts / exposure
+        weight: np.ndarray | None = observed.weight
+        self.offset = 0.0
+        if recipe.objective == "log":
+            self.offset = float(np.log(self.level))
+            label = np.log((counts + 0.5) / (exposure * self.level + 0.5))
+        elif recipe.objective == "negative_binomial":
+            self.offset = float(np.log(self.level))
+            label, weight = np.arange(len(counts), dtype=float), None
+        self.data = lgb.Dataset(
+            observed.features[:, : len(observed.encoding.columns)],
+            label,
+            weight=weight,
+            categorical_feature=observed.encoding.categorical,
+            params=settings,
+            reference=reference,
+            free_raw_data=True,
+        )
+
+    def held_out(self, observed: Observed) -> _Problem:
+        """The same problem on other rows."""
+        return _Problem(observed, self.recipe, self.settings, self.level, self.data)
+
+    def train(self, rounds: int, held_out: _Problem | None = None) -> lgb.Booster:
+        objective: str | Callable = {"log": "regression"}.get(self.recipe.objective, self.recipe.objective)
+        settings, loss = self.settings, None
+        if self.recipe.objective == "negative_binomial":
+            objective, settings = self._gradient, settings | {"metric": "None"}
+            loss = held_out._loss if held_out else None
+        return lgb.train(
+            settings | {"objective": objective},
+            self.data,
+            rounds,
+            valid_sets=[held_out.data] if held_out else None,
+            feval=loss,
+            callbacks=[lgb.early_stopping(PATIENCE, verbose=False)] if held_out else None,
+        )
+
+    def _expected(self, raw: np.ndarray, level: float) -> np.ndarray:
+        return self.observed.exposure * level * np.exp(np.clip(raw, -20, 20))
+
+    def _gradient(self, raw: np.ndarray, data: lgb.Dataset) -> tuple[np.ndarray, np.ndarray]:
+        """Of the negative-binomial log likelihood in the log rate, and its expected curvature."""
+        expected = self._expected(raw, self.level)
+        damped = 1 + (DISPERSION + self.observed.variance) * expected
+        return (expected - self.observed.counts) / damped, expected / damped + 1e-6
+
+    def _loss(self, raw: np.ndarray, data: lgb.Dataset) -> tuple[str, float, bool]:
+        loss = count_loss(self.observed.counts, self._expected(raw, self.level), self.observed.variance)
+        return "negative_binomial", float(loss.mean()), False
+
+
+class RateModel:
+    """Components, each a recipe's fit, blended on the log scale.
+
+    log rate = base + level + Σ weight × (component's log rate − its centre), base = the centres' weighted mean, or
+    `constant` where there are none. weights: one a component, at least 0. level: log correction from recent results.
+    """
+
+    def __init__(
+        self, components: Sequence[Component], weights: Sequence[float], level: float, constant: float
+    ) -> None:
+        if len(components) != len(weights):
+            raise ValueError(f"{len(components)} components and {len(weights)} weights")
+        self.components, self.weights = list(components), [float(w) for w in weights]
+        self.level, self.constant = level, constant
+
+    @cached_property
+    def base(self) -> float:
+        """Log rate of an average row."""
+        total = sum(self.weights)
+        if not total:
+            return self.constant + self.level
+        return sum(w * c.centre for w, c in zip(self.weights, self.components, strict=True)) / total + self.level
+
+    def log_rate(self, features: np.ndarray) -> np.ndarray:
+        """Log conversions per dollar (rows,), of encoded features (rows, columns + 1)."""
+        out = np.full(len(features), self.base)
+        for weight, component in zip(self.weights, self.components, strict=True):
+            out += weight * (component.log_rate(features) - component.centre)
+        return out
+
+    def contributions(self, features: np.ndarray) -> np.ndarray:
+        """Exact SHAP values of the log rate (rows, columns)."""
+        out = np.zeros((len(features), features.shape[1] - 1))
+        for weight, component in zip(self.weights, self.components, strict=True):
+            out += weight * component.contributions(features)
+        return out

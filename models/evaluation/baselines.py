@@ -1,0 +1,96 @@
+"""What a careful person would do without us: one rate, price alone, the creator's own record, a Poisson regression."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import PoissonRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from models.estimators.count_data import Observed
+from models.estimators.encoding import Encoding
+
+RECORD_PRIOR = 2.0
+NAMES = ("one_rate", "price_only", "own_record", "poisson_regression")
+
+
+def predict_baselines(
+    observed: Observed,
+    creators: np.ndarray,
+    encoding: Encoding,
+    features: np.ndarray,
+    asked: np.ndarray,
+    spend: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Rates of every baseline for rows `features` (rows, columns + 1) of the creators `asked` at `spend` dollars."""
+    rate = float(observed.counts.sum() / observed.exposure.sum())
+    return {
+        "one_rate": np.full(len(features), rate),
+        "price_only": price_only(observed, spend),
+        "own_record": own_record(observed, creators, asked),
+        "poisson_regression": poisson_regression(observed, encoding, features),
+    }
+
+
+def price_only(observed: Observed, spend: np.ndarray) -> np.ndarray:
+    """A rate that falls or rises with a power of the price, and with nothing else.
+
+    Where conversions do not follow the money at all, cheap deals have the better rate: no reason to praise a model.
+    """
+    model = PoissonRegressor(alpha=1e-6, solver="newton-cholesky")
+    scale = float(np.average(observed.counts / observed.exposure, weights=observed.weight))
+    price = np.log(observed.exposure)
+    centre, spread = float(price.mean()), float(price.std())
+    if scale <= 0 or spread < 1e-9:
+        return np.full(len(spend), observed.level)
+    model.fit((price[:, None] - centre) / spread, observed.counts / observed.exposure / scale, observed.weight)
+    asked = np.clip(np.log(spend), price.min(), price.max())
+    return scale * model.predict((asked[:, None] - centre) / spread)
+
+
+def own_record(observed: Observed, creators: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Each creator's own rate, with RECORD_PRIOR average collaborations at the overall rate added to it."""
+    rate = observed.counts.sum() / observed.exposure.sum()
+    past = pd.DataFrame({"creator": creators, "counts": observed.counts, "exposure": observed.exposure})
+    past = past.groupby("creator").sum().reindex(asked).fillna(0.0)
+    prior = RECORD_PRIOR * float(np.median(observed.exposure))
+    return ((past.counts + rate * prior) / (past.exposure + prior)).to_numpy()
+
+
+def poisson_regression(observed: Observed, encoding: Encoding, features: np.ndarray) -> np.ndarray:
+    """Log-linear, imputed medians, standardised numbers, one column a level; rows weighed as the trees' are."""
+    rate = observed.counts / observed.exposure
+    scale = float(np.average(rate, weights=observed.weight))
+    if scale <= 0:
+        return np.full(len(features), observed.level)
+    model = _regression(encoding)
+    model.fit(
+        _tame(observed.features, observed.features), rate / scale, poissonregressor__sample_weight=observed.weight
+    )
+    log_rate = np.log(np.maximum(model.predict(_tame(features, observed.features)), 1e-12))
+    return scale * np.exp(np.clip(log_rate, -10, 10))
+
+
+def _tame(features: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """No further out than in training: a line must not run on beyond what it was fitted to."""
+    with np.errstate(all="ignore"):
+        return np.clip(features, np.nanmin(fitted, axis=0), np.nanmax(fitted, axis=0))
+
+
+def _regression(encoding: Encoding) -> Pipeline:
+    categories = encoding.categorical
+    numbers = [i for i in range(len(encoding.columns)) if i not in categories]
+    prepare = ColumnTransformer(
+        [
+            (
+                "numbers",
+                make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()),
+                numbers,
+            ),
+            ("categories", OneHotEncoder(handle_unknown="ignore", sparse_output=False), categories),
+        ]
+    )
+    return make_pipeline(prepare, PoissonRegressor(alpha=0.01, solver="newton-cholesky", max_iter=50))

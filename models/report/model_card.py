@@ -1,0 +1,164 @@
+"""The model card: the full report of a training in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from features.catalogue import BY_NAME
+from features.settings import TIERS
+from features.usage import in_words
+from models.evaluation.skill import verdict
+from models.report.summary import Report, budget_line, factor, figures_table, importance, unlike
+from models.studies.budget_study import CHOICES
+from models.studies.claim_tests import MATERIAL, UNTESTED, WITHIN_DAYS, Finding
+
+FILE = "model_card.md"
+FIGURES = (
+    "A fold is judged with choices from earlier folds alone. skill: share of the Poisson deviance explained against "
+    "one rate known in hindsight; rank: Spearman with the realised rate; value: conversions bought with a tenth of the "
+    "money, over those of hindsight; total: predicted over realised."
+)
+MOVES = (
+    "Mean factor by which a feature moves a score, up or down. It tells how the model works, not what causes "
+    "conversions."
+)
+LIMITS = (
+    "Results come from creators that were hired, so little is known of those unlike them. Scores beyond the training "
+    "range carry a warning, and so do those unlike all results, whose intervals are wider."
+)
+BUDGET = (
+    "In each fold deals are taken from the best on until a share of the fold's money is spent. All choices are among "
+    "the deals that were made, for the same money; *the deals as they were made* spends it evenly on all of them. "
+    "Intervals (95 %) draw creators anew, 500 times."
+)
+CLAIMS = (
+    "Each claim of the articles is a question to these results. *Raw*: the factor on conversions per dollar between "
+    "the two sides. *Like for like*: the same with platform, niches, country, objective, brand and quarter held equal, "
+    "and, where the claim is not about size, price, followers, promotion length and deliverables too. Intervals (95 %) "
+    "are those of each claim alone, for counts over-dispersed and alike within a creator; a verdict on either side "
+    f"takes what stands when all tests are counted (Holm). A claim also fails where a factor of {MATERIAL:g} or more "
+    "is ruled out. It is a comparison of what was hired, not an experiment: what is neither in the data nor held equal "
+    "may lie behind a difference."
+)
+PARTS = (
+    "Each part is judged against one rate known in hindsight for that part. *Seen*: a result of the creator was known."
+)
+
+
+def model_card(report: Report) -> str:
+    """The model card in Markdown: what it is worth, what it was made from, what it uses."""
+    trained = report.trained
+    told, backtest = trained.scorer.told, trained.backtest
+    used = [["feature", "family", "what it is", "unit", "mean factor"]]
+    for name, moved in importance(trained).items():
+        f = BY_NAME.get(str(name))
+        used.append([str(name), *([f.family, f.label, f.unit] if f else ["", "", ""]), f"{moved:.3f}"])
+    recipes = ", ".join(f"{k} {w:.2f}" for k, w in told["recipes"].items()) or "none: one rate for all"
+    made = (
+        f"Predicts conversions per dollar of a creator's collaboration. Trained on {told['results']:,} results "
+        f"({told['conversions']:,.0f} conversions for {told['spend']:,.0f} dollars) that started from "
+        f"{told['first_start'][:10]} to {told['last_start'][:10]}; seed {told['seed']}."
+    )
+    choices = [
+        f"- Blend of recipes, weights on the log scale: {recipes}.",
+        f"- Late conversions: {told['maturity']}.",
+        f"- Level set by recent results: × {np.exp(trained.scorer.rate.level):.3f}.",
+    ]
+    proof = f"Cut-offs: {', '.join(backtest.cutoffs) or 'none'}. {FIGURES}"
+    sections = {
+        "What the same money would have bought": _budget(report),
+        "Backtest in time": [proof, "", *_markdown(figures_table(backtest.figures()))],
+        "By tier, platform, and known creators": _parts(report),
+        "What the articles claim": _claims(report),
+        "Features": [MOVES, "", *_markdown(used), *_unused(report)],
+        "Limits": [LIMITS, "", unlike(backtest)],
+    }
+    lines = [verdict(told["skill"]), "", "# Model card", "", made, "", *choices, ""]
+    for title, content in sections.items():
+        lines += [f"## {title}", "", *content, ""]
+    return "\n".join(lines)
+
+
+def _markdown(cells: list[list[str]]) -> list[str]:
+    lines = ["| " + " | ".join(row) + " |" for row in cells]
+    return [lines[0], "|" + "---|" * len(cells[0]), *lines[1:]]
+
+
+def _unused(report: Report) -> list[str]:
+    """The features that cannot tell one deal from another here."""
+    lines = [f"- {line}." for line in in_words(report.trained.training.unused)]
+    return ["", "Not in use here:", "", *lines] if lines else []
+
+
+def _budget(report: Report) -> list[str]:
+    if not report.bought:
+        return [budget_line(report.bought)]
+    cells = [["share of the money", "against", "its conversions", "ours", "times as many (95 %)", "verdict"]]
+    for b in report.bought:
+        sure = "more" if b.low > 1 else "fewer" if b.high < 1 else "no sure difference"
+        sure = sure if np.isfinite(b.low) else "too few to tell"
+        cells.append([f"{b.share * 100:g} %", CHOICES[b.choice], f"{b.theirs:,.0f}", f"{b.ours:,.0f}", factor(b), sure])
+    first = report.bought[0]
+    lines = [BUDGET, f"{first.deals:,} deals of {first.creators:,} creators were judged.", "", *_markdown(cells)]
+    missing = [words for name, words in CHOICES.items() if name not in {b.choice for b in report.bought}]
+    return lines + ([f"\nNot compared, for no deal tells of it: {', '.join(missing)}."] if missing else [])
+
+
+def _parts(report: Report) -> list[str]:
+    """The backtest's figures by tier, by platform, and by whether the creator was known."""
+    rows = report.rows
+    tiers = [t for t in (*TIERS, *sorted(set(rows.group) - set(TIERS))) if (rows.group == t).any()]
+    by = {
+        "tier": pd.Series(pd.Categorical(rows.group, tiers), rows.index),
+        "platform": rows.platform,
+        "creator": pd.Series(np.where(rows.seen, "seen", "unseen"), rows.index),
+    }
+    lines = [PARTS]
+    for name, part in by.items():
+        table = report.trained.backtest.figures(part)
+        lines += ["", *_markdown(figures_table(table[table.fold != "all"], name))]
+    return lines
+
+
+def _claims(report: Report) -> list[str]:
+    found = report.claims
+    bounds = zip(TIERS[1:], report.trained.scorer.settings.tier_bounds, strict=True)
+    cells = [["claim", "compared", "raw", "like for like", "results", "creators", "verdict"]]
+    cells += [_finding(finding) for finding in found.findings if finding.verdict != UNTESTED]
+    lines = [f"{found.tested} of {len(found.findings)} claims could be compared. {CLAIMS}"]
+    lines += ["", f"Tiers begin at so many followers: {', '.join(f'{tier} {bound:,}' for tier, bound in bounds)}."]
+    if len(cells) > 1:
+        lines += ["", *_markdown(cells)]
+    untested = [f for f in found.findings if f.verdict == UNTESTED]
+    if untested:
+        why = {f.why: "; ".join(g.claim.words for g in untested if g.why == f.why) for f in untested}
+        lines += ["", "Cannot be tested here:", "", *(f"- {words}: {reason}." for reason, words in why.items())]
+    if len(found.speed):
+        header = ["tier", "results", "creators", *(f"within {k} day{'s' * (k > 1)}" for k in WITHIN_DAYS)]
+        rows = [
+            [
+                str(line["tier"]),
+                f"{line['results']:,}",
+                f"{line['creators']:,}",
+                *(_share(line, k) for k in WITHIN_DAYS),
+            ]
+            for line in found.speed.to_dict("records")
+        ]
+        lines += ["", "Share of all conversions, of settled results that are told by day (95 %):", ""]
+        lines += _markdown([header, *rows])
+    return lines
+
+
+def _finding(finding: Finding) -> list[str]:
+    claim = finding.claim
+    said = f"**{finding.verdict}**" + (f": {finding.why}" if finding.why else "")
+    both = (f"{a:,} against {b:,}" for a, b in (finding.results, finding.creators))
+    return [claim.words, claim.compared, factor(finding.raw), factor(finding.like), *both, said]
+
+
+def _share(line: Mapping[Hashable, float], days: int) -> str:
+    share, low, high = (line[f"{name}_{days}"] for name in ("share", "low", "high"))
+    return "–" if not np.isfinite(share) else f"{share:.2f} ({low:.2f} to {min(high, 1):.2f})"

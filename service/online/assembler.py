@@ -1,0 +1,218 @@
+"""A request's rows as the model sees them: looked up in a snapshot, computed where the deal's own terms decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.catalogue import CATALOGUE
+from features.families import arrays, promotion
+from features.families.expressions import AS_OF
+from models.estimators.encoding import FIRST_LEVEL, MISSING, OTHER, Encoding
+from models.estimators.outcomes import DAY_US
+from models.scorer import Scorer
+from models.scoring import Scores
+from models.uncertainty.target import Target
+from service.online.snapshot import DAYS_SINCE, Snapshot
+from service.online.snapshot import MISSING as NO_TEXT
+from service.online.snapshot import OTHER as STRANGE
+
+TEXT_TERMS = tuple(f.name for f in CATALOGUE if f.entity == "deal" and f.kind == "category")
+NUMBERS_OF_TERMS = ("promotion_hours", "deliverables", "spend")
+NUMBER_TERMS = tuple(f.name for f in CATALOGUE if f.entity == "deal" and f.kind == "number")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is asked about, column by column, as the contract has it; n rows.
+
+    starts_at: int64 microseconds (n,). promotion_hours, deliverables (NaN: not told), spend: float64 (n,).
+    """
+
+    creator_id: Sequence[str]
+    brand: Sequence[str]
+    product_niche: Sequence[str]
+    product_country: Sequence[str | None]
+    objective: Sequence[str | None]
+    starts_at: np.ndarray
+    promotion_hours: np.ndarray
+    deliverables: np.ndarray
+    spend: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.creator_id)
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """Encoded features (n, columns + 1) as `Encoding.transform` makes them, places of the creators' texts in the
+    snapshot's vocabularies (n, text columns), and the terms that they come from.
+    """
+
+    features: np.ndarray
+    texts: np.ndarray
+    terms: Terms
+
+
+class Assembler:
+    """Makes a model's matrix from a snapshot, to the bit as the batch does. Several threads may use it at a time.
+
+    All columns that a request comes by are laid side by side, block by block; the model's are taken from them in its
+    own order at the end.
+    """
+
+    def __init__(self, snapshot: Snapshot, encoding: Encoding) -> None:
+        """Raises ValueError for a column that the model wants and nothing here provides."""
+        self.snapshot, self.encoding = snapshot, encoding
+        self.at = {name: i for i, name in enumerate(encoding.columns)}
+        held = snapshot.columns
+        self.blocks: dict[str, slice] = {}
+        wide: list[str] = []
+        for name, columns in (
+            *((block, held[block]) for block in ("creators", "by_niche", "by_country", "by_brand", "texts")),
+            ("text_terms", TEXT_TERMS),
+            ("terms", NUMBER_TERMS),
+        ):
+            self.blocks[name] = slice(len(wide), len(wide) + len(columns))
+            wide += columns
+        self.width = len(wide) + 1
+        if strange := sorted(set(encoding.columns) - set(wide)):
+            raise ValueError(f"the model wants columns that a request does not come by: {strange}")
+        place = {name: i for i, name in enumerate(wide)}
+        self.order = np.array([*(place[name] for name in encoding.columns), self.width - 1], np.intp)
+        # what a pair that exists has takes the place of what its creator has with strangers
+        self.of_niche, self.of_brand = (
+            slice(place[held[pair][0]], place[held[pair][-1]] + 1) for pair in ("niche_values", "brand_values")
+        )
+        self.since = [i for i, name in enumerate(held["brand_values"]) if name in DAYS_SINCE]
+        self.place = place
+        self.own_niche = held["texts"].index("creator_niche")
+        self.creator_codes = {creator: i for i, creator in enumerate(encoding.creators, 1)}
+        self.levels = {name: {v: i for i, v in enumerate(told, FIRST_LEVEL)} for name, told in encoding.levels.items()}
+        self.text_codes, self.text_first = self._text_codes()
+
+    def _text_codes(self) -> tuple[np.ndarray, np.ndarray]:
+        """From the places of the creators' texts to the model's codes, all columns end to end."""
+        parts = []
+        for name in self.snapshot.columns["texts"]:
+            levels = self.levels.get(name, {})
+            codes = [levels.get(text, OTHER) for text in self.snapshot.vocabularies[name]]
+            parts.append(np.array([MISSING, OTHER, *codes], float))
+        return np.concatenate(parts), np.cumsum([0, *map(len, parts[:-1])])
+
+    def assemble(self, terms: Terms, rows: np.ndarray | None = None) -> Assembled:
+        """The matrix of rows that start at the snapshot's horizon or later.
+
+        rows: the creators' rows in the snapshot where they are known already (n,).
+        """
+        held, blocks = self.snapshot, self.blocks
+        if rows is None:
+            rows = held.rows(terms.creator_id)
+        wide = np.empty((len(terms), self.width))
+        wide[:, blocks["creators"]] = held.creators.take(rows, axis=0)
+        texts = held.texts.take(rows, axis=0)
+        wide[:, blocks["texts"]] = self.text_codes.take(texts + self.text_first)
+        self._put_pairs(wide, terms, rows, texts[:, self.own_niche])
+        first = blocks["text_terms"].start
+        for i, name in enumerate(TEXT_TERMS):
+            codes = self.levels.get(name, {})
+            wide[:, first + i] = [MISSING if v is None else codes.get(v, OTHER) for v in getattr(terms, name)]
+        self._put_terms(wide, terms, rows)
+        known = self.creator_codes
+        wide[:, -1] = [known.get(creator, 0) for creator in terms.creator_id]
+        return Assembled(wide.take(self.order, axis=1), texts, terms)
+
+    def _put_pairs(self, wide: np.ndarray, terms: Terms, rows: np.ndarray, own_niche: np.ndarray) -> None:
+        held, blocks = self.snapshot, self.blocks
+        niche = self._places("product_niche", terms.product_niche)
+        country = self._places("product_country", terms.product_country)
+        brand = self._places("brand", terms.brand)
+        later = (terms.starts_at >= held.later).astype(np.intp)
+        wide[:, blocks["by_niche"]] = held.by_niche[own_niche, niche, later]
+        wide[:, blocks["by_country"]] = held.by_country[held.home.take(rows), country]
+        wide[:, blocks["by_brand"]] = held.by_brand.take(brand, axis=0)
+        there, at = held.niches.find(rows * held.by_niche.shape[1] + niche)
+        if len(at):
+            wide[there, self.of_niche] = held.niches.values.take(at, axis=0)
+        there, at = held.brands.find(rows * len(held.by_brand) + brand)
+        if len(at):
+            values = held.brands.values.take(at, axis=0)
+            for i in self.since:
+                values[:, i] = (terms.starts_at[there] - values[:, i]) / DAY_US
+            wide[there, self.of_brand] = values
+
+    def _places(self, vocabulary: str, texts: Sequence[str | None]) -> np.ndarray:
+        place = self.snapshot.place[vocabulary]
+        return np.array([NO_TEXT if text is None else place.get(text, STRANGE) for text in texts], np.intp)
+
+    def _put_terms(self, wide: np.ndarray, terms: Terms, rows: np.ndarray) -> None:
+        """The deal's own columns, by the formulas of `features.families.promotion`."""
+        columns = _Columns(self, wide, terms, rows)
+        computed = promotion.finish(columns, arrays)
+        first = self.blocks["terms"].start
+        for i, name in enumerate(NUMBER_TERMS, first):
+            wide[:, i] = computed[name] if name in computed else columns[name]
+
+    def values(self, assembled: Assembled) -> dict[str, np.ndarray]:
+        """The columns of the model's matrix as `top_reasons` reads them: numbers, and texts as they are."""
+        out: dict[str, np.ndarray] = {}
+        texts = self.snapshot.columns["texts"]
+        for name, place in self.at.items():
+            if name in TEXT_TERMS:
+                out[name] = np.array(getattr(assembled.terms, name), object)
+            elif name in texts:
+                vocabulary = np.array([None, None, *self.snapshot.vocabularies[name]], object)
+                out[name] = vocabulary[assembled.texts[:, texts.index(name)]]
+            else:
+                out[name] = assembled.features[:, place]
+        return out
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What the formulas of the deal's own columns look up by name."""
+
+    assembler: Assembler
+    wide: np.ndarray
+    terms: Terms
+    rows: np.ndarray
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """A column (n,). Raises KeyError for one that a request does not come by."""
+        if name == AS_OF:
+            return self.terms.starts_at
+        if name in NUMBERS_OF_TERMS:
+            return np.asarray(getattr(self.terms, name))
+        if name == "usual_spend":
+            return self.assembler.snapshot.usual_spend.take(self.rows)
+        return self.wide[:, self.assembler.place[name]]
+
+
+class RequestScorer:
+    """A model beside the newest features. Several threads may use it at a time."""
+
+    def __init__(self, snapshot: Snapshot, scorer: Scorer) -> None:
+        """Raises ValueError for a model whose columns a request does not come by."""
+        self.scorer = scorer
+        self.assembler = Assembler(snapshot, scorer.scoring.coding)
+
+    def score(
+        self,
+        terms: Terms,
+        rows: np.ndarray | None = None,
+        *,
+        level: float | None = None,
+        reasons: bool = False,
+        target: Target | None = None,
+    ) -> Scores:
+        """Score rows that start at the snapshot's horizon or later.
+
+        rows: of the creators in the snapshot, where known already. level: of the interval, None for none.
+        """
+        assembled = self.assembler.assemble(terms, rows)
+        values = self.assembler.values(assembled) if reasons else None
+        return self.scorer.scoring.score(
+            assembled.features, terms.spend, starts=terms.starts_at, level=level, values=values, target=target
+        )

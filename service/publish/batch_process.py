@@ -1,0 +1,77 @@
+"""What a publication needs of the batch code, in a process that may crash of it: copies DATA, builds the features,
+checks that the model answers with them as the batch does, says so, and from then on builds what the arrays cannot
+answer.
+
+python -m service.publish.batch_process STATE TASK
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from features.history.source import open_history
+from features.matrix import FeatureBuilder
+from models.scorer import Scorer
+from service.online.assembler import RequestScorer
+from service.online.snapshot import Snapshot
+from service.online.snapshot_builder import probe
+from service.publish import added_history, batch_path, children, parity
+from service.publish.kept_history import HISTORY, keep
+from service.publish.publication import warm_up
+
+
+@dataclass(frozen=True)
+class Task:
+    """Names within the state folder. model: a folder that is there. data, features: folders, made where they are not
+    there yet, the former from `source`. socket: where to answer."""
+
+    model: str
+    data: str
+    features: str
+    socket: str
+    source: str
+
+    def text(self) -> str:
+        """As an argument."""
+        return json.dumps(asdict(self))
+
+
+def work(state: Path, task: Task, reply: children.Reply) -> None:
+    """Prepare, reply with the notes on DATA that was read anew, and answer until the process is ended.
+
+    Raises InputError for data that is at fault, CheckError or ValueError for a model that does not go with it.
+    """
+    scorer = Scorer.load(state / task.model)
+    notes: tuple[str, ...] = ()
+    if not (state / task.data).exists():
+        notes = keep(task.source, state / task.data)
+    with ExitStack() as stack:
+        history = stack.enter_context(open_history(f"duckdb://{state / task.data / HISTORY}"))
+        builder = stack.enter_context(FeatureBuilder(history, scorer.settings, scorer.classifier))
+        if not (state / task.features).exists():
+            probe(builder).save(state / task.features)
+        snapshot = Snapshot.load(state / task.features)
+        parity.check(snapshot, scorer, builder)
+        warm_up(RequestScorer(snapshot, scorer))
+        turn = threading.Lock()
+
+        def build(question: batch_path.Question, spine: pd.DataFrame) -> pd.DataFrame:
+            with turn:
+                if question.history:
+                    return added_history.matrix(history, scorer, question.history, spine)
+                return builder.build(spine)
+
+        batch_path.serve(state / task.socket, build)
+        reply({"notes": notes})
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    children.run(lambda reply: work(Path(sys.argv[1]), Task(**json.loads(sys.argv[2])), reply))

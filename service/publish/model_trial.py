@@ -1,0 +1,50 @@
+"""Fetches a model from the registry and loads it, in a process that may crash of it; what loads is saved in the state
+folder.
+
+python -m service.publish.model_trial STATE URI FOLDER
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+from features.catalogue import BY_NAME
+from models.registry import registry, store
+from models.scorer import ModelError, Scorer
+from service.publish import children
+
+
+def try_model(state: Path, uri: str, folder: str) -> dict[str, object]:
+    """Save the model; its label, run and card, and the key of the features that it needs.
+
+    Raises InputError for a URI that names no model, or one that is damaged, and for a store that cannot be used.
+    """
+    client = store.connect(create=False)
+    model = registry.require(client, uri)
+    require_signature(model)
+    require_columns(model.scorer)
+    model.scorer.save(state / folder)
+    return {"label": model.label, "run": model.run, "card": registry.card(client, model), "key": key(model.scorer)}
+
+
+def key(scorer: Scorer) -> str:
+    """What decides the features beside the data: models with the same key share them."""
+    return hashlib.sha256(f"{scorer.settings} {scorer.classifier.fingerprint}".encode()).hexdigest()
+
+
+def require_signature(model: registry.Model) -> None:
+    """Raise ModelError where the registered signature is not that of the model's own columns."""
+    if model.inputs != {*model.scorer.encoding.columns, "creator_id", "spend"}:
+        raise ModelError(f"{model.label}: its signature names other columns than the model has. Train anew")
+
+
+def require_columns(scorer: Scorer) -> None:
+    """Raise ModelError for a model of columns that are not in the catalogue."""
+    if strange := sorted(set(scorer.encoding.columns) - set(BY_NAME)):
+        raise ModelError(f"the model wants columns that a request does not come by: {strange}")
+
+
+if __name__ == "__main__":
+    children.run(lambda reply: reply(try_model(Path(sys.argv[1]), sys.argv[2], sys.argv[3])))
