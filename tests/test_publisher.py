@@ -237,6 +237,29 @@ def test_a_refusal_is_tried_again_with_waits_that_double(
     assert publishing.refused["features"].wait == FIRST_WAIT
 
 
+def test_what_was_published_is_not_prepared_once_more(
+    publishing: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trials: list[str] = []
+
+    def prepare(uri: str | None, old: Publication, fresh: bool = False) -> publisher.Prepared:
+        trials.append("tried")
+        kept, files = tmp_path / "state" / f"data-{len(trials) + 1}", publishing.held.now()  # type: ignore[union-attr]
+        kept.mkdir()
+        told = {"paths": files.paths, "patterns": files.patterns, "files": files.files}
+        (kept / "stamp.json").write_text(json.dumps(told))
+        made = Publication(2, "m/1", "model-1", "features-2", {}, {}, run="r", key="k", data=kept.name, socket="b-2")
+        return publisher.Prepared(made, Idle())  # type: ignore[arg-type]
+
+    monkeypatch.setattr(publishing, "_prepare", prepare)
+    rename_over(tmp_path / "data" / "posts.parquet")
+    for _ in range(5):
+        publishing.look()
+        if publishing.job is not None:
+            publishing.job.result.result(30)
+    assert (trials, publishing.published.serial) == (["tried"], 2)  # type: ignore[union-attr]
+
+
 def test_what_takes_long_to_refuse_is_tried_less_often(publishing: Publisher) -> None:
     publishing.clock["now"] += 90.0  # type: ignore[attr-defined]
     publishing._refuse(Job("features", 1, 1000.0, None), TrialError("InputError", "x"))  # type: ignore[arg-type]

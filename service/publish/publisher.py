@@ -106,9 +106,9 @@ class Publisher:
         """Take up what was prepared, begin with what is new, raise or clear alarms."""
         assert self.published is not None
         alarms: dict[str, str] = {}
+        self._finish()  # first, or what it publishes still looks new below
         version = self._version(alarms)
         seen = self._seen()
-        self._finish()
         self._reap()
         if self.job is None:
             self._begin(version, seen)
