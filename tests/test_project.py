@@ -124,6 +124,21 @@ def test_make_targets_on_the_pages_exist(page: str) -> None:
     assert set(re.findall(r"\bmake ([a-z][a-z-]*)", code)) <= makefile_targets()
 
 
+def too_long(page: str) -> list[int]:
+    """Numbers of the lines of prose of 120 characters and more; tables and code may be as wide as they are."""
+    code = re.compile(r"^(```.*?^```|    [^\n]*$)", re.S | re.M)
+    prose = code.sub(lambda match: "\n" * match[0].count("\n"), page)
+    lines = prose.split("\n")
+    return [at for at, line in enumerate(lines, 1) if len(line) >= 120 and not line.startswith(("|", "!["))]
+
+
+def test_lines_of_the_pages_wrap() -> None:
+    pages = [path for path in tracked_files() if path.suffix == ".md"]
+    assert pages
+    found = {str(path.relative_to(ROOT)): too_long(path.read_text(encoding="utf-8")) for path in pages}
+    assert {page: lines for page, lines in found.items() if lines} == {}
+
+
 def test_every_target_is_in_the_help() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert set(re.findall(r"^make ([a-z-]+)", done.stdout, re.M)) == makefile_targets()

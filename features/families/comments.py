@@ -1,7 +1,8 @@
 """Comment quality: what people write under a creator's posts, who they are, and whether the creator answers.
 
 Comments may be a sample, so every column is a share or a mean. Shares of classes are drawn towards a usual share by
-the weight of five comments, so that one comment does not make 100 %. A fan's comment is any that is not by the creator.
+the weight of five comments, so that one comment does not make 100 %. A fan's comment is any that the creator did not
+write.
 """
 
 from __future__ import annotations
