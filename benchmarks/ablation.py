@@ -2,7 +2,7 @@
 
     python -m benchmarks.ablation [--seeds 1,2,3]
 
-A row is a variant; its figures are means over the markets of these seeds, and `value -` and `rank -` tell how much
+A row is a variant; its figures are means over the markets of these seeds, and `value -` and `rank -` say how much
 of it is lost against the whole model, with the spread of that loss from market to market beside it. A loss within its
 spread is none. Young campaigns are those whose counting is not over when the model is made.
 """
@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.figures import cells, judge, write_tables
-from benchmarks.market import BUILD, DEFAULT, Asked, Prepared, make, opened, prepare, whole_numbers
+from benchmarks.market import BUILD, DEFAULT, Holdout, Prepared, make, opened, prepare, whole_numbers
 from features.catalogue import FAMILIES
 from models import console
 from models.estimators.maturity import taken_as_final
@@ -37,8 +37,8 @@ LOST = ("value", "rank")
 
 @dataclass(frozen=True)
 class Variant:
-    """What is different: columns left out of the matrix, the recipes that may speak, how young campaigns count,
-    whether creators are told apart, whether the backtest's correction of the level is applied."""
+    """What is different: columns left out of the matrix, the recipes that take part, how young campaigns count,
+    whether creators are distinguished, whether the backtest's correction of the level is applied."""
 
     without: frozenset[str] = frozenset()
     recipes: tuple[Recipe, ...] = RECIPES
@@ -92,7 +92,7 @@ def counts_are_final() -> Iterator[None]:
         yield
 
 
-def measure(prepared: Prepared, asked: Asked, variant: Variant) -> dict[str, float]:
+def measure(prepared: Prepared, holdout: Holdout, variant: Variant) -> dict[str, float]:
     """A variant's figures on the candidates."""
     with counts_are_final() if variant.young == "final" else nullcontext():
         trained = fit(
@@ -102,11 +102,11 @@ def measure(prepared: Prepared, asked: Asked, variant: Variant) -> dict[str, flo
     if not variant.level:
         rate = scorer.rate
         scorer = replace(scorer, rate=RateModel(rate.components, rate.weights, 0.0, rate.constant))
-    spine = asked.spine if variant.creators else asked.spine.assign(creator_id="anybody")
+    spine = holdout.spine if variant.creators else holdout.spine.assign(creator_id="anybody")
     scores = scorer.score(prepared.matrix.drop(columns=list(variant.without)), spine, reasons=False)
     names = ("conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high")
     rates, low, high = (scores[name].to_numpy() for name in names)
-    return judge(rates, asked.truth, asked.seen, low, high)
+    return judge(rates, holdout.truth, holdout.seen, low, high)
 
 
 def summary(lines: pd.DataFrame) -> pd.DataFrame:
@@ -135,22 +135,22 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(asked: argparse.Namespace) -> None:
+def main(args: argparse.Namespace) -> None:
     """Measure, print the table and write it."""
-    sizes = replace(DEFAULT, creators=asked.creators, results=asked.results, candidates=asked.candidates)
+    sizes = replace(DEFAULT, creators=args.creators, results=args.results, candidates=args.candidates)
     wanted, lines = variants(), []
-    asked.output.mkdir(parents=True, exist_ok=True)
-    with console.Progress() as progress, tempfile.TemporaryDirectory(dir=asked.output) as aside:
-        for seed in asked.seeds:
+    args.output.mkdir(parents=True, exist_ok=True)
+    with console.Progress() as progress, tempfile.TemporaryDirectory(dir=args.output) as aside:
+        for seed in args.seeds:
             with opened(make(Path(aside) / "market", sizes, seed)) as (history, candidates):
                 prepared = prepare(history, candidates)
             for name, variant in wanted.items():
                 lines.append({"market": seed, "model": name} | measure(prepared, candidates, variant))
-                progress("variants", len(lines), len(wanted) * len(asked.seeds))
+                progress("variants", len(lines), len(wanted) * len(args.seeds))
             every = pd.DataFrame(lines)
             table = summary(every)
-            write_tables(every, asked.output / "ablation-runs")
-            write_tables(table, asked.output / "ablation")
+            write_tables(every, args.output / "ablation-runs")
+            write_tables(table, args.output / "ablation")
     console.show_table(cells(table))
 
 

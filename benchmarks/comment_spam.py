@@ -1,4 +1,4 @@
-"""How well spam is told from real comments, on labelled comments of several videos, split by video.
+"""How well spam is recognised among real comments, on labelled comments of several videos, split by video.
 
     python -m benchmarks.comment_spam [FOLDER]
 

@@ -41,7 +41,7 @@ class Item(BaseModel):
 
 
 class Request(BaseModel):
-    """What the service is asked."""
+    """The body of a request."""
 
     items: list[Item]
 
@@ -59,7 +59,7 @@ async def bare() -> Response:
 
 
 @app.post("/checked")
-async def checked(asked: Request) -> dict[str, Any]:
+async def checked(request: Request) -> dict[str, Any]:
     """The answer, once the items are checked."""
     return TOLD
 
@@ -79,12 +79,12 @@ def main() -> None:
     parser = argparse.ArgumentParser("benchmarks.constant")
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--port", type=int, required=True)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    with socket.create_server(("127.0.0.1", asked.port), backlog=2048) as listening:
+    with socket.create_server(("127.0.0.1", args.port), backlog=2048) as listening:
         # under `uvicorn --workers` it is not set, and each answer waits 40 ms for the client's ACK
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        workers = [multiprocessing.Process(target=serve, args=(listening,)) for _ in range(asked.workers)]
+        workers = [multiprocessing.Process(target=serve, args=(listening,)) for _ in range(args.workers)]
         for worker in workers:
             worker.start()
         signal.sigwait({signal.SIGTERM})

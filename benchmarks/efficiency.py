@@ -2,10 +2,10 @@
 
     python -m benchmarks.efficiency [--results 300,1000,3000,8000,20000]
 
-One demo market with as many results as the most that are asked for. Whoever has fewer has some of them, drawn by
-chance over the whole time: creators, posts, comments and candidates are the same, and so is what is true. Cutting to
-the newest instead would leave but days, all of them still being counted; another market of that size would ask about
-other candidates. Few results are drawn several times, and the figures' means are shown. Needs the extra `bench`.
+One demo market has as many results as the largest number requested; smaller sizes are random samples of it over the
+whole time, with the same creators, posts, comments, candidates and truth. Keeping the newest results instead would
+leave a few days, all still being counted; another market of that size would have other candidates. Small samples are
+drawn several times and their means shown. Needs the extra `bench`.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ def measure(market: Market, results: int, draw: int, folder: Path) -> list[dict]
     """The lines of one draw: a model each."""
     with tempfile.TemporaryDirectory(dir=folder) as aside:
         part = thinned(market, results, draw, Path(aside) / "data")
-        with opened(part) as (history, asked):
-            prepared = prepare(history, asked)
-            task, took = task_of(history, asked, prepared, 0.0)
-        ours, _ = measure_ours(prepared, asked, None)
-    lines = [ours, *measure_peers(dict.fromkeys(PEERS, (task, took)), asked, PEERS, None)]
+        with opened(part) as (history, holdout):
+            prepared = prepare(history, holdout)
+            task, took = task_of(history, holdout, prepared, 0.0)
+        ours, _ = measure_ours(prepared, holdout, None)
+    lines = [ours, *measure_peers(dict.fromkeys(PEERS, (task, took)), holdout, PEERS, None)]
     return [{"results": results, "draw": draw} | line for line in lines]
 
 
@@ -100,21 +100,21 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(asked: argparse.Namespace) -> None:
+def main(args: argparse.Namespace) -> None:
     """Measure, print the table, write it and the picture."""
-    sizes = sorted(set(asked.results))
-    settings = replace(DEFAULT, results=sizes[-1], creators=asked.creators, candidates=asked.candidates)
-    market = make(asked.output / "efficiency-market", settings, asked.seed)
+    sizes = sorted(set(args.results))
+    settings = replace(DEFAULT, results=sizes[-1], creators=args.creators, candidates=args.candidates)
+    market = make(args.output / "efficiency-market", settings, args.seed)
     runs = [(size, draw) for size in sizes for draw in range(draws(size, sizes[-1]))]
     lines: list[dict] = []
     with console.Progress() as progress:
         for done, (size, draw) in enumerate(runs, 1):
-            lines += measure(market, size, draw, asked.output)
+            lines += measure(market, size, draw, args.output)
             table = means(pd.DataFrame(lines))
-            write_tables(pd.DataFrame(lines), asked.output / "efficiency-runs")
-            write_tables(table, asked.output / "efficiency")
+            write_tables(pd.DataFrame(lines), args.output / "efficiency-runs")
+            write_tables(table, args.output / "efficiency")
             progress("runs", done, len(runs))
-    write(asked.output / "efficiency.png", picture(table))
+    write(args.output / "efficiency.png", picture(table))
     console.show_table(cells(table))
 
 

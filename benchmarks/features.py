@@ -3,10 +3,10 @@
     python -m benchmarks.features [--scale 1] [--rounds 3] [--threads 2] [--memory 6GB] [--folder DIR]
 
 At scale 1: 20,000 creators, 4 million posts and 20 million comments (200,000 distinct texts) of two years, 100,000
-collaborations, whose conversions are told by days for two in three. The market is made outside of the timed part, from
+collaborations, whose conversions are given by day for two in three. The market is made outside of the timed part, from
 hashes of row numbers, so that it is the same everywhere. Each measurement is a process of its own, ours and the other
 in turn; what is timed is all from the Parquet files (ours: from the opened history) to a pandas frame of all features
-of all collaborations. Texts are scored by the comment classifier once, before: that time is told in its own line and
+of all collaborations. Texts are scored by the comment classifier once, before: that time has a line of its own and
 in neither side. Opening (with the contract's checks), which only our side does, has its own line too.
 """
 
@@ -35,7 +35,7 @@ from features.matrix import FeatureBuilder
 
 SIZES = {"creators": 20_000, "posts": 4_000_000, "comments": 20_000_000, "texts": 200_000, "deals": 100_000}
 HAND_WRITTEN = Path(__file__).with_name("hand_written.sql")
-# u: a number in 0..1 that depends on a row's number and on which of its properties is asked for
+# u: a number in 0..1 that depends on a row's number and on which of its properties is drawn
 MARKET = """
 CREATE MACRO u(i, what) AS (hash(i, what) >> 11) / 9007199254740992.0;
 CREATE MACRO pick(names, i, what) AS names[1 + CAST(floor(u(i, what) * len(names)) AS INT)];

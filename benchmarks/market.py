@@ -52,7 +52,7 @@ def make(folder: Path, settings: MarketSettings = DEFAULT, seed: int = 1) -> Mar
 
 
 @dataclass(frozen=True)
-class Asked:
+class Holdout:
     """Candidates (rows,) in the file's order, what is true of them row by row, and whose creator has results."""
 
     spine: pd.DataFrame
@@ -61,7 +61,7 @@ class Asked:
 
 
 @contextmanager
-def opened(market: Market) -> Iterator[tuple[History, Asked]]:
+def opened(market: Market) -> Iterator[tuple[History, Holdout]]:
     """The market's tables, and the candidates beside their truth. Raises InputError for what is at fault."""
     with open_history(market.data) as history:
         candidates = open_candidates(history, market.candidates)
@@ -70,7 +70,7 @@ def opened(market: Market) -> Iterator[tuple[History, Asked]]:
         truth = read_truth(market.truth).reindex(spine.candidate_id)
         if absent := int(truth.conversions.isna().sum()):
             console.refuse("--truth", f"nothing of {absent} candidates", "it is not theirs", "Give a row a candidate.")
-        yield history, Asked(spine, truth.reset_index(), spine.creator_id.isin(hired).to_numpy())
+        yield history, Holdout(spine, truth.reset_index(), spine.creator_id.isin(hired).to_numpy())
 
 
 def read_truth(path: Path) -> pd.DataFrame:
@@ -83,7 +83,7 @@ def read_truth(path: Path) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What our model is made from and asked about: the training, the candidates' matrix, and the seconds it took."""
+    """What our model is made from and scores: the training, the candidates' matrix, and the seconds it took."""
 
     training: Training
     matrix: pd.DataFrame
@@ -92,13 +92,13 @@ class Prepared:
     seconds: float
 
 
-def prepare(history: History, asked: Asked, progress: Progress | None = None) -> Prepared:
+def prepare(history: History, holdout: Holdout, progress: Progress | None = None) -> Prepared:
     """Features of the past results and of the candidates, as `train.py` and `predict.py` make them."""
     began = perf_counter()
     settings, classifier = FeatureSettings(), CommentClassifier.load()
     training = Training.from_history(history, settings, classifier, progress)
     with FeatureBuilder(history, settings, classifier) as builder:
-        matrix = builder.build(asked.spine)
+        matrix = builder.build(holdout.spine)
     return Prepared(training, matrix, settings, classifier, perf_counter() - began)
 
 

@@ -60,12 +60,12 @@ def compare(text: str, features: np.ndarray, threads: int) -> str:
     booster, differs, ours, theirs = lgb.Booster(model_str=text), 0.0, 0.0, 0.0
     for rows in np.array_split(features, 4):
         start = perf_counter()
-        told = shap.contributions(rows, threads)
+        values = shap.contributions(rows, threads)
         ours += perf_counter() - start
         start = perf_counter()
         reference = np.asarray(booster.predict(rows, pred_contrib=True, num_threads=threads))[:, :-1]
         theirs += perf_counter() - start
-        differs = max(differs, float(np.abs(told - reference).max()))
+        differs = max(differs, float(np.abs(values - reference).max()))
     start = perf_counter()
     shap.contributions(features[:1])
     single = perf_counter() - start
@@ -84,12 +84,12 @@ def main() -> None:
     parser.add_argument("--trees", type=int, default=400)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--leaves", type=int, nargs="+", default=[7, 15, 31])
-    asked = parser.parse_args()
-    features = campaigns(asked.rows, SEED + 1)
-    print(f"{asked.rows:,} rows, {asked.trees} trees, threads: {asked.threads}; rows a second")
+    args = parser.parse_args()
+    features = campaigns(args.rows, SEED + 1)
+    print(f"{args.rows:,} rows, {args.trees} trees, threads: {args.threads}; rows a second")
     print("leaves       ours   LightGBM   ratio   differs build s      first 1 row ms     MB  left")
-    for leaves in asked.leaves:
-        print(f"{leaves:6d} {compare(fit(leaves, asked.trees), features, asked.threads)}", flush=True)
+    for leaves in args.leaves:
+        print(f"{leaves:6d} {compare(fit(leaves, args.trees), features, args.threads)}", flush=True)
 
 
 if __name__ == "__main__":

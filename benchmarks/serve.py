@@ -70,17 +70,17 @@ def free_port() -> int:
 
 
 def prepare(folder: Path) -> tuple[Path, Path]:
-    """The market's folder and the desk's, made where they are not there yet."""
-    market, desk = folder / "market", folder / "desk"
+    """The market's folder and the workspace's, made where they are not there yet."""
+    market, workspace = folder / "market", folder / "workspace"
     if not market.exists():
         folder.mkdir(parents=True, exist_ok=True)
         subprocess.run([sys.executable, "-m", "demo", str(market), "--force"], cwd=ROOT, check=True)
-    if not (desk / "trained").exists():
-        desk.mkdir(exist_ok=True)
+    if not (workspace / "trained").exists():
+        workspace.mkdir(exist_ok=True)
         data = str(market / "data")
-        subprocess.run([sys.executable, str(ROOT / "train.py"), data], cwd=desk, check=True, env=environment())
-        (desk / "trained").touch()
-    return market, desk
+        subprocess.run([sys.executable, str(ROOT / "train.py"), data], cwd=workspace, check=True, env=environment())
+        (workspace / "trained").touch()
+    return market, workspace
 
 
 def environment() -> dict[str, str]:
@@ -90,11 +90,13 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def running(command: list[str], desk: Path, port: int, path: str, log: Path, **more: str) -> Iterator[int]:
+def running(command: list[str], workspace: Path, port: int, path: str, log: Path, **more: str) -> Iterator[int]:
     """A server, from the moment it answers 200 on `path`; yields its process. more: of its environment."""
     with log.open("wb") as out:
         variables = environment() | more
-        process = subprocess.Popen(command, cwd=desk, env=variables, stdout=out, stderr=out, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=workspace, env=variables, stdout=out, stderr=out, start_new_session=True
+        )
         try:
             until = time.monotonic() + 300
             while not _answers(port, path):
@@ -109,11 +111,11 @@ def running(command: list[str], desk: Path, port: int, path: str, log: Path, **m
 
 
 @contextmanager
-def service(market: Path, desk: Path, folder: Path) -> Iterator[int]:
+def service(market: Path, workspace: Path, folder: Path) -> Iterator[int]:
     """Ours, ready; yields its port."""
     port = free_port()
     serve = [sys.executable, str(ROOT / "serve.py"), "--data", str((market / "data").resolve()), "--no-auth"]
-    with running([*serve, "--port", str(port)], desk, port, "/readyz", folder / "serve.log"):
+    with running([*serve, "--port", str(port)], workspace, port, "/readyz", folder / "serve.log"):
         yield port
 
 
@@ -140,20 +142,22 @@ def load(port: int, path: str, bodies: list[str], seconds: int, folder: Path) ->
     return Told(requests / micros * 1e6, p50 / 1000, p99 / 1000, int(errors))
 
 
-def bodies(market: Path, desk: Path, rows: int) -> tuple[list[str], list[str]]:
+def bodies(market: Path, workspace: Path, rows: int) -> tuple[list[str], list[str]]:
     """Requests of so many rows: for the service, and with the matrix of the same rows for MLflow."""
-    folder = next(p.parent for p in desk.glob("mlartifacts/**/scorer/checksums.json"))
+    folder = next(p.parent for p in workspace.glob("mlartifacts/**/scorer/checksums.json"))
     scorer = Scorer.load(folder)
     with open_history(market / "data") as history:
-        asked = next(open_candidates(history, market / "candidates.parquet").batches(10**6)).to_pandas()
-        asked = asked.iloc[np.random.default_rng(0).integers(0, len(asked), rows * BODIES)].reset_index(drop=True)
+        candidates = next(open_candidates(history, market / "candidates.parquet").batches(10**6)).to_pandas()
+        candidates = candidates.iloc[np.random.default_rng(0).integers(0, len(candidates), rows * BODIES)].reset_index(
+            drop=True
+        )
         with FeatureBuilder(history, scorer.settings, scorer.classifier) as builder:
-            matrix = builder.build(asked)
-    asked["starts_at"] = [f"{at.isoformat()}Z" for at in asked.starts_at]
+            matrix = builder.build(candidates)
+    candidates["starts_at"] = [f"{at.isoformat()}Z" for at in candidates.starts_at]
     columns = ["creator_id", "brand", "product_niche", "product_country", "objective", "starts_at", "promotion_hours",
                "deliverables", "spend"]  # fmt: skip
-    items = _plain(asked[columns])
-    matrix = matrix[list(scorer.encoding.columns)].assign(creator_id=asked.creator_id, spend=asked.spend)
+    items = _plain(candidates[columns])
+    matrix = matrix[list(scorer.encoding.columns)].assign(creator_id=candidates.creator_id, spend=candidates.spend)
     records = _plain(matrix)
     starts = range(0, rows * BODIES, rows)
     ours = [json.dumps({"items": items[at : at + rows]}) for at in starts]
@@ -167,9 +171,9 @@ def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def measure(folder: Path, seconds: int, rounds: int) -> dict[str, list[Told]]:
-    """By load, what each round told."""
-    market, desk = prepare(folder)
-    asked = {rows: bodies(market, desk, rows) for rows in (1, 100)}
+    """By load, the load of each round."""
+    market, workspace = prepare(folder)
+    requests = {rows: bodies(market, workspace, rows) for rows in (1, 100)}
     found: dict[str, list[Told]] = {}
     answer = folder / "answer.json"
     data = str((market / "data").resolve())
@@ -184,45 +188,45 @@ def measure(folder: Path, seconds: int, rounds: int) -> dict[str, list[Told]]:
         for name, (command, ready) in apps.items():
             port = free_port()
             call = [*command, "--port", str(port)]
-            with running(call, desk, port, ready, folder / f"{name}.log", CONSTANT=str(answer)):
+            with running(call, workspace, port, ready, folder / f"{name}.log", CONSTANT=str(answer)):
                 if name == "ours":
-                    answer.write_bytes(_ask(port, asked[1][0][0]))
-                for label, path, texts in _loads(name, asked):
+                    answer.write_bytes(_post(port, requests[1][0][0]))
+                for label, path, texts in _loads(name, requests):
                     load(port, path, texts, min(3, seconds), folder)
-                    told = load(port, path, texts, seconds, folder)
-                    found.setdefault(label, []).append(told)
-                    print(f"{label}: {told}", file=sys.stderr, flush=True)
+                    measured = load(port, path, texts, seconds, folder)
+                    found.setdefault(label, []).append(measured)
+                    print(f"{label}: {measured}", file=sys.stderr, flush=True)
     return found
 
 
-def _loads(name: str, asked: dict[int, tuple[list[str], list[str]]]) -> Iterator[tuple[str, str, list[str]]]:
+def _loads(name: str, requests: dict[int, tuple[list[str], list[str]]]) -> Iterator[tuple[str, str, list[str]]]:
     """What an app is loaded with: label, path and bodies."""
     if name == "ours":
-        for rows, (ours, _) in asked.items():
+        for rows, (ours, _) in requests.items():
             for part in ("", "interval", "reasons"):
                 yield f"ours {rows} {part}".strip(), f"/v1/score?include={part}".removesuffix("?include="), ours
     elif name == "mlflow":
-        for rows, (_, theirs) in asked.items():
+        for rows, (_, theirs) in requests.items():
             yield f"mlflow {rows}", "/invocations", theirs
     elif name == "fastapi":
-        yield CHECKED, "/checked", asked[1][0]
-        yield UNREAD, "/bare", asked[1][0]
+        yield CHECKED, "/checked", requests[1][0]
+        yield UNREAD, "/bare", requests[1][0]
     else:
-        yield BARE, "/", asked[1][0]
+        yield BARE, "/", requests[1][0]
 
 
-def _ask(port: int, body: str) -> bytes:
+def _post(port: int, body: str) -> bytes:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("POST", "/v1/score", body, {"Content-Type": "application/json"})
     return connection.getresponse().read()
 
 
-def tell(found: dict[str, list[Told]]) -> None:
-    """The table of medians, each round's requests, and what is asked of them."""
+def report(found: dict[str, list[Told]]) -> None:
+    """The table of medians, each round's requests, and what is required of them."""
     print("| load | requests/s | p50 ms | p99 ms | errors | requests/s of each round |\n|---|---|---|---|---|---|")
-    for name, told in found.items():
-        rate, p50, p99 = (median(getattr(one, what) for one in told) for what in ("rate", "p50", "p99"))
-        errors, rounds = sum(one.errors for one in told), ", ".join(f"{one.rate:,.0f}" for one in told)
+    for name, loads in found.items():
+        rate, p50, p99 = (median(getattr(one, what) for one in loads) for what in ("rate", "p50", "p99"))
+        errors, rounds = sum(one.errors for one in loads), ", ".join(f"{one.rate:,.0f}" for one in loads)
         print(f"| {name} | {rate:,.0f} | {p50:.2f} | {p99:.2f} | {errors} | {rounds} |")
     ratios = [
         ("1 item: requests/s over mlflow (at least 40)", "ours 1", "mlflow 1", "rate"),
@@ -245,9 +249,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=10, help="of each load (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="(%(default)s)")
     parser.add_argument("--folder", type=Path, default=Path("build/bench-serve"))
-    asked = parser.parse_args()
-    folder = asked.folder.resolve()
-    tell(measure(folder, asked.seconds, asked.rounds))
+    args = parser.parse_args()
+    folder = args.folder.resolve()
+    report(measure(folder, args.seconds, args.rounds))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ python -m benchmarks.serve_memory [--creators 1000000] [--folder build/bench-ser
 
 The features of the market of `make bench-serve` are built by the service's own code; creators are then drawn from them
 at random, each with all that the arrays hold of one: numbers, texts, and the niches and brands that it has to do with.
-They are saved, published and served by the service's own code, and every creator is asked for, so that no page of the
+They are saved, published and served by the service's own code, and every creator is requested, so that no page of the
 arrays is left out. Building a million creators' features from their posts and comments would take hours and is left
 out, and with it the publisher beside the workers, whose memory is that of the batch.
 
@@ -76,9 +76,9 @@ def _pairs(keys: np.ndarray, values: np.ndarray, source: np.ndarray, others: int
     return np.repeat(np.arange(len(source)), count) * others + keys[at] % others, values[at]
 
 
-def publish(market: Path, desk: Path, creators: int, state: Path) -> int:
+def publish(market: Path, workspace: Path, creators: int, state: Path) -> int:
     """A state folder as the publisher leaves it; the bytes of its arrays."""
-    model = Scorer.load(next(p.parent for p in desk.glob("mlartifacts/**/scorer/checksums.json")))
+    model = Scorer.load(next(p.parent for p in workspace.glob("mlartifacts/**/scorer/checksums.json")))
     with (
         open_history(market / "data") as history,
         FeatureBuilder(history, model.settings, model.classifier) as builder,
@@ -91,16 +91,16 @@ def publish(market: Path, desk: Path, creators: int, state: Path) -> int:
     return sum(file.stat().st_size for file in (state / "features").glob("*.npy"))
 
 
-def ask(port: int, start: str, creators: Sequence[str]) -> None:
+def request(port: int, start: str, creators: Sequence[str]) -> None:
     """Score them all, so that all that is held of them is looked at."""
     deal = {"brand": "acme", "product_niche": "beauty", "starts_at": start, "promotion_hours": 48, "spend": 300}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     body = json.dumps({"items": [deal | {"creator_id": creator} for creator in creators]})
     connection.request("POST", "/v1/score?include=creator", body, {"Content-Type": "application/json"})
     reply = connection.getresponse()
-    told = reply.read()
-    if reply.status != 200 or b"unknown_creator" in told:
-        raise SystemExit(f"status {reply.status}: {told[:500]!r}")
+    answer = reply.read()
+    if reply.status != 200 or b"unknown_creator" in answer:
+        raise SystemExit(f"status {reply.status}: {answer[:500]!r}")
     connection.close()
 
 
@@ -112,24 +112,24 @@ def memory(pid: int) -> dict[str, int]:
 
 def measure(folder: Path, creators: int) -> None:
     """Print the table, and the sum beside its limit."""
-    market, desk = prepare(folder)
+    market, workspace = prepare(folder)
     state, port = folder / "million", free_port()
-    arrays = publish(market, desk, creators, state)
+    arrays = publish(market, workspace, creators, state)
     start = f"{np.datetime64(Snapshot.load(state / 'features').later, 'us')}Z"
     command = ["env", f"{STATE}={state}", f"{NO_AUTH}=1", sys.executable, "-c", SERVER, str(port)]
     try:
-        with running(command, desk, port, "/readyz", folder / "memory.log") as parent:
+        with running(command, workspace, port, "/readyz", folder / "memory.log") as parent:
             for at in range(0, creators, AT_ONCE):
-                ask(port, start, [f"creator_{i:09}" for i in range(at, min(at + AT_ONCE, creators))])
+                request(port, start, [f"creator_{i:09}" for i in range(at, min(at + AT_ONCE, creators))])
             found = {"server": memory(parent)} | {f"worker {pid}": memory(pid) for pid in workers(parent)}
     finally:
         shutil.rmtree(state)
     print(f"{creators:,} creators, {WORKERS} workers; the arrays' files: {arrays / 2**30:.2f} GiB")
     print("| process | resident MiB | proportional (PSS) MiB | its own MiB |\n|---|---|---|---|")
-    for name, told in found.items():
-        own = told["Private_Clean"] + told["Private_Dirty"]
-        print(f"| {name} | {told['Rss'] / 2**20:,.0f} | {told['Pss'] / 2**20:,.0f} | {own / 2**20:,.0f} |")
-    total = sum(told["Pss"] for told in found.values()) / 2**30
+    for name, sizes in found.items():
+        own = sizes["Private_Clean"] + sizes["Private_Dirty"]
+        print(f"| {name} | {sizes['Rss'] / 2**20:,.0f} | {sizes['Pss'] / 2**20:,.0f} | {own / 2**20:,.0f} |")
+    total = sum(sizes["Pss"] for sizes in found.values()) / 2**30
     print(f"\nall together, shared pages once: {total:.2f} GiB (at most {LIMIT_GIB})")
 
 
@@ -137,8 +137,8 @@ def main() -> None:
     parser = argparse.ArgumentParser("benchmarks.serve_memory", description=__doc__)
     parser.add_argument("--creators", type=int, default=1_000_000, help="(%(default)s)")
     parser.add_argument("--folder", type=Path, default=Path("build/bench-serve"))
-    asked = parser.parse_args()
-    measure(asked.folder.resolve(), asked.creators)
+    args = parser.parse_args()
+    measure(args.folder.resolve(), args.creators)
 
 
 if __name__ == "__main__":

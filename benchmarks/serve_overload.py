@@ -1,11 +1,11 @@
-"""Overload: what is shed, and how long those wait who are answered, against the same requests where it is quiet.
+"""Overload: how much is shed, and how long accepted requests take, against the same requests on a quiet service.
 
 python -m benchmarks.serve_overload [--seconds 10] [--folder build/bench-serve]    needs wrk; part of make bench-serve
 
-wrk asks over 8 connections, then over 256, each of which asks again at once, also when it was told to come later. Each
-request bears the moment of its sending as its X-Request-Id, which the answer repeats, so every answer's time is known
-beside its status: that of the accepted ones is told, as the client sees it. The first two seconds, in which all come at
-once, do not count.
+wrk uses 8 connections, then 256; each sends its next request at once, even after a 429 with Retry-After. A request
+carries the moment it was sent as its X-Request-Id, which the answer repeats, so that each answer's time is known beside
+its status. Times are those of accepted requests as the client sees them. The first two seconds, in which all
+connections start together, do not count.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ local function micros()
   ffi.C.clock_gettime(1, now)
   return tonumber(now.s) * 1e6 + tonumber(now.ns) / 1e3
 end
-local bodies, at, told, from = {}, 0, nil, nil
+local bodies, at, answers, from = {}, 0, nil, nil
 function init(args)
   for line in io.lines(os.getenv("BODIES")) do bodies[#bodies + 1] = line end
-  told = io.open(os.getenv("TOLD"), "w")
+  answers = io.open(os.getenv("ANSWERS"), "w")
   from = micros() + os.getenv("WARM_UP") * 1e6
 end
 function request()
@@ -46,7 +46,7 @@ function request()
 end
 function response(status, headers, body)
   local sent = tonumber(headers["x-request-id"])
-  if sent > from then told:write(status, " ", micros() - sent, " ", headers["retry-after"] or "-", "\\n") end
+  if sent > from then answers:write(status, " ", micros() - sent, " ", headers["retry-after"] or "-", "\\n") end
 end
 function done(summary)
   local e = summary.errors
@@ -74,15 +74,15 @@ def load(port: int, path: str, bodies: list[str], connections: int, seconds: int
     """Every answer to one load."""
     (folder / "bodies").write_text("\n".join(bodies) + "\n")
     (folder / "overload.lua").write_text(LUA)
-    told = folder / "answers"
+    written = folder / "answers"
     wrk = ["wrk", "-t1", f"-c{connections}", f"-d{WARM_UP + seconds}s", "--timeout", "30s"]
     done = subprocess.run(
         [*wrk, "-s", str(folder / "overload.lua"), f"http://127.0.0.1:{port}{path}"],
         capture_output=True, text=True, check=True,
-        env=os.environ | {"BODIES": str(folder / "bodies"), "TOLD": str(told), "WARM_UP": str(WARM_UP)},
+        env=os.environ | {"BODIES": str(folder / "bodies"), "ANSWERS": str(written), "WARM_UP": str(WARM_UP)},
     )  # fmt: skip
     lost = next(int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("LOST"))
-    answers = [line.split() for line in told.read_text().splitlines()]
+    answers = [line.split() for line in written.read_text().splitlines()]
     took = np.array([float(micros) for status, micros, _ in answers if status == "200"]) / 1000
     shed = [after for status, _, after in answers if status == "429"]
     p50, p99 = np.percentile(took, [50, 99]) if len(took) else (np.nan, np.nan)
@@ -90,10 +90,10 @@ def load(port: int, path: str, bodies: list[str], connections: int, seconds: int
     return Answers(len(took), len(shed), float(p50), float(p99), sum(not after.isdigit() for after in shed), other)
 
 
-def measure(port: int, asked: Mapping[int, list[str]], seconds: int, folder: Path) -> dict[str, Answers]:
-    """asked: bodies by their number of items. Each quiet, then overloaded."""
+def measure(port: int, requests: Mapping[int, list[str]], seconds: int, folder: Path) -> dict[str, Answers]:
+    """requests: bodies by their number of items. Each quiet, then overloaded."""
     found = {}
-    for rows, texts in asked.items():
+    for rows, texts in requests.items():
         for connections in (QUIET, MANY):
             name = f"{rows} item{'s' * (rows > 1)}, {connections} connections"
             found[name] = load(port, "/v1/score", texts, connections, seconds, folder)
@@ -101,7 +101,7 @@ def measure(port: int, asked: Mapping[int, list[str]], seconds: int, folder: Pat
     return found
 
 
-def tell(found: Mapping[str, Answers]) -> None:
+def report(found: Mapping[str, Answers]) -> None:
     """The table, and how much longer the accepted wait than where it is quiet."""
     print("| load | accepted | shed (429) | without Retry-After | other | p50 ms | p99 ms of the accepted |")
     print("|---|---|---|---|---|---|---|")
@@ -117,18 +117,18 @@ def tell(found: Mapping[str, Answers]) -> None:
 
 def run(folder: Path, seconds: int) -> dict[str, Answers]:
     """Start the service on the benchmark's market, and measure it."""
-    market, desk = prepare(folder)
-    asked = {rows: bodies(market, desk, rows)[0] for rows in (1, 100)}
-    with service(market, desk, folder) as port:
-        return measure(port, asked, seconds, folder)
+    market, workspace = prepare(folder)
+    requests = {rows: bodies(market, workspace, rows)[0] for rows in (1, 100)}
+    with service(market, workspace, folder) as port:
+        return measure(port, requests, seconds, folder)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser("benchmarks.serve_overload", description=__doc__)
     parser.add_argument("--seconds", type=int, default=10, help="of each load (%(default)s)")
     parser.add_argument("--folder", type=Path, default=Path("build/bench-serve"))
-    told = parser.parse_args()
-    tell(run(told.folder.resolve(), told.seconds))
+    args = parser.parse_args()
+    report(run(args.folder.resolve(), args.seconds))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 python -m benchmarks.serve_soak [--minutes 10] [--folder build/bench-serve]
 
-Threads ask for 1, 20 and 200 rows, with and without reasons and intervals. Two versions take turns as champion, ten
+Threads post for 1, 20 and 200 rows, with and without reasons and intervals. Two versions take turns as champion, ten
 times; two workers are killed; the registry's store is unreadable for a while. An answer is right if it has the bits
 that the version it names gave when nothing else was going on. Ends with status 1 for a wrong answer, or a status of 500
 and above.
@@ -36,9 +36,9 @@ PATHS = ("/v1/score", "/v1/score?include=interval", "/v1/score?include=reasons,i
 SWAPS, KILLS, THREADS = 10, 2, 6
 
 
-def second_version(desk: Path) -> tuple[MlflowClient, list[str]]:
+def second_version(workspace: Path) -> tuple[MlflowClient, list[str]]:
     """Two versions of the registry that differ; the second is the first with another level."""
-    client = MlflowClient(f"sqlite:///{desk / 'mlflow.db'}")
+    client = MlflowClient(f"sqlite:///{workspace / 'mlflow.db'}")
     versions = sorted(str(v.version) for v in client.search_model_versions(f"name='{NAME}'"))
     if len(versions) < 2:
         model = tracking.load(client, f"models:/{NAME}/{versions[0]}")
@@ -50,7 +50,7 @@ def second_version(desk: Path) -> tuple[MlflowClient, list[str]]:
     return client, versions[:2]
 
 
-def ask(port: int, path: str, body: str) -> tuple[int, bytes]:
+def post(port: int, path: str, body: str) -> tuple[int, bytes]:
     """One request on a connection of its own."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
@@ -96,28 +96,29 @@ def workers(server: int) -> list[int]:
 
 def soak(folder: Path, minutes: float) -> int:
     """The whole of it; the exit status."""
-    market, desk = prepare(folder)
-    texts = [text for rows in (1, 20, 200) for text in bodies(market, desk, rows)[0][:20]]
-    client, versions = second_version(desk)
+    market, workspace = prepare(folder)
+    texts = [text for rows in (1, 20, 200) for text in bodies(market, workspace, rows)[0][:20]]
+    client, versions = second_version(workspace)
     client.set_registered_model_alias(NAME, "champion", versions[0])
     port = free_port()
     serve = [sys.executable, str(ROOT / "serve.py"), "--data", str((market / "data").resolve()), "--no-auth"]
     counted: Counter[str] = Counter()
-    with running([*serve, "--port", str(port)], desk, port, "/readyz", folder / "soak.log") as server:
+    with running([*serve, "--port", str(port)], workspace, port, "/readyz", folder / "soak.log") as server:
         expected: dict[tuple[str, str, str], Any] = {}
         for version in versions:
             settle(port, client, version)
             for path in PATHS:
                 for text in texts:
-                    expected[f"{NAME}/{version}", path, text] = json.loads(ask(port, path, text)[1])["scores"]
+                    expected[f"{NAME}/{version}", path, text] = json.loads(post(port, path, text)[1])["scores"]
         stop = threading.Event()
         threads = [
-            threading.Thread(target=_asks, args=(port, texts, expected, counted, stop, seed)) for seed in range(THREADS)
+            threading.Thread(target=_request_until, args=(port, texts, expected, counted, stop, seed))
+            for seed in range(THREADS)
         ]
         for one in threads:
             one.start()
         try:
-            _events(server, client, versions, desk, minutes, counted)
+            _events(server, client, versions, workspace, minutes, counted)
         finally:
             stop.set()
             for one in threads:
@@ -126,26 +127,26 @@ def soak(folder: Path, minutes: float) -> int:
     return int(bool(counted["wrong"]) or any(n for what, n in counted.items() if what.startswith("status 5")))
 
 
-def _asks(
+def _request_until(
     port: int, texts: list[str], expected: dict[Any, Any], counted: Counter[str], stop: threading.Event, seed: int
 ) -> None:
     rng = random.Random(seed)
     while not stop.is_set():
         path, text = rng.choice(PATHS), rng.choice(texts)
         try:
-            status, told = ask(port, path, text)
+            status, received = post(port, path, text)
         except (OSError, http.client.HTTPException):
             counted["connections lost"] += 1  # a killed worker takes those with it that it had
             continue
         counted[f"status {status}"] += 1
         if status == 200:
-            answer = json.loads(told)
+            answer = json.loads(received)
             right = answer["scores"] == expected[answer["model_version"], path, text]
             counted["right" if right else "wrong"] += 1
 
 
 def _events(
-    server: int, client: MlflowClient, versions: list[str], desk: Path, minutes: float, counted: Counter[str]
+    server: int, client: MlflowClient, versions: list[str], workspace: Path, minutes: float, counted: Counter[str]
 ) -> None:
     """Swaps all the while; kills and the registry's absence between them."""
     pause = minutes * 60 / (SWAPS + 1)
@@ -155,15 +156,15 @@ def _events(
             os.kill(random.Random(swap).choice(workers(server)), signal.SIGKILL)
             counted["killed workers"] += 1
         if swap == 5:
-            _away(desk, min(pause / 2, 20.0))
+            _away(workspace, min(pause / 2, 20.0))
             counted["registry away"] += 1
         client.set_registered_model_alias(NAME, "champion", versions[(swap + 1) % 2 - 1])
         counted["swaps"] += 1
     time.sleep(pause)
 
 
-def _away(desk: Path, seconds: float) -> None:
-    with (desk / "mlflow.db").open("r+b") as store:
+def _away(workspace: Path, seconds: float) -> None:
+    with (workspace / "mlflow.db").open("r+b") as store:
         begin = store.read(4096)
         store.seek(0)
         store.write(b"no database " * 300)
@@ -177,8 +178,8 @@ def main() -> None:
     parser = argparse.ArgumentParser("benchmarks.serve_soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="(%(default)s)")
     parser.add_argument("--folder", type=Path, default=Path("build/bench-serve"))
-    asked = parser.parse_args()
-    sys.exit(soak(asked.folder.resolve(), asked.minutes))
+    args = parser.parse_args()
+    sys.exit(soak(args.folder.resolve(), args.minutes))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     python -m benchmarks.unlike DATA [DATA …]
 
-For each DATA the results known after 70 % of the time teach, but for one kind of creator; what started afterwards is
-scored. Of the left-out kind and of all others: rows, share that is flagged, coverage of the 80 % interval without and
-with the widening. `demo` makes the demo market aside. At last, how long SCORED rows take to be judged.
+For each DATA, a model is trained on the results known when 70 % had started, without one kind of creator, and scores
+what started afterwards. Shown for the left-out kind and for all others: rows, share flagged, coverage of the 80 %
+interval without and with the widening. `demo` makes a demo market for this. The last line is the time SCORED rows take.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from models.estimators.maturity import fit_maturity
 from models.training import Training, fit
 from models.uncertainty.support import fit_support
 
-TAUGHT, RIPE, SCORED = 0.7, 0.9, 100_000
+KNOWN_SHARE, SETTLED_SHARE, SCORED = 0.7, 0.9, 100_000
 CASES: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "nobody": lambda m: pd.Series(False, index=m.index),
     "mega": lambda m: m.tier == "mega",
@@ -49,10 +49,10 @@ def _second(values: pd.Series) -> str:
 def measure(training: Training) -> Iterator[list[str]]:
     """A line a case, as cells."""
     results, matrix = training.results, training.matrix
-    cutoff = results.starts[int(TAUGHT * len(results))]
+    cutoff = results.starts[int(KNOWN_SHARE * len(results))]
     share, _ = fit_maturity(results).arrived(results)
     rows, then = results.as_of(cutoff)
-    after = np.flatnonzero((results.starts >= cutoff) & (share >= RIPE))
+    after = np.flatnonzero((results.starts >= cutoff) & (share >= SETTLED_SHARE))
     for name, chosen in CASES.items():
         left_out = chosen(matrix).to_numpy(bool, na_value=False)
         kept = np.flatnonzero(~left_out[rows])
@@ -60,15 +60,15 @@ def measure(training: Training) -> Iterator[list[str]]:
         part = Training(known, spine, then.take(kept))
         scorer = fit(part, FeatureSettings(), CommentClassifier.load()).scorer
         cells = [name, f"{len(kept):,}", f"{scorer.intervals.unlike_variance:.2f}"]
-        for asked in (after[left_out[after]], after[~left_out[after]]):
-            exposure, own = results.spend[asked] * share[asked], matrix.iloc[asked].reset_index(drop=True)
-            expected = scorer.rates(own, training.creators[asked]) * exposure
-            excess, counts = scorer.support.excess(own), results.counts[asked]
-            cells.append(f"{len(asked):,}")
-            cells.append(f"{(excess > 0).mean():.3f}" if len(asked) else "")
+        for tested in (after[left_out[after]], after[~left_out[after]]):
+            exposure, own = results.spend[tested] * share[tested], matrix.iloc[tested].reset_index(drop=True)
+            expected = scorer.rates(own, training.creators[tested]) * exposure
+            excess, counts = scorer.support.excess(own), results.counts[tested]
+            cells.append(f"{len(tested):,}")
+            cells.append(f"{(excess > 0).mean():.3f}" if len(tested) else "")
             for widened in (0.0, excess):
                 low, high = scorer.intervals.bounds(expected, scorer.groups(own), 0.8, widened)
-                cells.append(f"{((counts >= low) & (counts <= high)).mean():.3f}" if len(asked) else "")
+                cells.append(f"{((counts >= low) & (counts <= high)).mean():.3f}" if len(tested) else "")
         yield cells
 
 
@@ -92,7 +92,7 @@ def main(argv: list[str]) -> None:
             with open_history(folder) as history:
                 training = Training.from_history(history, FeatureSettings(), CommentClassifier.load())
             print(f"\n{data}\n")
-            print("| left out | taught | variance | left-out rows | flagged | covered before | covered | "
+            print("| left out | trained on | variance | left-out rows | flagged | covered before | covered | "
                   "other rows | flagged | covered before | covered |")  # fmt: skip
             print("|---" * 11 + "|")
             for cells in measure(training):

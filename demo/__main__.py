@@ -26,11 +26,11 @@ MARKER = "MADE_UP.md"
 
 def marker_text(settings: MarketSettings, seed: int) -> str:
     """What the marker file of a world says."""
-    rows = "\n".join(f"| {name} | {value} |" for name, value in settings.told().items())
+    rows = "\n".join(f"| {name} | {value} |" for name, value in settings.described().items())
     return f"""# Made up
 
 Everything in this folder is made up by creator-yield's demo market: no creator, brand, post, comment or result is real,
-and nothing learnt from it may be told as a finding about real markets.
+and nothing learnt from it may be reported as a finding about real markets.
 
 Seed {seed}. The same seed and settings write the same files, byte by byte. Mechanisms and sources: docs/demo-market.md.
 

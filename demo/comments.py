@@ -17,7 +17,7 @@ from demo.texts import CLASSES, pool
 KINDS = (*CLASSES, "reply")
 REPLY = KINDS.index("reply")
 # Log odds of the classes at average closeness, and what one standard unit of closeness adds. The level: half of the
-# comments are hollow or worse (HypeAuditor 2019, told by ION); the slopes are assumptions.
+# comments are hollow or worse (HypeAuditor 2019, as quoted by ION); the slopes are assumptions.
 CLASS_LEVEL = np.array([0.5, 0.2, -1.2, -0.5, -1.2, -0.1])
 CLASS_SLOPE = np.array([-0.35, -0.25, -0.30, 0.15, 0.40, 0.40])
 REGULARS, STRANGERS, POD_MEMBERS = 40, 2_000_000, 30

@@ -16,7 +16,7 @@ PODS_PER_CREATOR = 0.02
 class Creators:
     """One entry a creator in every array; days are counted from `now` and negative in the past.
 
-    `closeness` (standard units) is how close the community is; `effect` is what only results tell; `price` and
+    `closeness` (standard units) is how close the community is; `effect` is what only results show; `price` and
     `engagement` are log deviations from the usual of that size; `fake_share` is the part of today's followers that was
     bought, on the day `jump_at`; `pod` is the number of an engagement pod or -1.
     """

@@ -18,7 +18,7 @@ LONGEST_HOURS = 720.0
 @dataclass(frozen=True)
 class Deals:
     """One entry a deal. `start` in days from `now`, `spend` in dollars; `luck` is the log of the gamma noise of the
-    count and `match` a part of the true rate that nothing observable tells."""
+    count and `match` a part of the true rate that nothing observable shows."""
 
     creator: Array
     brand: Array

@@ -25,7 +25,7 @@ class World:
 
     `truth` has a row per candidate: spend (dollars), conversions (one final draw), rate (mean per dollar), mean
     (expected final conversions), band (0 under 10,000 followers, 1 to 100,000, 2 to a million, 3 above), followers and
-    er (likes and comments per follower, expected) at the start, seen (hired before the cut-off). `finals` tells the
+    er (likes and comments per follower, expected) at the start, seen (hired before the cut-off). `finals` has the
     final count and its expectation of every collaboration, for tests of how young counts are completed.
     """
 
@@ -72,16 +72,16 @@ def terms_frame(settings: MarketSettings, deals: Deals) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def collaborations_frame(settings: MarketSettings, brands: Brands, deals: Deals, told: Counts,
+def collaborations_frame(settings: MarketSettings, brands: Brands, deals: Deals, counted: Counts,
                          rng: np.random.Generator) -> pd.DataFrame:  # fmt: skip
     """Past deals with what they brought up to `observed_until`."""
-    n, bought = len(deals), told.so_far
+    n, bought = len(deals), counted.so_far
     campaign = ids("brand_", deals.brand, 2) + ids("_campaign_", deals.campaign, 2)
     keys = pd.DataFrame({"collaboration_id": ids("collab_", np.arange(n), 6), "campaign_id": campaign})
     revenue = bought * brands.order_value[deals.brand] * np.exp(rng.normal(0, 0.2, n))
     results = pd.DataFrame({
         "conversions": bought,
-        "observed_until": stamps(settings, told.until),
+        "observed_until": stamps(settings, counted.until),
         "clicks": bought + rng.poisson((bought + 1) * np.exp(rng.normal(3.4, 0.5, n))),
         "revenue": np.round(revenue, 2),
         "coupon_redemptions": rng.binomial(bought, 0.35),
@@ -89,17 +89,19 @@ def collaborations_frame(settings: MarketSettings, brands: Brands, deals: Deals,
     return pd.concat([keys, terms_frame(settings, deals), results], axis=1)
 
 
-def conversions_frame(settings: MarketSettings, deals: Deals, told: Counts, rng: np.random.Generator) -> pd.DataFrame:
+def conversions_frame(
+    settings: MarketSettings, deals: Deals, counted: Counts, rng: np.random.Generator
+) -> pd.DataFrame:
     """Conversions by UTC day for most collaborations; one that brought none has a zero on its first day."""
-    named = rng.random(len(deals)) < settings.told_share
-    keep = (told.daily > 0) & named[:, None]
-    keep[:, 0] |= named & (told.so_far == 0)
+    named = rng.random(len(deals)) < settings.by_day_share
+    keep = (counted.daily > 0) & named[:, None]
+    keep[:, 0] |= named & (counted.so_far == 0)
     which, day = np.nonzero(keep)
     first = stamps(settings, deals.start).dt.floor("D").take(which).reset_index(drop=True)
     return pd.DataFrame({
         "collaboration_id": ids("collab_", which, 6),
         "date": (first + pd.Series(pd.to_timedelta(day, unit="D"))).dt.date,
-        "conversions": told.daily[which, day],
+        "conversions": counted.daily[which, day],
     })  # fmt: skip
 
 
@@ -172,28 +174,28 @@ def make_market(settings: MarketSettings | None = None, seed: int = 1) -> World:
     settings = settings or MarketSettings()
     streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(7)]
     creators, brands = draw_creators(settings, streams[0]), draw_brands(settings, streams[1])
-    past, asked = hire(settings, creators, brands, streams[2])
+    past, proposed = hire(settings, creators, brands, streams[2])
     posts = draw_posts(settings, creators, past, streams[3])
     comments = draw_comments(settings, creators, posts, streams[4])
-    levels = level(settings, np.concatenate([past.start, asked.start]), streams[5])
+    levels = level(settings, np.concatenate([past.start, proposed.start]), streams[5])
     before = Context(levels[: len(past)], sponsored_before(posts, past), earlier_with_brand(past, None))
-    after = Context(levels[len(past) :], sponsored_before(posts, asked), earlier_with_brand(asked, past))
+    after = Context(levels[len(past) :], sponsored_before(posts, proposed), earlier_with_brand(proposed, past))
     past_mean = expected(settings, creators, brands, past, before)
-    told = counts(settings, creators, past, past_mean, streams[5])
-    mean = expected(settings, creators, brands, asked, after)
-    seen = np.isin(asked.creator, past.creator)
-    collaborations = collaborations_frame(settings, brands, past, told, streams[6])
-    candidates = terms_frame(settings, asked)
-    candidates.insert(0, "candidate_id", ids("cand_", np.arange(len(asked)), 6))
+    counted = counts(settings, creators, past, past_mean, streams[5])
+    mean = expected(settings, creators, brands, proposed, after)
+    seen = np.isin(proposed.creator, past.creator)
+    collaborations = collaborations_frame(settings, brands, past, counted, streams[6])
+    candidates = terms_frame(settings, proposed)
+    candidates.insert(0, "candidate_id", ids("cand_", np.arange(len(proposed)), 6))
     return World(
         collaborations=collaborations,
         creators=creators_frame(creators),
         posts=posts_frame(settings, posts),
         comments=comments_frame(settings, posts, comments),
-        conversions=conversions_frame(settings, past, told, streams[6]),
+        conversions=conversions_frame(settings, past, counted, streams[6]),
         candidates=candidates,
-        truth=truth_frame(settings, creators, asked, mean, seen, streams[6]),
+        truth=truth_frame(settings, creators, proposed, mean, seen, streams[6]),
         finals=pd.DataFrame(
-            {"collaboration_id": collaborations["collaboration_id"], "conversions": told.final, "mean": past_mean}
+            {"collaboration_id": collaborations["collaboration_id"], "conversions": counted.final, "mean": past_mean}
         ),
     )

@@ -73,9 +73,9 @@ class MarketSettings:
     - `fatigue` -0.05 per sponsored post within 90 days: direction from Cheng & Zhang 2025, Management Science (-0.19 %
       subscribers per sponsored video, more for large audiences); its size for conversions is an assumption.
     - `window_days` 30: last-click attribution window of Chapelle 2014, where 50 % of conversions came within a day.
-    - `rehire_share` 0.35: 35 % of brands work with creators in the long term (Archive, told by Affilae).
+    - `rehire_share` 0.35: 35 % of brands work with creators in the long term (Archive, as quoted by Affilae).
     - Assumptions without a published figure: `closeness_effect`, `fit_effect`, `country_effect`, `creator_sd`,
-      `brand_sd`, `match_sd`, `dispersion`, `level_sd_per_week`, `pair_lift`, `told_share`, `price_sd`, `quote_sd`
+      `brand_sd`, `match_sd`, `dispersion`, `level_sd_per_week`, `pair_lift`, `by_day_share`, `price_sd`, `quote_sd`
       (the last two give a factor of about ten between the dear and the cheap of one tier).
 
     Raises ValueError naming the setting and its value when a size or share is out of range.
@@ -91,7 +91,7 @@ class MarketSettings:
     history_days: int = 560
     candidate_days: int = 42
     silent_share: float = 0.03
-    told_share: float = 0.85
+    by_day_share: float = 0.85
     window_days: float = 30.0
 
     fee_at_41k: float = 750.0
@@ -127,13 +127,13 @@ class MarketSettings:
         for name in ("posts_per_creator", "comments_per_creator"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"{name} must be a number from 0, got {getattr(self, name)}")
-        for name in ("silent_share", "told_share", "rehire_share", "sponsored_habit"):
+        for name in ("silent_share", "by_day_share", "rehire_share", "sponsored_habit"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
         if self.now.utcoffset() != timedelta(0):
             raise ValueError(f"now must be in UTC, got {self.now.isoformat()}")
 
-    def told(self) -> dict[str, str]:
+    def described(self) -> dict[str, str]:
         """All settings as text, in their order, for the marker file."""
         return {f.name: str(getattr(self, f.name)) for f in fields(self)}
 

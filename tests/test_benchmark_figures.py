@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import ablation, cuts, efficiency
-from benchmarks.afternoon import afternoon
+from benchmarks import ablation, efficiency, rolling_origin
 from benchmarks.figures import cells, judge, markdown, write_tables
-from benchmarks.learners import Task, by_price, one_rate, past_rate
-from benchmarks.market import Asked, Market, opened, thinned
+from benchmarks.market import Holdout, Market, opened, thinned
+from benchmarks.peer_features import peer_features
+from benchmarks.peer_models import Task, by_price, one_rate, past_rate
 from benchmarks.peers import measure_peers
 from features.faults import InputError
 from features.history.source import open_history
@@ -42,19 +42,19 @@ def guess(table: pd.DataFrame) -> np.ndarray:
 
 def test_who_knows_the_truth_has_every_figure() -> None:
     table = truth()
-    told = judge(table.rate.to_numpy(), table, table.seen.to_numpy())
-    assert [told[name] for name in ("skill", "rank", "unseen", "value", "log_r2")] == pytest.approx([1.0] * 5)
-    assert np.isnan(told["coverage"])
+    figures = judge(table.rate.to_numpy(), table, table.seen.to_numpy())
+    assert [figures[name] for name in ("skill", "rank", "unseen", "value", "log_r2")] == pytest.approx([1.0] * 5)
+    assert np.isnan(figures["coverage"])
 
 
 def test_figures_by_hand() -> None:
     table = pd.DataFrame({"spend": [10.0, 10.0, 20.0], "conversions": [1, 2, 0], "mean": [2.0, 4.0, 1.0]})
-    told = judge(np.array([0.3, 0.2, 0.1]), table, np.array([True, True, False]), np.zeros(3), np.full(3, 0.1))
-    assert told["rank"] == pytest.approx(1 - 6 * (1 + 1 + 0) / (3 * 8))
-    assert told["total"] == pytest.approx(7 / 3)
-    assert told["value"] == pytest.approx(0.8 / 1.6)  # 4 dollars of the first, where the second was twice as good
-    assert told["coverage"] == pytest.approx(2 / 3)
-    assert np.isnan(told["unseen"])
+    figures = judge(np.array([0.3, 0.2, 0.1]), table, np.array([True, True, False]), np.zeros(3), np.full(3, 0.1))
+    assert figures["rank"] == pytest.approx(1 - 6 * (1 + 1 + 0) / (3 * 8))
+    assert figures["total"] == pytest.approx(7 / 3)
+    assert figures["value"] == pytest.approx(0.8 / 1.6)  # 4 dollars of the first, where the second was twice as good
+    assert figures["coverage"] == pytest.approx(2 / 3)
+    assert np.isnan(figures["unseen"])
 
 
 @pytest.mark.parametrize("made_up", [True, False])
@@ -71,10 +71,10 @@ def test_figures_are_those_of_another_implementation(made_up: bool, shared_data:
     if not made_up:
         table = table.drop(columns=["mean", "rate"])
     rates = guess(truth())
-    asked = table[["candidate_id"]].assign(
+    test = table[["candidate_id"]].assign(
         conversions_per_dollar=rates, conversions_per_dollar_low=rates / 3, conversions_per_dollar_high=rates * 2
     )
-    theirs = other.evaluate(table, asked)
+    theirs = other.evaluate(table, test)
     ours = judge(rates, table, table.seen.to_numpy(), rates / 3, rates * 2)
     same = {name: name for name in ("skill", "rank", "value", "total", "coverage", "width")}
     same |= {"log_r2": "log_r2", "unseen": "rank_unseen"} if made_up else {}
@@ -105,16 +105,16 @@ def test_tables_on_screen_and_on_disk(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "new" / "table.csv"), table)
 
 
-def test_afternoon_features_know_nothing_later(tiny_market: Path) -> None:
-    with opened(Market.of(tiny_market)) as (history, asked):
+def test_peer_features_know_nothing_later(tiny_market: Path) -> None:
+    with opened(Market.of(tiny_market)) as (history, test):
         spine = history.collaborations.order_by("starts_at", "collaboration_id").to_pandas()
-        known, new = afternoon(history, spine, asked.spine)
+        known, new = peer_features(history, spine, test.spine)
         half = len(spine) // 2
         unknown = known_at(spine) > spine.starts_at.iloc[half]
         later = spine.copy()  # results in another order, for the average rate, to which records are drawn, is of all
         later.loc[unknown, "conversions"] = spine.conversions[unknown].to_numpy()[::-1]
-        changed, _ = afternoon(history, later, asked.spine)
-    assert [len(known), len(new)] == [len(spine), len(asked.spine)]
+        changed, _ = peer_features(history, later, test.spine)
+    assert [len(known), len(new)] == [len(spine), len(test.spine)]
     assert list(known.columns) == list(new.columns)
     assert {"record_creator", "engagement_median", "hollow_share", "platform"} <= set(known.columns)
     assert not {"conversions", "observed_until", "clicks", "revenue"} & set(known.columns)
@@ -141,15 +141,15 @@ def counted_before(spine: pd.DataFrame) -> list[int]:
 def test_fewer_results_are_part_of_more_and_candidates_stay(tiny_market: Path, tmp_path: Path) -> None:
     market = Market.of(tiny_market)
     few, more = (thinned(market, size, 1, tmp_path / str(size)) for size in (20, 50))
-    with opened(few) as (history, asked):
+    with opened(few) as (history, test):
         kept = history.collaborations.to_pandas()
         daily = pd.read_parquet(few.data / "conversions.parquet")
     assert few.candidates == market.candidates
     assert len(kept) == 20
     assert set(kept.collaboration_id) < set(pd.read_parquet(more.data / "collaborations.parquet").collaboration_id)
     assert set() < set(daily.collaboration_id) <= set(kept.collaboration_id)
-    assert asked.seen.tolist() == asked.spine.creator_id.isin(kept.creator_id).tolist()
-    assert not asked.seen.all()
+    assert test.seen.tolist() == test.spine.creator_id.isin(kept.creator_id).tolist()
+    assert not test.seen.all()
 
 
 def test_a_cut_knows_nothing_later_and_asks_what_followed(tiny_market: Path, tmp_path: Path) -> None:
@@ -157,8 +157,8 @@ def test_a_cut_knows_nothing_later_and_asks_what_followed(tiny_market: Path, tmp
     spine["starts_at"] = spine.starts_at.dt.tz_localize(None)
     moment = spine.starts_at.iloc[int(0.6 * len(spine))].floor("D")
     with open_history(tiny_market / "data") as history:
-        assert cuts.cut(history, 0.01, 0.2, tmp_path / "nothing") is None
-        market = cuts.cut(history, 0.6, 0.2, tmp_path / "cut")
+        assert rolling_origin.cut(history, 0.01, 0.2, tmp_path / "nothing") is None
+        market = rolling_origin.cut(history, 0.6, 0.2, tmp_path / "cut")
     assert market is not None
     known, posts, daily = (
         pd.read_parquet(market.data / f"{name}.parquet") for name in ("collaborations", "posts", "conversions")
@@ -172,26 +172,26 @@ def test_a_cut_knows_nothing_later_and_asks_what_followed(tiny_market: Path, tmp
     assert young.conversions.tolist() == young.collaboration_id.map(so_far).fillna(0).tolist()
     final = spine.set_index("collaboration_id").conversions
     assert young.conversions.sum() < young.collaboration_id.map(final).sum()
-    with opened(market) as (_, asked):
-        assert asked.spine.starts_at.min() >= moment
-        assert set(asked.spine.candidate_id) <= set(spine.collaboration_id[spine.starts_at >= moment])
-        assert 0.1 * len(spine) < len(asked.spine) <= 0.2 * len(spine) + 1
-        assert (asked.truth.conversions >= asked.truth.candidate_id.map(final) - 1e-9).all()
+    with opened(market) as (_, test):
+        assert test.spine.starts_at.min() >= moment
+        assert set(test.spine.candidate_id) <= set(spine.collaboration_id[spine.starts_at >= moment])
+        assert 0.1 * len(spine) < len(test.spine) <= 0.2 * len(spine) + 1
+        assert (test.truth.conversions >= test.truth.candidate_id.map(final) - 1e-9).all()
 
 
 def test_a_comparison_tells_how_sure_it_is() -> None:
     lines = pd.DataFrame(
         [
-            {"at": at, "model": model, **dict.fromkeys(cuts.SHOWN, value)}
+            {"at": at, "model": model, **dict.fromkeys(rolling_origin.SHOWN, value)}
             for at, model, value in (
-                (0.4, cuts.OURS, 0.8),
+                (0.4, rolling_origin.OURS, 0.8),
                 (0.4, "other", 0.5),
-                (0.6, cuts.OURS, 0.6),
+                (0.6, rolling_origin.OURS, 0.6),
                 (0.6, "other", 0.7),
             )
         ]
     )
-    table = cuts.summary(lines)
+    table = rolling_origin.summary(lines)
     assert table["rank"].tolist() == pytest.approx([0.7, 0.6])
     assert table["± rank"].isna().tolist() == [True, False]
     assert table["± rank"][1] == pytest.approx(0.2)  # differences of -0.3 and 0.1: 0.283 / √2
@@ -199,8 +199,8 @@ def test_a_comparison_tells_how_sure_it_is() -> None:
 
 def test_a_truth_of_other_candidates_is_refused(tiny_market: Path, tmp_path: Path) -> None:
     market = Market.of(tiny_market)
-    told = pd.read_parquet(market.truth)
-    told.iloc[2:].to_parquet(tmp_path / "truth.parquet")
+    truth = pd.read_parquet(market.truth)
+    truth.iloc[2:].to_parquet(tmp_path / "truth.parquet")
     with (
         pytest.raises(InputError, match="nothing of 2 candidates"),
         opened(Market(market.data, market.candidates, tmp_path / "truth.parquet")),
@@ -211,8 +211,8 @@ def test_a_truth_of_other_candidates_is_refused(tiny_market: Path, tmp_path: Pat
 def test_rules_of_thumb() -> None:
     spend = np.array([10.0, 10, 20, 20, 30, 30, 40, 40, 50, 50])
     counts = np.array([5.0, 5, 4, 4, 3, 3, 2, 2, 1, 1])
-    asked = pd.DataFrame({"record_creator": [0.0, np.log(2)]})
-    task = Task(pd.DataFrame(index=range(10)), asked, counts, spend, np.ones(10, bool), np.array([10.0, 45.0]), 1.0)
+    test = pd.DataFrame({"record_creator": [0.0, np.log(2)]})
+    task = Task(pd.DataFrame(index=range(10)), test, counts, spend, np.ones(10, bool), np.array([10.0, 45.0]), 1.0)
     assert one_rate(task).tolist() == [0.1, 0.1]
     assert past_rate(task).tolist() == pytest.approx([0.1, 0.2])
     cheap, dear = by_price(task)
@@ -224,14 +224,14 @@ def test_a_peer_that_fails_is_named_and_left_out(capsys: pytest.CaptureFixture[s
     features = pd.DataFrame({"record_creator": np.zeros(30)})
     spend = table.spend.to_numpy()
     task = Task(features, features, table.conversions.to_numpy(), spend, np.zeros(30, bool), spend, 1.0)
-    asked = Asked(table, table, table.seen.to_numpy())
+    test = Holdout(table, table, table.seen.to_numpy())
     names = ["one rate for all", "LightGBM log, no young"]
-    lines = measure_peers(dict.fromkeys(names, (task, 2.0)), asked, names, None)
+    lines = measure_peers(dict.fromkeys(names, (task, 2.0)), test, names, None)
     assert [line["model"] for line in lines] == ["one rate for all"]
     assert lines[0]["total"] == pytest.approx(1.0)
     assert lines[0]["seconds"] >= 2.0
-    told = "LightGBM log, no young is left out: ValueError: the counting is over for 0 of 30 results only"
-    assert capsys.readouterr().err.strip() == told
+    message = "LightGBM log, no young is left out: ValueError: the counting is over for 0 of 30 results only"
+    assert capsys.readouterr().err.strip() == message
 
 
 def test_the_curve_and_the_ablation_are_told_by_means() -> None:

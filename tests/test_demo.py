@@ -117,7 +117,7 @@ def test_daily_conversions_add_up_within_start_and_observed_until(world: World) 
     assert sums["repeated"].all()
     assert (daily["date"] >= daily["starts_at"].dt.date).all()
     assert (daily["date"] <= daily["observed_until"].dt.date).all()
-    assert len(sums) / len(world.collaborations) == pytest.approx(MarketSettings().told_share, abs=0.03)
+    assert len(sums) / len(world.collaborations) == pytest.approx(MarketSettings().by_day_share, abs=0.03)
 
 
 def test_truth_is_consistent_and_holds_the_unseen_and_the_silent(world: World) -> None:
@@ -215,7 +215,7 @@ def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
         {"creators": 1, "results": 1, "candidates": 1, "brands": 1},
         {"creators": 30, "posts_per_creator": 0.0},
         {"creators": 30, "silent_share": 1.0},
-        {"creators": 20, "history_days": 28, "told_share": 0.0},
+        {"creators": 20, "history_days": 28, "by_day_share": 0.0},
     ],
 )
 def test_odd_sizes_work(sizes: dict[str, float]) -> None:
@@ -226,7 +226,7 @@ def test_odd_sizes_work(sizes: dict[str, float]) -> None:
 
 
 def test_wrong_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"told_share must be between 0 and 1, got 1\.5"):
-        MarketSettings(told_share=1.5)
+    with pytest.raises(ValueError, match=r"by_day_share must be between 0 and 1, got 1\.5"):
+        MarketSettings(by_day_share=1.5)
     with pytest.raises(ValueError, match="now must be in UTC, got 2026-01-01"):
         MarketSettings(now=datetime(2026, 1, 1))

@@ -1,6 +1,6 @@
 """What a user would pick instead of us: rules of thumb, a regression, boosters, automatic machine learning.
 
-Every learner is set up as its documentation or a careful afternoon would have it: spend as the weight of a rate, early
+Every model is set up as its documentation or a careful afternoon would have it: spend as the weight of a rate, early
 stopping on the newest 15 % of the results, then all of them with that number of trees.
 """
 
@@ -24,19 +24,19 @@ BOOSTING: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Task:
-    """What a learner gets: past results in the order of their start, and what is asked.
+    """What a model gets: past results in the order of their start, and the candidates.
 
-    known, asked: features of past results and of candidates; categories share their levels. counts, spend (dollars),
-    ripe (bool; whether the counting is over): of the past results. asked_spend: dollars. seconds: what a search may
+    known, test: features of past results and of candidates; categories share their levels. counts, spend (dollars),
+    settled (bool; whether the counting is over): of the past results. test_spend: dollars. seconds: what a search may
     take.
     """
 
     known: pd.DataFrame
-    asked: pd.DataFrame
+    test: pd.DataFrame
     counts: np.ndarray
     spend: np.ndarray
-    ripe: np.ndarray
-    asked_spend: np.ndarray
+    settled: np.ndarray
+    test_spend: np.ndarray
     seconds: float
 
     @property
@@ -44,27 +44,27 @@ class Task:
         """Conversions per dollar of all."""
         return float(self.counts.sum() / self.spend.sum())
 
-    def only_ripe(self) -> Task:
+    def only_settled(self) -> Task:
         """Without the results that are still being counted. Raises ValueError where hardly any are left."""
-        kept = self.ripe
+        kept = self.settled
         if kept.sum() < LEAST_ROWS:
             raise ValueError(f"the counting is over for {kept.sum()} of {len(kept)} results only")
         return replace(
-            self, known=self.known[kept], counts=self.counts[kept], spend=self.spend[kept], ripe=self.ripe[kept]
+            self, known=self.known[kept], counts=self.counts[kept], spend=self.spend[kept], settled=self.settled[kept]
         )
 
 
-Learner = Callable[[Task], np.ndarray]
+PeerModel = Callable[[Task], np.ndarray]
 
 
 def one_rate(task: Task) -> np.ndarray:
     """The same for everybody."""
-    return np.full(len(task.asked), task.rate)
+    return np.full(len(task.test), task.rate)
 
 
 def past_rate(task: Task) -> np.ndarray:
     """The creator's own past rate, on the log scale, with one average result added."""
-    return task.rate * np.exp(task.asked["record_creator"].to_numpy())
+    return task.rate * np.exp(task.test["record_creator"].to_numpy())
 
 
 def by_price(task: Task) -> np.ndarray:
@@ -73,14 +73,14 @@ def by_price(task: Task) -> np.ndarray:
     place = np.searchsorted(edges, task.spend)
     counts = np.bincount(place, task.counts, len(edges) + 1)
     rates = counts / np.maximum(np.bincount(place, task.spend, len(edges) + 1), 1e-9)
-    return rates[np.searchsorted(edges, task.asked_spend)]
+    return rates[np.searchsorted(edges, task.test_spend)]
 
 
 def regression(task: Task, power: float) -> np.ndarray:
     """A Tweedie regression by glum (power 1 is Poisson's): medians for gaps, standardised numbers, a column a level."""
     from glum import GeneralizedLinearRegressor
 
-    columns = pd.concat([task.known, task.asked], ignore_index=True)
+    columns = pd.concat([task.known, task.test], ignore_index=True)
     categories = _categories(columns)
     numbers = columns.drop(columns=categories)
     past = numbers.iloc[: len(task.known)]
@@ -100,7 +100,7 @@ def regression(task: Task, power: float) -> np.ndarray:
 
 
 def lightgbm(task: Task, objective: str, label: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What LightGBM says of the past and of what is asked."""
+    """LightGBM's predictions for the past results and for the candidates."""
     from lightgbm import LGBMRegressor, early_stopping
 
     older = slice(0, int(len(label) * (1 - HELD_OUT)))
@@ -114,7 +114,7 @@ def lightgbm(task: Task, objective: str, label: np.ndarray, weight: np.ndarray) 
     trees = max(first.best_iteration_ or 0, FEWEST)
     model = LGBMRegressor(objective=objective, n_estimators=trees, **BOOSTING)
     model.fit(task.known, label, sample_weight=weight)
-    return np.asarray(model.predict(task.known)), np.asarray(model.predict(task.asked))
+    return np.asarray(model.predict(task.known)), np.asarray(model.predict(task.test))
 
 
 def lightgbm_poisson(task: Task) -> np.ndarray:
@@ -127,9 +127,9 @@ def log_rate(task: Task) -> np.ndarray:
     return np.log((task.counts + 0.5) / task.spend)
 
 
-def from_log(task: Task, known: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Rates whose total is right on the past, of what was said of the log rate."""
-    return np.exp(asked) * (task.counts.sum() / (np.exp(known) * task.spend).sum())
+def from_log(task: Task, known: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Rates from predicted log rates, scaled so that their total is right on the past."""
+    return np.exp(test) * (task.counts.sum() / (np.exp(known) * task.spend).sum())
 
 
 def lightgbm_log(task: Task) -> np.ndarray:
@@ -156,7 +156,7 @@ def catboost_tweedie(task: Task) -> np.ndarray:
     first.fit(pool(slice(0, older)), eval_set=pool(slice(older, None)))
     model = CatBoostRegressor(iterations=max(first.tree_count_, FEWEST), **settings)
     model.fit(pool(slice(None)))
-    return np.asarray(model.predict(_texts(task.asked), prediction_type="Exponent"))
+    return np.asarray(model.predict(_texts(task.test), prediction_type="Exponent"))
 
 
 def _texts(features: pd.DataFrame) -> pd.DataFrame:
@@ -179,15 +179,15 @@ def flaml_log(task: Task) -> np.ndarray:
         task.known, log_rate(task), task="regression", metric="rmse", time_budget=task.seconds, eval_method="holdout",
         split_type="time", seed=1, n_jobs=THREADS, verbose=0, mlflow_logging=False,
     )  # fmt: skip
-    return from_log(task, np.asarray(model.predict(task.known)), np.asarray(model.predict(task.asked)))
+    return from_log(task, np.asarray(model.predict(task.known)), np.asarray(model.predict(task.test)))
 
 
-def without_young(learner: Learner) -> Learner:
+def without_young(model: PeerModel) -> PeerModel:
     """The same, learning only from results whose counting is over."""
-    return lambda task: learner(task.only_ripe())
+    return lambda task: model(task.only_settled())
 
 
-LEARNERS: dict[str, Learner] = {
+PEER_MODELS: dict[str, PeerModel] = {
     "one rate for all": one_rate,
     "rate by price": by_price,
     "creator's past rate": past_rate,

@@ -32,7 +32,7 @@ FROM deals d LEFT JOIN creators c USING (creator_id) ORDER BY d.row
 
 # A start that lies ahead is judged on the last 90 days of which anything is known.
 POSTS = """
-WITH near AS (
+WITH recent AS (
     SELECT d.row, d.product_niche, p.*, (p.likes + p.comments) / nullif(p.followers, 0) AS engagement,
            p.views / nullif(p.followers, 0) AS reach
     FROM deals d JOIN posts p USING (creator_id)
@@ -47,59 +47,59 @@ SELECT row, count(*)::DOUBLE AS posts, median(engagement) AS engagement_median, 
        (sum(shares) + 1) / (sum(likes) + 1) AS shares_per_like,
        avg(is_sponsored::DOUBLE) AS sponsored_share, sum(is_sponsored::DOUBLE) AS sponsored_posts,
        avg((niche = product_niche)::DOUBLE) AS posts_in_niche
-FROM near GROUP BY row
+FROM recent GROUP BY row
 """
 
 COMMENTS = r"""
 WITH words AS (SELECT DISTINCT text, lower(text) AS t FROM comments),
-told AS (
+kinds AS (
     SELECT text,
            regexp_full_match(
                t, '\W*|(so |very )?(nice|wow|love|cute|pretty|amazing|perfect|great|cool|goals?)\b.{0,20}'
            ) AS hollow,
            regexp_matches(t, 'buy|order|price|cost|link|code|discount|where.*(get|find)|in stock|worth it') AS wants,
            regexp_matches(t, 'http|www\.|follow (me|back)|\bdm\b|subscribe|my (page|channel)|giveaway|earn ') AS spam,
-           contains(t, '?') AS asks, length(t) - length(replace(t, ' ', '')) + 1 AS length
+           contains(t, '?') AS is_question, length(t) - length(replace(t, ' ', '')) + 1 AS length
     FROM words
 ),
-near AS (
-    SELECT d.row, c.author_id, c.text, coalesce(c.by_creator, FALSE) AS own, told.* EXCLUDE (text)
-    FROM deals d JOIN comments c USING (creator_id) JOIN told USING (text)
+recent AS (
+    SELECT d.row, c.author_id, c.text, coalesce(c.by_creator, FALSE) AS own, kinds.* EXCLUDE (text)
+    FROM deals d JOIN comments c USING (creator_id) JOIN kinds USING (text)
     WHERE c.commented_at < d.starts_at AND c.commented_at >= d.starts_at - INTERVAL 365 DAY
 )
 SELECT row, count(*)::DOUBLE AS comments_seen,
        (count(*) FILTER (hollow AND NOT own) + 2) / (count(*) FILTER (NOT own) + 5) AS hollow_share,
        (count(*) FILTER (wants AND NOT own) + 0.5) / (count(*) FILTER (NOT own) + 5) AS wants_share,
        (count(*) FILTER (spam AND NOT own) + 0.3) / (count(*) FILTER (NOT own) + 5) AS spam_share,
-       (count(*) FILTER (asks AND NOT own) + 1) / (count(*) FILTER (NOT own) + 5) AS asks_share,
+       (count(*) FILTER (is_question AND NOT own) + 1) / (count(*) FILTER (NOT own) + 5) AS question_share,
        avg(length) FILTER (NOT own) AS words, count(*) FILTER (own) / (count(*) FILTER (NOT own) + 1) AS replies,
        count(DISTINCT text) FILTER (NOT own) / nullif(count(*) FILTER (NOT own), 0) AS distinct_texts,
        count(DISTINCT author_id) FILTER (NOT own) / nullif(count(*) FILTER (NOT own), 0) AS distinct_authors
-FROM near GROUP BY row
+FROM recent GROUP BY row
 """
 
 # A result is known once its counting has ended or its window has passed, whichever is earlier.
 RECORD = """
 WITH results AS (
-    SELECT {keys}, starts_at AS began, ln((conversions + 0.5) / (spend * {rate!r} + 0.5)) AS told,
+    SELECT {keys}, starts_at AS began, ln((conversions + 0.5) / (spend * {rate!r} + 0.5)) AS log_ratio,
            least(observed_until, starts_at + INTERVAL 1 HOUR * promotion_hours + INTERVAL {days} DAY) AS known_at
     FROM terms WHERE conversions IS NOT NULL
 )
 SELECT t.row, count(*)::DOUBLE AS deals_{name}, (count(*) FILTER (r.known_at <= t.starts_at))::DOUBLE AS results_{name},
-       coalesce(sum(r.told) FILTER (r.known_at <= t.starts_at), 0)
+       coalesce(sum(r.log_ratio) FILTER (r.known_at <= t.starts_at), 0)
            / (count(*) FILTER (r.known_at <= t.starts_at) + {shrink}) AS record_{name}
 FROM terms t JOIN results r USING ({keys}) WHERE r.began < t.starts_at GROUP BY t.row
 """
 
 
-def afternoon(history: History, past: pd.DataFrame, asked: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def peer_features(history: History, past: pd.DataFrame, candidates: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Features of past results and of candidates, one column beside the other: numbers (float64) and categories.
 
-    past: the contract's collaborations. asked: its candidates. Their rows stay as they lie.
+    past: the contract's collaborations. candidates: its candidates. Rows keep their order.
     """
-    deals = pd.concat([past, asked], ignore_index=True)
+    deals = pd.concat([past, candidates], ignore_index=True)
     deals["row"] = np.arange(len(deals))
-    terms_of_deals = ["row", *_terms(asked), "conversions", "observed_until"]
+    terms_of_deals = ["row", *_terms(candidates), "conversions", "observed_until"]
     with history.backend.con.cursor() as engine:
         engine.execute("SET TimeZone = 'UTC'")
         engine.register("deals", deals[terms_of_deals])
@@ -118,10 +118,10 @@ def afternoon(history: History, past: pd.DataFrame, asked: pd.DataFrame) -> tupl
     return split(columns, len(past))
 
 
-def _terms(asked: pd.DataFrame) -> Sequence[str]:
+def _terms(candidates: pd.DataFrame) -> Sequence[str]:
     wanted = ("creator_id", "brand", "product_niche", "product_country", "objective", "starts_at", "promotion_hours",
               "deliverables", "spend")  # fmt: skip
-    return [name for name in wanted if name in asked]
+    return [name for name in wanted if name in candidates]
 
 
 def _record(name: str, keys: Sequence[str], past: pd.DataFrame) -> str:
