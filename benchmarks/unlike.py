@@ -37,7 +37,7 @@ CASES: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
         (m.platform == _second(m.platform)) & m.tier.isin(["mid", "macro", "mega"])
     ),
     "one niche": lambda m: m.creator_niche == _second(m.creator_niche),
-    "dearest 5 % per follower": lambda m: m.spend_per_follower > m.spend_per_follower.quantile(0.95),
+    "most expensive 5 % per follower": lambda m: m.spend_per_follower > m.spend_per_follower.quantile(0.95),
 }
 
 
