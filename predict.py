@@ -106,7 +106,7 @@ def predict(asked: argparse.Namespace) -> None:
         check_not_kept(asked.output, artifacts.places(client))
         model = tracking.require(client, asked.model)
         notes = candidates.notes
-        if trained := model.scorer.told.get("columns"):  # an earlier version did not record them
+        if trained := model.scorer.facts.columns:  # not recorded by a training outside train.py
             changed = changed_columns(trained, history.given, candidates.columns)
             console.note([changed] if changed else [])
             notes += (changed,) if changed else ()
@@ -121,10 +121,10 @@ def predict(asked: argparse.Namespace) -> None:
 
 def tell(summary: Summary, model: Model, asked: argparse.Namespace, target: Target | None) -> None:
     """The summary on standard output; what the model is worth comes first."""
-    from models.evaluation.skill import verdict
+    from models.evaluation.skill import skill_sentence
     from models.explanations.reason_words import reason_words
 
-    print(verdict(model.scorer.told.get("skill")))
+    print(skill_sentence(model.scorer.facts.skill))
     print(f"{summary.rows:,} candidates scored by {model.label} into {asked.output}")
     percent = f"{100 * asked.level:g} %"
     cells = [

@@ -85,10 +85,10 @@ def train(asked: argparse.Namespace) -> None:
             prints = fingerprint(history)
             training = Training.from_history(history, settings, classifier, progress)
             recipes = with_settings(TRIES if asked.search is None else asked.search, asked.seed)
-            facts = {"data": prints, "columns": columns_read(history.given)}
             trained = fit(
-                training, settings, classifier, seed=asked.seed, recipes=recipes, facts=facts, progress=progress
-            )
+                training, settings, classifier, seed=asked.seed, recipes=recipes, data=prints,
+                columns=columns_read(history.given), progress=progress,
+            )  # fmt: skip
             found = summary.study(trained)
             progress("report", 1, 1)
             history.stamp.require_unchanged("DATA")
@@ -99,15 +99,15 @@ def train(asked: argparse.Namespace) -> None:
 def tell(found: Report, name: str, version: str, judged: Verdict, seconds: float) -> None:
     """The summary on standard output."""
     from features.usage import in_words
-    from models.evaluation.skill import verdict
+    from models.evaluation.skill import skill_sentence
     from models.report import model_card, summary
 
-    backtest, told = found.trained.backtest, found.trained.scorer.told
-    print(verdict(told["skill"]))
+    backtest, facts = found.trained.backtest, found.trained.scorer.facts
+    print(skill_sentence(facts.skill))
     print(
-        f"{told['results']:,} results, {told['conversions']:,.0f} conversions for {told['spend']:,.0f} $, "
-        f"{told['first_start'][:10]} to {told['last_start'][:10]}; {len(backtest.cutoffs)} folds; "
-        f"late conversions: {told['maturity']}; {seconds:.0f} s"
+        f"{facts.results:,} results, {facts.conversions:,.0f} conversions for {facts.spend:,.0f} $, "
+        f"{facts.first_start[:10]} to {facts.last_start[:10]}; {len(backtest.cutoffs)} folds; "
+        f"late conversions: {facts.maturity}; {seconds:.0f} s"
     )
     figures = backtest.figures()
     console.show_table([row[1:] for row in summary.figures_table(figures[figures.fold == "all"])])

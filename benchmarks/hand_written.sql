@@ -267,12 +267,12 @@ SELECT z.followers::DOUBLE AS followers, r.tier, ln(div(nullif(f.now, 0), f.earl
     coalesce(bd.n, 0) AS brand_deals, coalesce(brands.n, 0) AS brands_90d, sponsored_share, sponsored_share_year,
     CASE WHEN coalesce(greatest(d.latest, f.last_sponsored), d.latest, f.last_sponsored) IS NOT NULL
          THEN greatest(days(s.reach, greatest(d.latest, f.last_sponsored)), 0) END AS rest_days,
-    exp(l.level) AS market_rate, record(creator_ws, creator_w, 1) AS creator_record, unfixed(creator_w) AS creator_told,
-    record(brand_ws, brand_w, 2) AS brand_record, unfixed(brand_w) AS brand_told,
-    record(pair_ws, pair_w, 1) AS pair_record, unfixed(pair_w) AS pair_told,
-    record(niche_ws, niche_w, 5) AS niche_pair_record, unfixed(niche_w) AS niche_pair_told,
-    record(tier_ws, tier_w, 5) AS tier_record, unfixed(tier_w) AS tier_told,
-    record(platform_ws, platform_w, 5) AS platform_record, unfixed(platform_w) AS platform_told,
+    exp(l.level) AS market_rate, record(creator_ws, creator_w, 1) AS creator_record, unfixed(creator_w) AS creator_evidence,
+    record(brand_ws, brand_w, 2) AS brand_record, unfixed(brand_w) AS brand_evidence,
+    record(pair_ws, pair_w, 1) AS pair_record, unfixed(pair_w) AS pair_evidence,
+    record(niche_ws, niche_w, 5) AS niche_pair_record, unfixed(niche_w) AS niche_pair_evidence,
+    record(tier_ws, tier_w, 5) AS tier_record, unfixed(tier_w) AS tier_evidence,
+    record(platform_ws, platform_w, 5) AS platform_record, unfixed(platform_w) AS platform_evidence,
     CASE WHEN l.click_level IS NOT NULL THEN record(r.cs, r.cw, 1) END AS creator_click_record
 FROM spine s JOIN records r USING (row_id)
 JOIN sizes z ON z.creator_id = s.creator_id AND z.starts_at = s.starts_at

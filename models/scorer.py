@@ -24,11 +24,12 @@ from models.estimators.maturity import Maturity
 from models.estimators.mixed import MixedModel
 from models.estimators.rate import Component, RateModel, Trees
 from models.scoring import Scoring
+from models.training_facts import TrainingFacts
 from models.uncertainty.interval import EVERY, Intervals
 from models.uncertainty.support import Support
 from models.uncertainty.target import TARGET_SCORES, Target
 
-FORMAT = 4
+FORMAT = 5
 CHECKSUMS = "checksums.json"
 SCORES = (
     "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high", "conversions",
@@ -46,15 +47,19 @@ class FilesMissingError(ModelError):
 
 
 class NewerFormatError(ModelError):
-    """A saved model that a newer version of this project made."""
+    """A model that a newer version of this project saved."""
+
+
+class OlderFormatError(ModelError):
+    """A model that an earlier version of this project saved, in a form that is no longer read."""
 
 
 @dataclass(frozen=True)
 class Scorer:
     """Everything from a feature matrix to scores.
 
-    ranges: lowest and highest value of the deal's terms in training. told: what a person may want to know of the
-    training, plain JSON. past: collaboration_id and the rate that the backtest predicted for it.
+    ranges: lowest and highest value of the deal's terms in training. facts: of the training. past: collaboration_id and
+    the rate that the backtest predicted for it.
     """
 
     rate: RateModel
@@ -65,13 +70,13 @@ class Scorer:
     settings: FeatureSettings
     classifier: CommentClassifier
     ranges: Mapping[str, tuple[float, float]]
-    told: Mapping[str, Any]
+    facts: TrainingFacts
     past: pd.DataFrame
 
     @cached_property
     def scoring(self) -> Scoring:
         """What scores rows."""
-        last = np.datetime64(self.told["last_start"]).astype("datetime64[us]")
+        last = np.datetime64(self.facts.last_start).astype("datetime64[us]")
         return Scoring(self.rate, self.encoding, self.intervals, self.support, self.ranges, int(last.astype(np.int64)))
 
     def rates(self, matrix: pd.DataFrame, creators: np.ndarray) -> np.ndarray:
@@ -135,16 +140,14 @@ class Scorer:
     def load(cls, folder: Path) -> Scorer:
         """Read what `save` wrote.
 
-        Raises FilesMissingError for a file that is missing, NewerFormatError for a format of the future, ModelError for
-        a file that was added or changed, or an old format.
+        Raises FilesMissingError for a file that is missing, OlderFormatError or NewerFormatError for another format,
+        ModelError for a file that was added or changed.
         """
         _verify(folder)
         values = json.loads((folder / "scorer.json").read_text(encoding="utf-8"))
-        if values["format"] != FORMAT:
-            kind, remedy = (NewerFormatError, "update") if values["format"] > FORMAT else (ModelError, "train anew")
-            raise kind(f"{folder}: format {values['format']} of a saved model, this version reads {FORMAT}: {remedy}")
+        _require_format(values["format"])
         rate = values["rate"]
-        components = [_component(folder, i, told) for i, told in enumerate(rate["components"])]
+        components = [_component(folder, i, saved) for i, saved in enumerate(rate["components"])]
         return cls(
             RateModel(components, rate["weights"], rate["level"], rate["constant"]),
             Encoding.from_dict(values["encoding"]),
@@ -154,7 +157,7 @@ class Scorer:
             FeatureSettings.from_dict(values["settings"]),
             CommentClassifier.load(folder / "comment_classifier"),
             {k: (v[0], v[1]) for k, v in values["ranges"].items()},
-            values["told"],
+            TrainingFacts.from_dict(values["facts"]),
             pd.read_parquet(folder / "backtest.parquet"),
         )
 
@@ -175,7 +178,7 @@ class Scorer:
             "maturity": self.maturity.to_dict(),
             "settings": self.settings.to_dict(),
             "ranges": {k: list(v) for k, v in self.ranges.items()},
-            "told": dict(self.told),
+            "facts": self.facts.to_dict(),
         }
 
 
@@ -184,15 +187,22 @@ def score_columns(target: Target | None) -> tuple[str, ...]:
     return SCORES if target is None else (*SCORES[:5], *TARGET_SCORES, *SCORES[5:])
 
 
-def _component(folder: Path, number: int, told: Mapping[str, Any]) -> Component:
+def _require_format(found: int) -> None:
+    if found < FORMAT:
+        raise OlderFormatError(f"an earlier version saved it, in format {found}; this version reads format {FORMAT}")
+    if found > FORMAT:
+        raise NewerFormatError(f"a newer version saved it, in format {found}; this version reads format {FORMAT}")
+
+
+def _component(folder: Path, number: int, saved: Mapping[str, Any]) -> Component:
     if (file := folder / f"rate_{number}.json").is_file():
-        return replace(MixedModel.from_dict(json.loads(file.read_text(encoding="utf-8"))), recipe=told["recipe"])
+        return replace(MixedModel.from_dict(json.loads(file.read_text(encoding="utf-8"))), recipe=saved["recipe"])
     text = (folder / f"rate_{number}.txt").read_text(encoding="utf-8")
-    return Trees(told["recipe"], text, told["offset"], told["centre"])
+    return Trees(saved["recipe"], text, saved["offset"], saved["centre"])
 
 
 def training_ranges(matrix: pd.DataFrame, spend: np.ndarray) -> dict[str, tuple[float, float]]:
-    """Lowest and highest value of each of RANGED that the matrix, or `spend`, tells."""
+    """Lowest and highest known value of each of RANGED in the matrix, and of `spend`."""
     values = {name: matrix[name].to_numpy(float) for name in RANGED if name in matrix} | {"spend": spend}
     return {k: (float(np.nanmin(v)), float(np.nanmax(v))) for k, v in values.items() if not np.isnan(v).all()}
 
@@ -221,4 +231,4 @@ def _verify(folder: Path) -> None:
     wrong += [f"{name} was changed" for name in found if name in stated and found[name] != stated[name]]
     if wrong:
         kind = FilesMissingError if stated.keys() - found else ModelError
-        raise kind(f"{folder}: not the model that was saved: {'; '.join(wrong)}. Fetch it again or train anew")
+        raise kind(f"{folder}: not the model that was saved: {'; '.join(wrong)}. Fetch it again or train again")

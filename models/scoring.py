@@ -28,7 +28,7 @@ NEEDED = {
     "unknown_creator": "platform",
     "no_posts": "posts_90d",
     "no_comments": "comments_seen",
-    "no_results": "creator_told",
+    "no_results": "creator_evidence",
 }
 Values = pd.DataFrame | Mapping[str, np.ndarray]  # by column, what reasons show
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -23,8 +22,9 @@ from models.estimators.maturity import Maturity, fit_maturity
 from models.estimators.outcomes import Results
 from models.estimators.rate import RECIPES, Component, RateModel, Recipe, fit_component
 from models.evaluation.backtest import OURS, Backtest, Progress, observe, run_backtest
-from models.evaluation.skill import skill
+from models.evaluation.skill import measure_skill
 from models.scorer import Scorer, training_ranges
+from models.training_facts import TrainingFacts
 from models.uncertainty.interval import fit_intervals
 from models.uncertainty.support import fit_support
 
@@ -88,17 +88,20 @@ def fit(
     *,
     seed: int = 0,
     recipes: Sequence[Recipe] = RECIPES,
-    facts: dict[str, Any] | None = None,
+    data: Mapping[str, str] | None = None,
+    columns: Mapping[str, list[str]] | None = None,
     jobs: int = 2,
     progress: Progress | None = None,
 ) -> Trained:
     """Backtest, then fit on all results with the choices that the backtest made. Same training and seed, same bytes.
 
-    facts: plain JSON values that the model carries along beside its own.
+    data, columns: as `TrainingFacts` has them.
     """
     # several threads add in another order, and so in other last digits; folds run side by side anyway
     with threadpool_limits(1, "blas"):
-        return _fit(training, settings, classifier, seed, recipes, facts or {}, jobs, progress)
+        trained = _fit(training, settings, classifier, seed, recipes, jobs, progress)
+    facts = replace(trained.scorer.facts, data=dict(data or {}), columns=dict(columns or {}))
+    return replace(trained, scorer=replace(trained.scorer, facts=facts))
 
 
 def _fit(
@@ -107,7 +110,6 @@ def _fit(
     classifier: CommentClassifier,
     seed: int,
     recipes: Sequence[Recipe],
-    facts: dict[str, Any],
     jobs: int,
     progress: Progress | None,
 ) -> Trained:
@@ -126,7 +128,6 @@ def _fit(
     )  # fmt: skip
     past = pd.DataFrame({"collaboration_id": results.identifiers.astype(str)})
     past["rate"] = past.collaboration_id.map(rows.set_index("collaboration_id")[OURS])
-    told = _told(training, backtest, rate, maturity, seed) | facts
     scorer = Scorer(
         rate,
         encoding,
@@ -136,7 +137,7 @@ def _fit(
         settings,
         classifier,
         training_ranges(matrix, results.spend),
-        told,
+        _facts(training, backtest, rate, maturity, seed),
         past.astype({"rate": float}),
     )
     return Trained(scorer, backtest, training)
@@ -154,17 +155,17 @@ def _fit_rate(observed: Observed, backtest: Backtest, recipes: Sequence[Recipe],
     return RateModel(components, [w for _, w in chosen], backtest.level, constant)
 
 
-def _told(training: Training, backtest: Backtest, rate: RateModel, maturity: Maturity, seed: int) -> dict[str, Any]:
+def _facts(training: Training, backtest: Backtest, rate: RateModel, maturity: Maturity, seed: int) -> TrainingFacts:
     results = training.results
-    return {
-        "seed": seed,
-        "results": len(results),
-        "conversions": float(results.counts.sum()),
-        "spend": float(results.spend.sum()),
-        "first_start": str(results.starts[0]),
-        "last_start": str(results.starts[-1]),
-        "maturity": maturity.source,
-        "recipes": {c.recipe: w for c, w in zip(rate.components, rate.weights, strict=True)},
-        "cutoffs": list(backtest.cutoffs),
-        "skill": skill(backtest),
-    }
+    return TrainingFacts(
+        seed=seed,
+        results=len(results),
+        conversions=float(results.counts.sum()),
+        spend=float(results.spend.sum()),
+        first_start=str(results.starts[0]),
+        last_start=str(results.starts[-1]),
+        maturity=maturity.source,
+        recipes={c.recipe: w for c, w in zip(rate.components, rate.weights, strict=True)},
+        cutoffs=backtest.cutoffs,
+        skill=measure_skill(backtest),
+    )

@@ -18,7 +18,6 @@ import pytest
 import predict
 import train
 from models import console
-from models.evaluation.skill import verdict
 from models.explanations.reason_words import reason_words
 from tests.past_market import write_tables
 
@@ -462,7 +461,3 @@ def test_own_columns_neither_rank_nor_move(world: Path) -> None:
     assert "objective" not in scores
     expected = scores.conversions_per_dollar.rank(ascending=False, method="min").astype(int)
     assert scores["rank"].tolist() == expected.tolist()
-
-
-def test_a_model_of_an_earlier_version_says_that_its_skill_is_not_known() -> None:
-    assert verdict(None) == "Whether this model has skill is not recorded in it: train anew to see."

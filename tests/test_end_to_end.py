@@ -306,5 +306,5 @@ def test_help_is_quick_and_shows_examples(command: str, tmp_path: Path) -> None:
 
 def test_the_saved_model_loads_without_the_registry(desks: tuple[Path, Path]) -> None:
     scorer = Scorer.load(model_folder(client(desks[0]).get_model_version(NAME, "1")) / "artifacts" / "scorer")
-    assert scorer.told["results"] == 400
-    assert len(scorer.told["data"]["collaborations"]) == 64
+    assert scorer.facts.results == 400
+    assert len(scorer.facts.data["collaborations"]) == 64

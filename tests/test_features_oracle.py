@@ -51,7 +51,7 @@ def _filled(family: str) -> str:
         known = f"CASE WHEN {KEYS.get(name, 'TRUE')} IS NOT NULL THEN"
         records += [
             f"{known} exp(coalesce({name}_ws / ({name}_w + {k}), 0)) END AS {name}_record",
-            f"{known} coalesce({name}_w, 0) END AS {name}_told",
+            f"{known} coalesce({name}_w, 0) END AS {name}_evidence",
         ]
     parts = {"{shares}": shares, "{sums}": sums, "{records}": records}
     for hole, values in parts.items():

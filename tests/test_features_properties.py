@@ -170,10 +170,10 @@ def test_an_unknown_creator_is_judged_by_the_rest(matrix: pd.DataFrame, tables: 
     of_creator = [f.name for f in CATALOGUE if f.entity == "creator" and f.family != "track_record"]
     counted = ["creator_deals", "brands_90d"]  # deals are told for all
     assert unknown[[name for name in of_creator if name not in counted]].isna().all(axis=None)
-    assert (unknown[[*counted, "deals_with_brand", "creator_told", "pair_told"]] == 0).all(axis=None)
+    assert (unknown[[*counted, "deals_with_brand", "creator_evidence", "pair_evidence"]] == 0).all(axis=None)
     assert (unknown[["creator_record", "pair_record"]] == 1).all(axis=None)
-    assert unknown[["platform_record", "tier_told", "niche_pair_record", "same_niche"]].isna().all(axis=None)
-    assert (unknown.brand_told > 0).any()
+    assert unknown[["platform_record", "tier_evidence", "niche_pair_record", "same_niche"]].isna().all(axis=None)
+    assert (unknown.brand_evidence > 0).any()
 
 
 # --- doubling
@@ -224,7 +224,7 @@ def test_doubling_everything_keeps_the_rate(tables: Tables, tmp_path: Path) -> N
     rest = [name for name in BY_NAME if name not in prices and name not in RECORDS]
     assert_same(found[1][rest], found[0][rest])
     pd.testing.assert_frame_equal(found[1][RECORDS], found[0][RECORDS], rtol=1e-3)
-    assert (found[0].creator_told > 1).any()
+    assert (found[0].creator_evidence > 1).any()
 
 
 # --- every form of DATA
@@ -297,7 +297,7 @@ POSTED_NICHES = {"niche_post_share", "own_niche_share", "niche_concentration", "
 POSTED = RATES | PER_VIEW | PER_LIKE | GAPS | STEPS | VIEWED | SPONSORED | POSTED_NICHES
 COMMENTED = {f.name for f in CATALOGUE if f.family == "comments"}
 REPLIES = {"replies_per_comment", "reply_hours"}
-SIZE = {"followers", "tier", "spend_per_follower", "tier_record", "tier_told"}
+SIZE = {"followers", "tier", "spend_per_follower", "tier_record", "tier_evidence"}
 # what is absent: (columns that are missing then, columns that are told from less then)
 ABSENT: dict[str, tuple[set[str], set[str]]] = {
     # a comment that names its post alone belongs to nobody then

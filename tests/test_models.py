@@ -14,7 +14,7 @@ from models.estimators import rate
 from models.estimators.count_data import Observed
 from models.estimators.encoding import MISSING, OTHER, Encoding
 from models.estimators.rate import RECIPES, Trees, fit_component
-from models.evaluation.skill import skill, verdict
+from models.evaluation.skill import measure_skill, skill_sentence
 from models.scorer import SCORES, ModelError, Scorer
 from models.scoring import FAR_AHEAD
 from models.training import Trained, fit
@@ -154,7 +154,7 @@ def test_scores_hold_together(trained: Trained) -> None:
 
 def test_a_deal_far_ahead_of_all_results_is_scored_with_a_warning(trained: Trained) -> None:
     asked = spine(4, seed=9)
-    last = pd.Timestamp(trained.scorer.told["last_start"])
+    last = pd.Timestamp(trained.scorer.facts.last_start)
     asked["starts_at"] = [last + pd.Timedelta(days=days) for days in (30, 365, 366, 3650)]
     scores = trained.scorer.score(matrix(asked), asked)
     assert [FAR_AHEAD in json.loads(told) for told in scores.warnings] == [False, False, True, True]
@@ -222,7 +222,7 @@ def test_recipes_that_no_fold_could_judge_do_not_speak() -> None:
     frame = spine(45)
     made = fitted(frame)
     assert len(made.backtest.rows)
-    assert not made.scorer.told["recipes"]
+    assert not made.scorer.facts.recipes
     assert made.scorer.rates(matrix(frame), frame.creator_id.to_numpy(object)).std() == 0
 
 
@@ -234,9 +234,9 @@ def test_features_without_meaning_give_no_skill() -> None:
     features = matrix(frame)[["noise", "constant"]]
     made = training(frame)
     blind = fit(type(made)(features, frame, made.results), FeatureSettings(), CommentClassifier.load())
-    assert verdict(skill(blind.backtest)).startswith("No skill beyond")
+    assert skill_sentence(measure_skill(blind.backtest)).startswith("No skill beyond")
     assert model_card(summary.study(blind)).startswith("No skill beyond")
-    assert verdict(skill(fitted(frame).backtest)).startswith("The model tells deals apart better")
+    assert skill_sentence(measure_skill(fitted(frame).backtest)).startswith("The model tells deals apart better")
 
 
 def test_trees_predict_with_the_threads_they_train_with(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ def test_a_moved_project_predicts_and_trains(
     moved = project.rename(tmp_path / "moved")
     client = enter(moved, monkeypatch)
     before = contents(moved)
-    assert registry.load(client, URI).scorer.told == small_scorer.told
+    assert registry.load(client, URI).scorer.facts == small_scorer.facts
     assert contents(moved) == before, "reading changes nothing"
     assert add_version(client, small_scorer) == "2"
     assert "The store was moved or copied here" in capsys.readouterr().err

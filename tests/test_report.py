@@ -15,7 +15,7 @@ from features.comment_classifier.classifier import CommentClassifier
 from features.history.source import open_history
 from features.settings import FeatureSettings
 from models.evaluation.metrics import measure
-from models.evaluation.skill import skill, verdict
+from models.evaluation.skill import measure_skill, skill_sentence
 from models.registry.gate import Verdict
 from models.report import summary
 from models.report.model_card import model_card
@@ -140,7 +140,7 @@ def test_few_results_make_a_report_that_says_how_little_is_known(rows: int) -> N
     card = model_card(few)
     assert card.startswith("No skill")
     assert "are too few for intervals" in summary.budget_line(few.bought) or "too few results" in card
-    assert rows == 2 or "So few tell little." in card.splitlines()[0]
+    assert rows == 2 or "So few prove little." in card.splitlines()[0]
     assert few.claims.tested == 0
     assert "0 of 18 claims could be compared" in card
     for figure in summary.plots(few).values():
@@ -159,7 +159,7 @@ def test_no_plot_divides_conversions_that_never_came() -> None:
 def test_the_summary_is_short_and_begins_with_the_verdict(found: Report, capsys: pytest.CaptureFixture[str]) -> None:
     train.tell(found, "summer", "3", Verdict(True, "it is the first"), 12.3)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == verdict(skill(found.trained.backtest))
+    assert lines[0] == skill_sentence(measure_skill(found.trained.backtest))
     assert lines[2].split() == ["model", "results", "skill", "rank", "value", "total", "coverage", "width"]
     assert lines[-3].startswith("Conversions for 10 % of the money, against the deals as they were made ×")
     assert lines[-2] == "models:/summer/3 is now the champion: it is the first"

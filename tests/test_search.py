@@ -56,7 +56,7 @@ def test_a_model_of_another_setting_is_saved_and_loaded(tmp_path: Path) -> None:
     recipes = with_settings(1)[-1:]
     assert recipes[0].name == "mixed-1"
     scorer = fit(training(spine(200)), FeatureSettings(), CommentClassifier.load(), recipes=recipes).scorer
-    assert scorer.told["recipes"].keys() == {"mixed-1"}
+    assert scorer.facts.recipes.keys() == {"mixed-1"}
     scorer.save(tmp_path / "model")
     loaded, asked = Scorer.load(tmp_path / "model"), spine(20, seed=2)
     creators = asked.creator_id.to_numpy(object)

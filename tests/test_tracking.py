@@ -128,7 +128,7 @@ def test_what_was_fetched_from_afar_is_cleared_away(
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     for version in ("1", "2"):
-        assert tracking.load(client, f"models:/far away/{version}").scorer.told == scorer.told
+        assert tracking.load(client, f"models:/far away/{version}").scorer.facts == scorer.facts
         assert list(scratch.iterdir()) == []
     for version in ("3", "4"):
         with pytest.raises(tracking.ModelError, match="cannot be fetched"):

@@ -72,10 +72,10 @@ FEATURES = (
                 RESULTS,
             ),
             Feature(
-                f"{name}_told",
+                f"{name}_evidence",
                 FAMILY,
                 name.replace("_", " "),
-                f"how much earlier results tell about {words}",
+                f"evidence on {words} in earlier results",
                 "results",
                 "Σ w",
                 0,
@@ -270,7 +270,7 @@ def finish(t: ir.Table) -> dict[str, ir.Value]:
     for name, (_, k, _words) in RECORDS.items():
         w, ws = unfixed(t[f"{name}_w"]), unfixed(t[f"{name}_ws"])
         out[f"{name}_record"] = (ws / (w + k)).exp()
-        out[f"{name}_told"] = w
+        out[f"{name}_evidence"] = w
     cw, cs = unfixed(t.creator_cw), unfixed(t.creator_cs)
     out["creator_click_record"] = ibis.ifelse(
         t.click_level.notnull(), (cs / (cw + RECORDS["creator"][1])).exp(), ibis.null("float64")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         Backtest,  # at run time, to say what a saved model is worth takes no estimators
     )
 
-LEAST_T, LITTLE = 2.0, 100
+LEAST_T, FEW_RESULTS = 2.0, 100
 RULES = ("one_rate", "price_only", "own_record")  # of thumb: they need no model of the creators
 WORDS = {
     "ours": "this model",
@@ -26,7 +26,7 @@ WORDS = {
 }
 
 
-def evidence(backtest: Backtest) -> tuple[str, float]:
+def hardest_rule(backtest: Backtest) -> tuple[str, float]:
     """The rule of thumb that is hardest to beat, and the t of the model's paired differences in deviance from it.
 
     Every fold is set to the level known in hindsight first, so that only differences between rows count.
@@ -53,24 +53,31 @@ def _losses(rows: pd.DataFrame, name: str) -> np.ndarray:
     return out
 
 
-def skill(backtest: Backtest) -> dict[str, Any]:
-    """What `verdict` says, as plain JSON values: the rule of thumb that is hardest to beat, t, and judged results."""
-    rule, t = evidence(backtest)
-    return {"rule": rule, "t": t, "results": len(backtest.rows)}
+@dataclass(frozen=True)
+class Skill:
+    """How surely a model beats rules of thumb.
 
-
-def verdict(found: Mapping[str, Any] | None) -> str:
-    """One sentence: does the model tell deals apart better than every rule of thumb?
-
-    found: as `skill` gives it; None for a model that an earlier version saved without it.
+    rule: the one that is hardest to beat. t: of the paired differences in deviance from it. results: judged rows.
     """
-    if found is None:
-        return "Whether this model has skill is not recorded in it: train anew to see."
-    rule, t, results = WORDS[found["rule"]], found["t"], found["results"]
+
+    rule: str
+    t: float
+    results: int
+
+
+def measure_skill(backtest: Backtest) -> Skill:
+    """The skill that a backtest shows."""
+    rule, t = hardest_rule(backtest)
+    return Skill(rule, t, len(backtest.rows))
+
+
+def skill_sentence(skill: Skill) -> str:
+    """One sentence: does the model tell deals apart better than every rule of thumb?"""
+    rule, t, results = WORDS[skill.rule], skill.t, skill.results
     if not results:
         return "No skill can be claimed: there are too few results for a backtest."
     proof = f"(t = {t:.1f} on {results:,} results that the model had not seen)."
-    proof += " So few tell little." if results < LITTLE else ""
+    proof += " So few prove little." if results < FEW_RESULTS else ""
     if t > LEAST_T:
         return f"The model tells deals apart better than every rule of thumb; the best of them is {rule} {proof}"
-    return f"No skill beyond {rule}: on this data the model is not surely better {proof}"
+    return f"No skill beyond {rule}: on this data the model is not significantly better {proof}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from features.secrets import mask
 from models.registry.artifacts import fetch
 from models.registry.store import require_present
 from models.registry.store_faults import guarded
-from models.scorer import FilesMissingError, ModelError, Scorer
+from models.scorer import FilesMissingError, ModelError, NewerFormatError, OlderFormatError, Scorer
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 SCORER = "scorer"
@@ -67,6 +68,7 @@ def load(client: MlflowClient, uri: str) -> Model:
     Raises as `resolve` does, FilesMissingError where its files cannot be fetched, ModelError for one that is damaged.
     """
     registered = _registered(client, uri)
+    label = f"{registered.name} {registered.version}"
     with tempfile.TemporaryDirectory() as scratch:
         try:
             folder = fetch(client, _address(client, registered), scratch)
@@ -74,8 +76,9 @@ def load(client: MlflowClient, uri: str) -> Model:
             scorer = Scorer.load(folder / "artifacts" / SCORER)
         except (MlflowException, OSError, FilesMissingError) as error:
             said = mask(" ".join(str(error).split()))
-            label = f"{registered.name} {registered.version}"
             raise FilesMissingError(f"{label}: its files cannot be fetched ({said})") from None
+        except (OlderFormatError, NewerFormatError) as error:
+            raise type(error)(f"{label}: {error}") from None
         return Model(registered.name, str(registered.version), scorer, registered.run_id, inputs)
 
 
@@ -84,10 +87,20 @@ def require(client: MlflowClient, uri: str) -> Model:
     try:
         return load(client, uri)
     except ModelError as error:
-        cure = "Bring the files back" if isinstance(error, FilesMissingError) else "Train anew"
-        remedy = f"{cure}, or name another version: models:/NAME/VERSION."
+        remedy = f"{_cure(error, uri)}, or name another version: models:/NAME/VERSION."
         problem = f"the model cannot be used ({error})"
         raise InputError([Fault("--model", received=uri, problem=problem, remedy=remedy)]) from error
+
+
+def _cure(error: ModelError, uri: str) -> str:
+    """What makes a model usable that is not."""
+    if isinstance(error, FilesMissingError):
+        return "Bring the files back"
+    if isinstance(error, NewerFormatError):
+        return "Update creator-yield"
+    found = _URI.fullmatch(uri)
+    name = found["name"] if found else "NAME"
+    return f"Train again: python train.py DATA --experiment {shlex.quote(name)}"
 
 
 def champion_version(client: MlflowClient, name: str) -> str | None:
@@ -101,12 +114,12 @@ def champion_version(client: MlflowClient, name: str) -> str | None:
 @guarded
 def card(client: MlflowClient, model: Model) -> dict[str, Any]:
     """What a reader may know of a version: its training's facts, its figures, and the sentence on its skill."""
-    told: dict[str, Any] = {"trained_on": dict(model.scorer.told), "skill": None, "figures": {}}
+    known: dict[str, Any] = {"trained_on": model.scorer.facts.to_dict(), "skill": None, "figures": {}}
     if model.run:
         require_present(client)
         data = client.get_run(model.run).data
-        told |= {"skill": data.tags.get("skill"), "figures": dict(sorted(data.metrics.items()))}
-    return told
+        known |= {"skill": data.tags.get("skill"), "figures": dict(sorted(data.metrics.items()))}
+    return known
 
 
 @guarded
@@ -162,5 +175,5 @@ def _inputs(folder: Path) -> frozenset[str]:
     except (MlflowException, OSError):
         raise
     except Exception as error:  # a description that is cut off raises whatever its parser meets
-        raise ModelError(f"{folder}: MLmodel is damaged ({type(error).__name__}). Train anew") from None
+        raise ModelError(f"{folder}: MLmodel is damaged ({type(error).__name__})") from None
     return frozenset(column.name for column in signature.inputs.inputs if column.required) if signature else frozenset()

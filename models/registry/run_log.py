@@ -27,7 +27,7 @@ from mlflow.entities import Metric, Param, RunTag
 from features.secrets import mask
 from models.evaluation.backtest import Backtest
 from models.evaluation.metrics import measure
-from models.evaluation.skill import verdict
+from models.evaluation.skill import skill_sentence
 from models.registry.processes import TAG
 from models.registry.store_faults import guarded
 from models.report import model_card, summary
@@ -41,11 +41,11 @@ NAMES = ("skill", "rank", "value", "total", "coverage", "width")
 def log_run(client: MlflowClient, run: str, found: summary.Report, fingerprint: Mapping[str, str]) -> None:
     """Log a training to its run, and its folds to runs of their own below it."""
     scorer, backtest = found.trained.scorer, found.trained.backtest
-    told = scorer.told
-    params: dict[str, Any] = {k: told[k] for k in ("seed", "results", "maturity")}
-    params |= {"recipes": told["recipes"], "features": len(scorer.encoding.columns)} | scorer.settings.to_dict()
+    facts = scorer.facts
+    params: dict[str, Any] = {k: getattr(facts, k) for k in ("seed", "results", "maturity", "recipes")}
+    params |= {"features": len(scorer.encoding.columns)} | scorer.settings.to_dict()
     tags = {f"data.{k}": v for k, v in fingerprint.items()}
-    tags |= {"comment_classifier": scorer.classifier.fingerprint, "skill": verdict(scorer.told["skill"])}
+    tags |= {"comment_classifier": scorer.classifier.fingerprint, "skill": skill_sentence(facts.skill)}
     now = int(time.time() * 1000)
     metrics = [Metric(k, v, now, step) for k, v, step in _metrics(found) if np.isfinite(v)]
     client.log_batch(
@@ -62,8 +62,8 @@ def log_run(client: MlflowClient, run: str, found: summary.Report, fingerprint: 
 
 
 def _log_folds(client: MlflowClient, parent: str, backtest: Backtest) -> None:
-    told = client.get_run(parent)
-    tags = {name: told.data.tags[name] for name in ("mlflow.user", TAG) if name in told.data.tags}
+    whole = client.get_run(parent)
+    tags = {name: whole.data.tags[name] for name in ("mlflow.user", TAG) if name in whole.data.tags}
     tags["mlflow.parentRunId"] = parent
     figures = backtest.figures()
     for number, cutoff in enumerate(backtest.cutoffs):
@@ -77,7 +77,7 @@ def _log_folds(client: MlflowClient, parent: str, backtest: Backtest) -> None:
         for recipe in (str(name).removeprefix("d_") for name in rows if str(name).startswith("d_")):
             rate = np.exp((rows[f"c_{recipe}"] + rows[f"d_{recipe}"]).to_numpy(float))
             metrics |= {f"recipe.{recipe}.{name}": value for name, value in measure(rate, counts, exposure).items()}
-        run = client.create_run(told.info.experiment_id, told.info.start_time, tags, f"fold {number}").info.run_id
+        run = client.create_run(whole.info.experiment_id, whole.info.start_time, tags, f"fold {number}").info.run_id
         now = int(time.time() * 1000)
         logged = [Metric(name, value, now, 0) for name, value in metrics.items() if np.isfinite(value)]
         client.log_batch(run, logged, [Param("cutoff", cutoff), Param("results", str(len(rows)))])
@@ -86,7 +86,7 @@ def _log_folds(client: MlflowClient, parent: str, backtest: Backtest) -> None:
 
 def _metrics(found: summary.Report) -> list[tuple[str, float, int]]:
     backtest = found.trained.backtest
-    out = [("evidence", found.trained.scorer.told["skill"]["t"], 0), ("level", backtest.level, 0)]
+    out = [("evidence", found.trained.scorer.facts.skill.t, 0), ("level", backtest.level, 0)]
     for row in backtest.figures().to_dict("records"):
         step, end = (0, "") if row["fold"] == "all" else (int(row["fold"]), ".by_fold")
         out += [(f"{row['model']}.{name}{end}", float(row[name]), step) for name in NAMES]

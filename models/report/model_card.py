@@ -10,7 +10,7 @@ import pandas as pd
 from features.catalogue import BY_NAME
 from features.settings import TIERS
 from features.usage import in_words
-from models.evaluation.skill import verdict
+from models.evaluation.skill import skill_sentence
 from models.report.summary import Report, budget_line, factor, figures_table, importance, unlike
 from models.studies.budget_study import CHOICES
 from models.studies.claim_tests import MATERIAL, UNTESTED, WITHIN_DAYS, Finding
@@ -51,20 +51,20 @@ PARTS = (
 def model_card(report: Report) -> str:
     """The model card in Markdown: what it is worth, what it was made from, what it uses."""
     trained = report.trained
-    told, backtest = trained.scorer.told, trained.backtest
+    facts, backtest = trained.scorer.facts, trained.backtest
     used = [["feature", "family", "what it is", "unit", "mean factor"]]
     for name, moved in importance(trained).items():
         f = BY_NAME.get(str(name))
         used.append([str(name), *([f.family, f.label, f.unit] if f else ["", "", ""]), f"{moved:.3f}"])
-    recipes = ", ".join(f"{k} {w:.2f}" for k, w in told["recipes"].items()) or "none: one rate for all"
+    recipes = ", ".join(f"{k} {w:.2f}" for k, w in facts.recipes.items()) or "none: one rate for all"
     made = (
-        f"Predicts conversions per dollar of a creator's collaboration. Trained on {told['results']:,} results "
-        f"({told['conversions']:,.0f} conversions for {told['spend']:,.0f} dollars) that started from "
-        f"{told['first_start'][:10]} to {told['last_start'][:10]}; seed {told['seed']}."
+        f"Predicts conversions per dollar of a creator's collaboration. Trained on {facts.results:,} results "
+        f"({facts.conversions:,.0f} conversions for {facts.spend:,.0f} dollars) that started from "
+        f"{facts.first_start[:10]} to {facts.last_start[:10]}; seed {facts.seed}."
     )
     choices = [
         f"- Blend of recipes, weights on the log scale: {recipes}.",
-        f"- Late conversions: {told['maturity']}.",
+        f"- Late conversions: {facts.maturity}.",
         f"- Level set by recent results: × {np.exp(trained.scorer.rate.level):.3f}.",
     ]
     proof = f"Cut-offs: {', '.join(backtest.cutoffs) or 'none'}. {FIGURES}"
@@ -76,7 +76,7 @@ def model_card(report: Report) -> str:
         "Features": [MOVES, "", *_markdown(used), *_unused(report)],
         "Limits": [LIMITS, "", unlike(backtest)],
     }
-    lines = [verdict(told["skill"]), "", "# Model card", "", made, "", *choices, ""]
+    lines = [skill_sentence(facts.skill), "", "# Model card", "", made, "", *choices, ""]
     for title, content in sections.items():
         lines += [f"## {title}", "", *content, ""]
     return "\n".join(lines)

@@ -32,7 +32,7 @@ class Report:
 def study(trained: Trained) -> Report:
     """Work out the report of a training; the same training gives the same report."""
     rows = judged(trained)
-    bought = compare(rows, int(trained.scorer.told["seed"]))
+    bought = compare(rows, trained.scorer.facts.seed)
     return Report(trained, rows, bought, examine(trained.training, trained.scorer.maturity))
 
 

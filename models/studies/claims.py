@@ -17,7 +17,7 @@ from features.settings import TIERS
 SMALL, LARGE = TIERS[:2], TIERS[3:]
 SETTING = ("platform", "creator_niche", "product_niche", "product_country", "objective", "brand", "quarter")
 PRICE = ("spend", "followers", "promotion_hours", "deliverables")
-RECORD = ("creator_record", "creator_told")  # who did well is hired again, by the same brand and by others
+RECORD = ("creator_record", "creator_evidence")  # who did well is hired again, by the same brand and by others
 
 Sides = Callable[[pd.DataFrame], np.ndarray]
 

@@ -1,46 +1,46 @@
 -- Every moment at which something became known of a deal's result: how much, and after how many days it was counted.
 WITH deals AS (
-    SELECT *, collaboration_id IN (SELECT collaboration_id FROM conversions) AS is_told,
+    SELECT *, collaboration_id IN (SELECT collaboration_id FROM conversions) AS by_day,
         CASE WHEN observed_until < ends_at THEN observed_until ELSE ends_at END AS settled_at
     FROM (SELECT *, starts_at + to_microseconds(round(promotion_hours * 3600e6 + 30 * 86400e6)::BIGINT) AS ends_at
           FROM collaborations)),
 so_far AS (
-    SELECT d.*, k, starts_at + to_days(k) AS told_at, (
+    SELECT d.*, k, starts_at + to_days(k) AS known_at, (
             SELECT sum(c.conversions) FROM conversions c WHERE c.collaboration_id = d.collaboration_id
             AND c.date::TIMESTAMP + INTERVAL 1 DAY <= d.starts_at + to_days(k)) AS n
-    FROM deals d, (VALUES (2), (5), (10), (20), (40)) ages(k) WHERE is_told AND told_at < observed_until),
+    FROM deals d, (VALUES (2), (5), (10), (20), (40)) ages(k) WHERE by_day AND known_at < observed_until),
 steps AS (
-    -- settled: by the days that had ended where days are told and more are to come, else by the whole count
-    SELECT collaboration_id, spend, clicks, settled_at AS told_at, days(settled_at, starts_at) AS age, true AS settled,
-        true AS ripe, CASE WHEN is_told AND settled_at < observed_until THEN (
+    -- settled: by the days that had ended where days are listed and more are to come, else by the whole count
+    SELECT collaboration_id, spend, clicks, settled_at AS known_at, days(settled_at, starts_at) AS age, true AS settled,
+        true AS ripe, CASE WHEN by_day AND settled_at < observed_until THEN (
             SELECT coalesce(sum(c.conversions), 0) FROM conversions c WHERE c.collaboration_id = d.collaboration_id
             AND c.date::TIMESTAMP + INTERVAL 1 DAY <= settled_at) ELSE conversions END AS n
     FROM deals d
     UNION ALL
-    SELECT collaboration_id, spend, NULL, told_at, days(date_trunc('day', told_at), starts_at), false, k >= 20, n
-    FROM so_far WHERE n IS NOT NULL AND told_at <> settled_at
+    SELECT collaboration_id, spend, NULL, known_at, days(date_trunc('day', known_at), starts_at), false, k >= 20, n
+    FROM so_far WHERE n IS NOT NULL AND known_at <> settled_at
     UNION ALL
     SELECT collaboration_id, spend, clicks, observed_until, days(observed_until, starts_at), false, true, conversions
-    FROM deals WHERE is_told AND observed_until > settled_at),
+    FROM deals WHERE by_day AND observed_until > settled_at),
 rated AS (
     SELECT *, ln((n + 0.5) / exposure) AS log_rate, ln((clicks + 0.5) / exposure) AS log_clicks
     FROM (SELECT *, spend * greatest(1 - exp(-age / 7), 0.02) AS exposure FROM steps)),
 -- the market: each deal's first ripe step
-ripe AS (SELECT collaboration_id, min(told_at) AS told_at, arg_min(log_rate, told_at) AS log_rate FROM rated WHERE ripe GROUP BY ALL),
+ripe AS (SELECT collaboration_id, min(known_at) AS known_at, arg_min(log_rate, known_at) AS log_rate FROM rated WHERE ripe GROUP BY ALL),
 -- of the 180 days up to each step, that step included, and from 180 days before reach until each row's start
 windows AS (
-    SELECT DISTINCT 'step' AS of, told_at + INTERVAL 1 MICROSECOND AS moment, moment - INTERVAL 180 DAY AS since FROM rated
+    SELECT DISTINCT 'step' AS of, known_at + INTERVAL 1 MICROSECOND AS moment, moment - INTERVAL 180 DAY AS since FROM rated
     UNION ALL SELECT DISTINCT 'row', starts_at, reach - INTERVAL 180 DAY FROM moments),
 levels AS (
     SELECT of, moment,
-        (SELECT exact_mean(log_rate) FROM ripe WHERE told_at < moment AND told_at >= since) AS level,
-        (SELECT exact_mean(log_clicks) FROM rated WHERE settled AND told_at < moment AND told_at >= since) AS click_level
+        (SELECT exact_mean(log_rate) FROM ripe WHERE known_at < moment AND known_at >= since) AS level,
+        (SELECT exact_mean(log_clicks) FROM rated WHERE settled AND known_at < moment AND known_at >= since) AS click_level
     FROM windows),
 weighed AS (
-    SELECT r.collaboration_id, told_at, coalesce(m / (m + 2), 0) AS w, coalesce(w * (log_rate - level), 0) AS ws,
+    SELECT r.collaboration_id, known_at, coalesce(m / (m + 2), 0) AS w, coalesce(w * (log_rate - level), 0) AS ws,
         log_clicks - click_level AS c
     FROM (SELECT r.*, level, click_level, exp(level) * exposure AS m
-          FROM rated r JOIN levels ON of = 'step' AND moment = told_at + INTERVAL 1 MICROSECOND) r),
+          FROM rated r JOIN levels ON of = 'step' AND moment = known_at + INTERVAL 1 MICROSECOND) r),
 -- as of each row, the newest step of each deal that was known strictly before
 known AS (
     SELECT s.row_id, s.starts_at, d.creator_id = s.creator_id AS creator, d.brand = s.brand AS brand,
@@ -49,8 +49,8 @@ known AS (
     FROM spine s
     LEFT JOIN creators sc ON sc.creator_id = s.creator_id
     JOIN sizes sz ON sz.creator_id = s.creator_id AND sz.starts_at = s.starts_at
-    JOIN weighed w ON w.told_at < s.starts_at
-        AND NOT EXISTS (FROM weighed v WHERE v.collaboration_id = w.collaboration_id AND v.told_at > w.told_at AND v.told_at < s.starts_at)
+    JOIN weighed w ON w.known_at < s.starts_at
+        AND NOT EXISTS (FROM weighed v WHERE v.collaboration_id = w.collaboration_id AND v.known_at > w.known_at AND v.known_at < s.starts_at)
     JOIN collaborations d ON d.collaboration_id = w.collaboration_id
     JOIN creators dc ON dc.creator_id = d.creator_id
     JOIN sizes dz ON dz.creator_id = d.creator_id AND dz.starts_at = d.starts_at),
