@@ -193,7 +193,7 @@ CONVERSIONS = _table(
             low=0,
         ),
     },
-    meaning="when conversions came; may leave collaborations out, but tells whole any that it names",
+    meaning="when conversions came; may leave collaborations out, but is complete for any that it includes",
     optional=True,
     references=(
         Reference(
@@ -230,13 +230,13 @@ CANDIDATES = _table(
     "candidates",
     {
         "candidate_id": _key("names the row"),
-        "creator_id": _key("who is asked about"),
+        "creator_id": _key("who would promote"),
         **_DEAL,
         "spend": _spend(
             "the quote: fee, product, boosting", "Spend is the quote in all, in US dollars; it cannot be 0."
         ),
     },
-    meaning="what is asked about: the columns of collaborations that are known beforehand",
+    meaning="deals to score: the columns of collaborations that are known beforehand",
     key="candidate_id",
 )
 
