@@ -71,7 +71,7 @@ soak-serve: install ## ten minutes of load, swaps, killed workers and an absent 
 	$(BIN)/python -m benchmarks.serve_soak
 
 fuzz-serve: install ## thousands of requests made from the OpenAPI document (schemathesis), all answers checked
-	$(BIN)/python -m tests.service_fuzz
+	$(BIN)/python -m tests.support.service_fuzz
 
 audit: ## look for known vulnerabilities among the locked versions
 	$(FIND_PYTHON) && "$$python" -m venv --clear build/audit

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.support.paths import ROOT
+
 if TYPE_CHECKING:
     from models.scorer import Scorer
-    from tests.service_desk import Server
+    from tests.support.workspace import Server
 
-ROOT = Path(__file__).resolve().parent.parent
 
 settings.register_profile("project", derandomize=True, deadline=None)
 settings.load_profile("project")
@@ -84,31 +85,31 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_scorer() -> "Scorer":
     """A model of 60 made-up results, fitted in a second, for tests of where models lie."""
-    from tests.past_market import fitted, spine
+    from tests.support.past_market import fitted, spine
 
     return fitted(spine(60)).scorer
 
 
 @pytest.fixture(scope="session")
-def trained_desk(tmp_path_factory: pytest.TempPathFactory, tiny_market: Path, empty_store: Path) -> Path:
+def trained_workspace(tmp_path_factory: pytest.TempPathFactory, tiny_market: Path, empty_store: Path) -> Path:
     """A folder with the tiny market's data and a store whose champion was trained on it; copy it, leave it as is."""
-    from tests.service_desk import make_desk
+    from tests.support.workspace import make_workspace
 
-    return make_once(tmp_path_factory, "desk", lambda folder: make_desk(folder, tiny_market, empty_store))
-
-
-@pytest.fixture(scope="session")
-def http_desk(tmp_path_factory: pytest.TempPathFactory, trained_desk: Path) -> Path:
-    """The desk that `http_server` serves."""
-    from tests.service_desk import copy_desk
-
-    return copy_desk(tmp_path_factory.mktemp("service"), trained_desk)
+    return make_once(tmp_path_factory, "workspace", lambda folder: make_workspace(folder, tiny_market, empty_store))
 
 
 @pytest.fixture(scope="session")
-def http_server(http_desk: Path) -> Iterator["Server"]:
+def http_workspace(tmp_path_factory: pytest.TempPathFactory, trained_workspace: Path) -> Path:
+    """The workspace that `http_server` serves."""
+    from tests.support.workspace import copy_workspace
+
+    return copy_workspace(tmp_path_factory.mktemp("service"), trained_workspace)
+
+
+@pytest.fixture(scope="session")
+def http_server(http_workspace: Path) -> Iterator["Server"]:
     """A running service with keys, for tests that ask and leave it as it is."""
-    from tests.service_desk import running
+    from tests.support.workspace import running
 
-    with running(http_desk, CREATOR_YIELD_API_KEYS=f"@{http_desk / 'keys'}") as started:
+    with running(http_workspace, CREATOR_YIELD_API_KEYS=f"@{http_workspace / 'keys'}") as started:
         yield started

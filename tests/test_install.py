@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests.service_desk import environment
+from tests.support.workspace import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS: dict[str, list[str]] = {"requirements.lock": [], "requirements-dev.lock": ["service", "dev"]}

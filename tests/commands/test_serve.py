@@ -1,0 +1,135 @@
+"""Starting the service: each call that cannot be carried out is one clear fault, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import serve
+from features.faults import InputError
+from tests.support.paths import ROOT
+from tests.support.workspace import Server, copy_workspace, environment, free_port
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory, trained_workspace: Path) -> Path:
+    return copy_workspace(tmp_path_factory.mktemp("start"), trained_workspace)
+
+
+def ended(workspace: Path, *words: str) -> tuple[int, str]:
+    """Status and standard error of a start that ends by itself; the folder is as it was."""
+    before = sorted(workspace.iterdir())
+    call = [sys.executable, str(ROOT / "serve.py"), "--port", str(free_port()), "--no-auth", *words]
+    done = subprocess.run(
+        call, cwd=workspace, env=environment(TMPDIR=str(workspace)), capture_output=True, text=True, timeout=120
+    )
+    assert sorted(workspace.iterdir()) == before, "nothing is left behind"
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(("data", "problem"), [("nowhere", "there is no such folder"), ("keys", "it is a file")])
+def test_data_that_is_not_there_is_one_fault(workspace: Path, data: str, problem: str) -> None:
+    status, said = ended(workspace, "--data", data)
+    assert (status, said.count("\n")) == (2, 1), said
+    assert said.startswith(f"--data: {problem}")
+
+
+def test_a_database_that_is_not_there_is_one_fault(workspace: Path) -> None:
+    status, said = ended(workspace, "--data", "duckdb://nowhere.db")
+    assert (status, said.count("\n")) == (2, 1), said
+    assert said.startswith("duckdb://nowhere.db: there is no such file")
+
+
+def test_a_model_that_is_not_there_is_one_fault(workspace: Path) -> None:
+    status, said = ended(workspace, "--data", "data", "--model", "models:/conversions-per-dollar/77")
+    assert (status, said.count("\n")) == (2, 1), said
+    assert "has no version 77" in said
+
+
+def test_data_at_fault_says_every_fault(workspace: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(workspace / "data", data)
+    creators = pd.read_parquet(data / "creators.parquet")
+    pd.concat([creators, creators.iloc[:1]]).drop(columns="niche").to_parquet(data / "creators.parquet")
+    status, said = ended(workspace, "--data", str(data))
+    assert status == 2
+    assert "creators.creator_id" in said
+    assert "creators.niche" in said
+    assert "Traceback" not in said
+
+
+def parsed(*words: str, port: int = 0) -> str:
+    return serve.require(serve.arguments(["--data", str(ROOT), "--port", str(port or free_port()), *words]))
+
+
+def test_names_of_hosts_are_resolved() -> None:
+    assert parsed("--no-auth", "--host", "localhost") == "127.0.0.1"
+    assert parsed("--no-auth", "--host", "127.3.2.1") == "127.3.2.1"
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[tuple[int, str]]]:
+    """What names stand for, as a resolver of the test's own says."""
+    known: dict[str, list[tuple[int, str]]] = {}
+
+    def resolve(host: str, port: int, **_: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        return [(family, socket.SOCK_STREAM, 6, "", (address, port)) for family, address in known[host]]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    return known
+
+
+def test_without_keys_every_address_of_a_name_is_loopback(names: dict[str, list[tuple[int, str]]]) -> None:
+    names["both"] = [(socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1")]
+    assert parsed("--no-auth", "--host", "both") == "127.0.0.1"
+    names["half"] = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "192.0.2.1")]
+    with pytest.raises(InputError, match="--no-auth"):
+        parsed("--no-auth", "--host", "half")
+
+
+def test_a_port_in_use_is_one_fault() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(InputError, match=r"--port: it cannot be listened at \(Address already in use\)"):
+            parsed("--no-auth", port=other.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "a" * 80, "é" * 70 + ".x", "1.2.3.4.5"])
+def test_a_host_that_is_none_is_one_fault(host: str) -> None:
+    with pytest.raises(InputError, match="--host"):
+        parsed("--no-auth", "--host", host)
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as one:
+            one.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not _has_ipv6(), reason="needs the loopback address of IPv6")
+def test_it_listens_on_ipv6_and_ends_quietly_when_it_is_ended_early(workspace: Path) -> None:
+    started = Server(workspace, workspace / "data", "--no-auth", "--host", "::1", TMPDIR=str(workspace))
+    arrived = threading.Event()
+    for _ in range(600):
+        try:
+            socket.create_connection(("::1", started.port), timeout=5).close()
+            arrived.set()
+            break
+        except OSError:
+            if started.process.poll() is not None or arrived.wait(0.1):
+                break
+    assert started.stop() == 0, started.log.read_text()
+    assert arrived.is_set()
+    assert "panicked" not in started.log.read_text()
+    assert not list(workspace.glob("creator-yield-*"))

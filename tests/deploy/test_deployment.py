@@ -1,0 +1,132 @@
+"""The page on deployment and the files under deploy/ fit the service: names of metrics, probes, time-outs, commands."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import shutil
+import ssl
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from service.api.connections import KEPT_SECONDS
+from service.publish.batch_path import SECONDS as BATCH_SECONDS
+from tests.support.paths import ROOT
+from tests.support.workspace import KEY, Server, free_port
+
+DEPLOY = ROOT / "deploy"
+PAGE = (ROOT / "docs" / "deployment.md").read_text()
+SUFFIXES = ("_bucket", "_sum", "_count")
+
+
+def need(tool: str) -> str:
+    path = shutil.which(tool, path="/usr/bin:/usr/sbin:/bin:/sbin:/usr/local/bin")
+    if path is None:
+        pytest.skip(f"needs {tool}")
+    return path
+
+
+def test_every_metric_is_explained_and_no_other_is_named(http_server: Server) -> None:
+    http_server.ask("GET", "/v1/model")
+    page = http_server.ask("GET", "/metrics").body.decode()
+    exposed = set(re.findall(r"^# TYPE (\S+)", page, re.M))
+    assert exposed == set(re.findall(r"^\| `(creator_yield_\w+)", PAGE, re.M))
+    rules = (DEPLOY / "alerts.yml").read_text()
+    named = set(re.findall(r"creator_yield_\w+", rules + PAGE))
+    assert {re.sub(f"({'|'.join(SUFFIXES)})$", "", name) for name in named} <= exposed
+    assert {name for name in exposed if re.search(rf"^{name}\S* ", page, re.M)} == exposed
+
+
+def test_files_that_the_page_speaks_of_are_there() -> None:
+    linked = set(re.findall(r"\(\.\./deploy/([\w.-]+)\)", PAGE))
+    assert linked == {path.name for path in DEPLOY.iterdir()}
+
+
+def test_the_container_installs_as_make_does() -> None:
+    locked = re.search(r"^PIP_LOCKED := (?P<words>.*)$", (ROOT / "Makefile").read_text(), re.M)
+    container = (DEPLOY / "Containerfile").read_text()
+    assert locked
+    wanted = {*re.findall(r"--\S+(?: :all:)?", locked["words"]), "-r requirements-dev.lock"}
+    assert [one for one in wanted if one not in container] == []
+
+
+def test_probes_are_those_of_the_service(http_server: Server) -> None:
+    (told,) = yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())
+    (container,) = told["spec"]["template"]["spec"]["containers"]
+    for name in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert http_server.ask("GET", container[name]["httpGet"]["path"], key=None, Host="10.1.2.3:8000").status == 200
+
+
+def test_the_unit_can_be_read(tmp_path: Path) -> None:
+    analyze = need("systemd-analyze")
+    text = (DEPLOY / "creator-yield.service").read_text()
+    unit = tmp_path / "creator-yield.service"
+    unit.write_text(text.replace("/opt/creator-yield/.venv/bin/python", "/bin/true"))
+    done = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_alerts_can_be_read() -> None:
+    done = subprocess.run(
+        [need("promtool"), "check", "rules", str(DEPLOY / "alerts.yml")], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_metrics_can_be_scraped(http_server: Server) -> None:
+    page = http_server.ask("GET", "/metrics").body
+    done = subprocess.run([need("promtool"), "check", "metrics"], input=page, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_the_proxy_s_times_fit_the_service_s() -> None:
+    text = (DEPLOY / "nginx.conf").read_text()
+    seconds = {name: float(value) for name, value in re.findall(r"(\w+) (\d+)s;", text)}
+    assert seconds["keepalive_timeout"] < KEPT_SECONDS - 10
+    assert seconds["proxy_read_timeout"] > BATCH_SECONDS
+
+
+def test_nginx_passes_requests_on(http_server: Server, tmp_path: Path) -> None:
+    nginx, openssl, port = need("nginx"), need("openssl"), free_port()
+    call = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    subprocess.run([*call, "-keyout", tmp_path / "key", "-out", tmp_path / "cert"], check=True, capture_output=True)
+    text = (DEPLOY / "nginx.conf").read_text()
+    for old, new in {"127.0.0.1:8000": f"127.0.0.1:{http_server.port}", "listen 443": f"listen 127.0.0.1:{port}",
+                     "/etc/ssl/certs/scores.example.com.pem": f"{tmp_path}/cert",
+                     "/etc/ssl/private/scores.example.com.key": f"{tmp_path}/key"}.items():  # fmt: skip
+        assert old in text
+        text = text.replace(old, new)
+    folders = "".join(
+        f"{name}_temp_path {tmp_path}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (tmp_path / "nginx.conf").write_text(
+        f"pid {tmp_path}/pid; error_log {tmp_path}/error; daemon off; events {{}}\n"
+        f"http {{ access_log off; {folders}\n{text}\n}}\n"
+    )
+    process = subprocess.Popen([nginx, "-c", tmp_path / "nginx.conf", "-p", tmp_path], stderr=subprocess.PIPE)
+    try:
+        context = ssl.create_default_context(cafile=str(tmp_path / "cert"))
+        until = time.monotonic() + 20
+        while True:
+            connection = http.client.HTTPSConnection("localhost", port, timeout=60, context=context)
+            try:
+                connection.request("GET", "/v1/model", headers={"X-API-Key": KEY, "Accept-Encoding": "gzip"})
+                break
+            except ConnectionRefusedError:
+                assert process.poll() is None, process.stderr and process.stderr.read()
+                assert time.monotonic() < until
+                time.sleep(0.05)
+        reply = connection.getresponse()
+        reply.read()
+        assert reply.status == 200
+        assert re.fullmatch("[0-9a-f]{32}", reply.headers["X-Request-Id"] or "")
+        connection.request("GET", "/metrics", headers={"X-API-Key": KEY})
+        assert connection.getresponse().status == 404
+        connection.close()
+    finally:
+        process.terminate()
+        process.wait(20)

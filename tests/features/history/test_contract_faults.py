@@ -1,0 +1,531 @@
+"""Every fault of DATA, of candidates and of an output is told with its place, its rows and what to do."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from features.faults import Fault, InputError
+from features.history.checks import check_trainable
+from features.history.contract import TABLES
+from features.history.source import open_candidates, open_history
+from tests.support.contract_tables import Frames, candidates, frames, write
+
+
+def faults(data: Path | str) -> list[Fault]:
+    """What is told of DATA; none if it opens."""
+    try:
+        with open_history(data, threads=1):
+            return []
+    except InputError as error:
+        return list(error.faults)
+
+
+def told(data: Path | str) -> list[str]:
+    return [str(fault) for fault in faults(data)]
+
+
+def setting(table: str, row: int, column: str, value: object) -> Callable[[Frames], None]:
+    def damage(tables: Frames) -> None:
+        values = tables[table][column].to_list()
+        values[row] = value
+        tables[table][column] = pd.Series(values, dtype=object)
+
+    return damage
+
+
+SPEND = "Spend is what the deal costs in all, in US dollars; leave out deals that cost nothing."
+COUNTED = "Conversions are counted: 0, 1, 2 and so on."
+SPAN = "outside 2000-01-01 to 2100-01-01"
+FORMAT = "Check its format and, if it was a number once, its unit."
+NUMBERS = "Write numbers as 1234.5: a point for decimals, neither currency nor separators of thousands."
+AGAIN = "Keep one row of each key."
+TOLD = (
+    "A collaboration that the conversions table names is told there whole, up to its observed_until: "
+    "correct one of the two, or leave it out there."
+)
+
+VALUES = {
+    "negative spend": (
+        setting("collaborations", 1, "spend", -5.0),
+        f"collaborations.spend: 1 row is not above 0, first row 2 (collaboration_id 'r1'): received -5.0. {SPEND}",
+    ),
+    "zero spend": (
+        setting("collaborations", 3, "spend", 0.0),
+        f"collaborations.spend: 1 row is not above 0, first row 4 (collaboration_id 'r3'): received 0.0. {SPEND}",
+    ),
+    "negative conversions": (
+        setting("collaborations", 4, "conversions", -1),
+        f"collaborations.conversions: 1 row is below 0, first row 5 (collaboration_id 'r4'): received -1. {COUNTED}",
+    ),
+    "key without a value": (
+        setting("creators", 2, "platform", None),
+        "creators.platform: 1 row is without a value, first row 3 (creator_id 'c2'). "
+        "Every row needs it: instagram, youtube, tiktok, ….",
+    ),
+    "duplicate key": (
+        setting("collaborations", 5, "collaboration_id", "r1"),
+        "collaborations.collaboration_id: 1 row is repeating the key of an earlier row, first row 6: "
+        f"received 'r1' of row 2 again. {AGAIN}",
+    ),
+    "deal of an unknown creator": (
+        setting("collaborations", 2, "creator_id", "nobody"),
+        "collaborations.creator_id: 1 row is not among the creator_ids of creators, first row 3 "
+        "(collaboration_id 'r2'): received 'nobody'. Add the creator to creators, or correct its id.",
+    ),
+    "post of an unknown creator": (
+        setting("posts", 6, "creator_id", "nobody"),
+        "posts.creator_id: 1 row is not among the creator_ids of creators, first row 7 (post_id 'p6'): "
+        "received 'nobody'. Add the creator to creators, or leave the post out.",
+    ),
+    "comment of an unknown creator": (
+        setting("comments", 6, "creator_id", "nobody"),
+        "comments.creator_id: 1 row is not among the creator_ids of creators, first row 7 (comment_id 'k6'): "
+        "received 'nobody'. Add the creator to creators, or leave the comment out.",
+    ),
+    "conversions of an unknown deal": (
+        setting("conversions", 2, "collaboration_id", "none"),
+        "conversions.collaboration_id: 1 row is not among the collaboration_ids of collaborations, first row 3: "
+        "received 'none'. Add the collaboration, or leave its conversions out.",
+    ),
+    "year 1970": (
+        setting("posts", 0, "posted_at", pd.Timestamp("1970-01-01T00:20:00Z")),
+        f"posts.posted_at: 1 row is {SPAN}, first row 1 (post_id 'p0'): received 1970-01-01 00:20:00. {FORMAT}",
+    ),
+    "year 2262": (
+        setting("comments", 9, "commented_at", pd.Timestamp("2262-04-11T00:00:00Z")),
+        f"comments.commented_at: 1 row is {SPAN}, first row 10 (comment_id 'k9'): "
+        f"received 2262-04-11 00:00:00. {FORMAT}",
+    ),
+    "counted before the deal began": (
+        setting("collaborations", 5, "observed_until", pd.Timestamp("2025-02-14T11:59:59Z")),
+        "collaborations.observed_until: 1 row is before starts_at, first row 6 (collaboration_id 'r5'): "
+        "received 2025-02-14 11:59:59 with starts_at 2025-02-14 12:00:00. "
+        "Conversions are counted from the start on; leave out deals that have not begun.",
+    ),
+    "conversions before the start": (
+        setting("conversions", 0, "date", date(2025, 1, 9)),
+        "conversions.date: 1 row is before the collaboration's starts_at, first row 1 (collaboration_id 'r0'): "
+        "received 2025-01-09 with collaborations.starts_at 2025-01-10 12:00:00. "
+        "Conversions are counted from the start on, by days of UTC.",
+    ),
+    "conversions after the count": (
+        setting("conversions", 2, "date", date(2025, 7, 1)),
+        "conversions.date: 1 row is after the collaboration's observed_until, first row 3 (collaboration_id 'r2'): "
+        "received 2025-07-01 with collaborations.observed_until 2025-03-05 12:00:00. "
+        "Set observed_until to when the conversions were last counted, in UTC.",
+    ),
+    "told above the count": (
+        setting("conversions", 2, "conversions", 8),
+        "collaborations.conversions: 1 row is not what the conversions table adds up to, first row 3 "
+        f"(collaboration_id 'r2'): received 7 with conversions.conversions 8. {TOLD}",
+    ),
+    "told below the count": (
+        setting("conversions", 0, "conversions", 0),
+        "collaborations.conversions: 1 row is not what the conversions table adds up to, first row 1 "
+        f"(collaboration_id 'r0'): received 3 with conversions.conversions 2. {TOLD}",
+    ),
+    "negative likes": (
+        setting("posts", 3, "likes", -3),
+        "posts.likes: 1 row is below 0, first row 4 (post_id 'p3'): received -3. "
+        "It is a number of likes; leave it empty where it is not known.",
+    ),
+    "no promotion": (
+        setting("collaborations", 0, "promotion_hours", 0.0),
+        "collaborations.promotion_hours: 1 row is not above 0, first row 1 (collaboration_id 'r0'): received 0.0. "
+        "It is how many hours link, code or post stay live.",
+    ),
+}
+
+
+def damaged(damage: Callable[[Frames], None], table: str) -> Frames:
+    """The damaged tables that checks of `table` look at; fewer are faster."""
+    tables = frames()
+    damage(tables)
+    return {name: tables[name] for name in {"collaborations": 0, "creators": 0, "conversions": 0, table: 0}}
+
+
+@pytest.mark.parametrize("case", VALUES)
+def test_values_out_of_the_contract_are_told(case: str, tmp_path: Path) -> None:
+    damage, expected = VALUES[case]
+    assert told(write(tmp_path, damaged(damage, expected.split(".")[0]))) == [expected]
+
+
+def test_csv_is_told_as_parquet_is(tmp_path: Path) -> None:
+    tables = frames()
+    for damage, _ in VALUES.values():
+        damage(tables)
+    from_parquet = told(write(tmp_path / "parquet", tables))
+    assert len(from_parquet) == 15
+    assert told(write(tmp_path / "csv", tables, "csv")) == from_parquet
+
+
+UNREADABLE = {
+    "text for a number": (
+        setting("collaborations", 1, "spend", "cheap"),
+        "collaborations.spend: 1 row is unreadable as a number, first row 2 (collaboration_id 'r1'): "
+        f"received 'cheap'. {NUMBERS}",
+    ),
+    "decimal comma": (
+        setting("collaborations", 1, "spend", "250,5"),
+        "collaborations.spend: 1 row is unreadable as a number, first row 2 (collaboration_id 'r1'): "
+        f"received '250,5'. {NUMBERS}",
+    ),
+    "not a number": (
+        setting("collaborations", 1, "spend", "NaN"),
+        "collaborations.spend: 1 row is not a finite number, first row 2 (collaboration_id 'r1'): "
+        f"received nan. {SPEND}",
+    ),
+    "infinity": (
+        setting("collaborations", 1, "revenue", "inf"),
+        "collaborations.revenue: 1 row is not a finite number, first row 2 (collaboration_id 'r1'): "
+        "received inf. It is revenue attributed; leave the cell empty where it is not known.",
+    ),
+    "fractional conversions": (
+        setting("collaborations", 4, "conversions", "1.5"),
+        "collaborations.conversions: 1 row is unreadable as a whole number, first row 5 (collaboration_id 'r4'): "
+        "received '1.5'. Write whole numbers as 1234, without separators.",
+    ),
+    "American date": (
+        setting("posts", 1, "posted_at", "12/31/2024"),
+        "posts.posted_at: 1 row is unreadable as a date and time, first row 2 (post_id 'p1'): "
+        "received '12/31/2024'. Write ISO 8601: 2025-03-31T18:00:00Z or 2025-03-31 18:00.",
+    ),
+    "neither true nor false": (
+        setting("posts", 1, "is_sponsored", "paid"),
+        "posts.is_sponsored: 1 row is unreadable as true or false, first row 2 (post_id 'p1'): "
+        "received 'paid'. Write true or false, or 1 or 0.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_values_that_cannot_be_read_are_told(case: str, tmp_path: Path) -> None:
+    damage, expected = UNREADABLE[case]
+    assert told(write(tmp_path, damaged(damage, expected.split(".")[0]), "csv")) == [expected]
+
+
+def test_floats_of_parquet_that_are_no_numbers_are_told(tmp_path: Path) -> None:
+    folder = write(tmp_path, frames())
+    table = pa.Table.from_pandas(frames()["collaborations"], preserve_index=False)
+    for column, values in {"spend": [np.nan, 1, 2, np.inf, 3, -np.inf], "conversions": [3, 0, 7, 12, 1.5, 2]}.items():
+        table = table.set_column(table.schema.get_field_index(column), column, pa.array(np.array(values)))
+    pq.write_table(table, folder / "collaborations.parquet")
+    assert [(f.column, f.rows, f.received, f.problem) for f in faults(folder)] == [
+        ("spend", 3, "nan", "not a finite number"),
+        ("spend", 1, "-inf", "not above 0"),
+        ("conversions", 1, "1.5", "unreadable as a whole number"),
+    ]
+
+
+def test_a_column_of_another_type_is_told(tmp_path: Path) -> None:
+    tables = frames()
+    tables["creators"]["followers"] = pd.Timestamp("2025-01-01")
+    tables["comments"]["commented_at"] = range(10)
+    assert told(write(tmp_path, tables)) == [
+        "creators.followers: 4 rows are unreadable as a whole number, first row 1 (creator_id 'c0'): "
+        "received 2025-01-01 00:00:00. Write whole numbers as 1234, without separators.",
+        "comments.commented_at: 10 rows are unreadable as a date and time, first row 1 (comment_id 'k0'): "
+        "received 0. Write ISO 8601: 2025-03-31T18:00:00Z or 2025-03-31 18:00.",
+    ]
+
+
+def test_comments_must_lead_to_a_creator(tmp_path: Path) -> None:
+    tables = frames()
+    setting("comments", 3, "creator_id", None)(tables)
+    setting("comments", 8, "creator_id", None)(tables)
+    tables["posts"] = tables["posts"].iloc[:2]
+    expected = (
+        "comments.post_id: 1 row is not among the post_ids of posts, first row 4 (comment_id 'k3'): received 'p3'. "
+        "Say whose post it was written under: fill creator_id, or add the post."
+    )
+    assert told(write(tmp_path / "some", tables)) == [expected]
+    del tables["posts"]
+    tables["comments"] = tables["comments"].drop(columns="creator_id")
+    (fault,) = faults(write(tmp_path / "all", tables))
+    assert (fault.column, fault.rows, fault.received) == ("post_id", 10, "'p0'")
+
+
+def test_all_faults_are_told_at_once_in_the_order_of_tables(tmp_path: Path) -> None:
+    tables = frames()
+    for damage in (VALUES["negative spend"][0], VALUES["year 1970"][0], VALUES["key without a value"][0]):
+        damage(tables)
+    setting("collaborations", 2, "spend", -7.0)(tables)
+    tables["comments"] = tables["comments"].drop(columns="text")
+    assert [(f.where, f.column, f.rows) for f in faults(write(tmp_path, tables))] == [
+        ("collaborations", "spend", 2),
+        ("creators", "platform", 1),
+        ("posts", "posted_at", 1),
+        ("comments", "text", None),
+    ]
+
+
+def test_missing_tables_and_columns_are_told(tmp_path: Path) -> None:
+    tables = frames()
+    tables["collaborations"] = tables["collaborations"].rename(columns={"spend": "Spend"}).drop(columns="brand")
+    del tables["creators"]
+    folder = write(tmp_path, {k: tables[k] for k in ("collaborations",)})
+    assert told(folder) == [
+        "collaborations.brand: the column is missing. Add it: whose product is promoted.",
+        "collaborations.spend: the column is missing. Rename 'Spend': names of columns are exact.",
+        "creators: the table is missing: received a folder with collaborations.parquet. Put one of creators.parquet, "
+        "creators.csv, creators.csv.gz, creators/, creators.sql into the folder.",
+    ]
+
+
+def test_empty_tables_are_told_unless_they_are_optional(tmp_path: Path) -> None:
+    tables = {table: frame.iloc[:0] for table, frame in frames().items()}
+    for form in ("parquet", "csv"):
+        assert told(write(tmp_path / form, tables, form)) == [
+            "collaborations: the table has no rows. Export it again with its rows.",
+            "creators: the table has no rows. Export it again with its rows.",
+        ]
+
+
+def with_file(folder: Path, name: str, content: bytes) -> Path:
+    """A history in which the file `name` replaces its table."""
+    tables = {"collaborations": frames()["collaborations"]}
+    (write(folder, tables) / name).write_bytes(content)
+    return folder
+
+
+CREATORS = frames()["creators"].to_csv(index=False).encode()
+FILES = {
+    "empty file": ("creators.csv", b"", "creators: creators.csv is empty. Export it again"),
+    "empty Parquet": ("creators.parquet", b"", "creators: creators.parquet is empty. Export it again"),
+    "no Parquet": (
+        "creators.parquet",
+        CREATORS,
+        "creators: creators.parquet is no whole Parquet file but text. End its name in .csv",
+    ),
+    "semicolons": (
+        "creators.csv",
+        CREATORS.replace(b",", b";"),
+        "creators: creators.csv is separated by ';', not by commas: received 'creator_id;platform;niche;followers'. "
+        "Export it with commas between columns and points in decimals, or read it by creators.sql.",
+    ),
+    "decimal commas": (
+        "creators.csv",
+        CREATORS.replace(b",300\n", b",300,5\n"),
+        "creators: line 4 of creators.csv has 5 columns where the header has 4: received 'c2,instagram,fitness,300,5'. "
+        "Put values that hold a comma into double quotes; write decimals with a point.",
+    ),
+    "UTF-16": (
+        "creators.csv",
+        CREATORS.decode().encode("utf-16"),
+        "creators: creators.csv is text in UTF-16, not encoded in UTF-8. Export it as UTF-8 (Excel: 'CSV UTF-8').",
+    ),
+    "UTF-16 without mark": (
+        "creators.csv",
+        CREATORS.decode().encode("utf-16-le"),
+        "creators: creators.csv is not encoded in UTF-8: line 1 holds a zero byte. Export it as UTF-8",
+    ),
+    "Latin-1": (
+        "creators.csv",
+        CREATORS.replace(b"food", "café".encode("latin-1")),
+        "creators: creators.csv is not encoded in UTF-8: see line 3: received 'c1,instagram,café,25000'. "
+        "If 'é' is right there, it is Windows-1252. Export it as UTF-8 (Excel: 'CSV UTF-8').",
+    ),
+    "doubled column": (
+        "creators.csv",
+        CREATORS.replace(b"followers", b"niche"),
+        "creators.niche: there are 2 columns of this name: received niche, niche. Keep one, or rename the others.",
+    ),
+    "torn gzip": ("creators.csv.gz", b"\x1f\x8b\x08torn", "creators: creators.csv.gz is cut off: its end is missing"),
+    "no SELECT": (
+        "creators.sql",
+        b"CREATE TABLE x AS SELECT 1",
+        "creators: creators.sql is no single SELECT: received CREATE. "
+        "A mapping is one SELECT in DuckDB's dialect that yields the table from other files.",
+    ),
+    "two statements": ("creators.sql", b"SELECT 1; DROP TABLE x", "creators: creators.sql is no single SELECT"),
+    "no statement": ("creators.sql", b"-- later", "creators: creators.sql is no single SELECT: received no statement."),
+    "no SQL": ("creators.sql", b"SELEC 1", "creators: creators.sql cannot be understood: received Parser Error"),
+    "failing mapping": (
+        "creators.sql",
+        b"SELECT * FROM 'nowhere.parquet'",
+        "creators: creators.sql fails: received IO Error: No files found that match the pattern",
+    ),
+    "mapping that fails on a row": (
+        "creators.sql",
+        b"SELECT CAST(collaboration_id AS INTEGER) AS creator_id, 'a' AS platform, 'b' AS niche "
+        b"FROM 'collaborations.parquet'",
+        "creators: creators.sql cannot be read: received Conversion Error: Could not convert string 'r0'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_files_that_cannot_be_read_are_told(case: str, tmp_path: Path) -> None:
+    name, content, expected = FILES[case]
+    told_first = [line for line in told(with_file(tmp_path, name, content)) if line.startswith("creators")]
+    assert len(told_first) == 1
+    assert told_first[0].startswith(expected)
+
+
+def test_truncated_parquet_is_told(tmp_path: Path) -> None:
+    whole = write(tmp_path, frames()) / "comments.parquet"
+    whole.write_bytes(whole.read_bytes()[:-40])
+    (line,) = told(tmp_path)
+    assert line.startswith(
+        "comments: comments.parquet is no whole Parquet file: received Parquet magic bytes not found"
+    )
+
+
+def test_parquet_damaged_within_is_told(tmp_path: Path) -> None:
+    file = write(tmp_path, frames()) / "comments.parquet"
+    content = bytearray(file.read_bytes())
+    content[4:200] = b"\xff" * 196
+    file.write_bytes(content)
+    (line,) = told(tmp_path)
+    assert line.startswith("comments: comments.parquet cannot be read")
+
+
+def test_doubled_columns_of_parquet_are_told(tmp_path: Path) -> None:
+    table = pa.Table.from_pandas(frames()["creators"], preserve_index=False)
+    table = (
+        table.append_column("Niche", table["niche"])
+        .append_column("x", table["niche"])
+        .append_column("x", table["niche"])
+    )
+    pq.write_table(table, write(tmp_path, frames()) / "creators.parquet")
+    assert told(tmp_path) == [
+        "creators.niche: there are 2 columns of this name: received niche, Niche. Keep one, or rename the others."
+    ]
+
+
+def test_two_forms_of_a_table_are_told(tmp_path: Path) -> None:
+    frames()["creators"].to_csv(write(tmp_path, frames()) / "creators.csv", index=False)
+    assert told(tmp_path) == [
+        "creators: there is more than one form of the table: creators.parquet and creators.csv. "
+        "Keep one and move the others away."
+    ]
+
+
+def test_a_folder_without_parts_is_told(tmp_path: Path) -> None:
+    tables = frames()
+    del tables["posts"]
+    (write(tmp_path, tables) / "posts").mkdir()
+    assert told(tmp_path) == ["posts: the folder posts/ holds no .parquet file. Put the table's parts into it."]
+
+
+def test_a_mapping_never_reads_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = frames()
+    creators = tables.pop("creators")
+    folder = write(tmp_path / "data", tables)
+    (folder / "creators.sql").write_text("SELECT * FROM read_csv(['list.csv'])")
+    creators.to_csv(folder / "list.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    assert told(folder) == []
+    creators.iloc[:1].to_csv(tmp_path / "list.csv", index=False)
+    assert told(folder) == [
+        "creators: creators.sql reads 'list.csv', which is in the current folder too. "
+        "Run from another folder: its paths are relative to the folder that it lies in."
+    ]
+    monkeypatch.chdir(folder)
+    assert told(folder) == []
+
+
+def test_places_that_are_not_there_are_told(tmp_path: Path) -> None:
+    remedy = "Give the folder that holds collaborations and creators, or a database URL."
+    (tmp_path / "file").touch()
+    assert told(tmp_path / "none") == [f"{tmp_path}/none: there is no such folder. {remedy}"]
+    assert told(tmp_path / "file") == [f"{tmp_path}/file: it is a file, not a folder. {remedy}"]
+    assert told("mysql://user:secret@host/db") == [
+        "mysql://…: databases of this kind cannot be opened. Give a folder, or duckdb:// and a file's path."
+    ]
+    assert told(f"duckdb://{tmp_path}/none.db")[0].startswith(f"duckdb://{tmp_path}/none.db: there is no such file.")
+    (tmp_path / "file").write_bytes(b"no database" * 1000)
+    assert told(f"duckdb://{tmp_path}/file")[0].startswith(f"duckdb://{tmp_path}/file: it is no DuckDB database")
+
+
+def test_too_little_to_learn_from_is_told(tmp_path: Path) -> None:
+    tables = frames()
+    del tables["conversions"]
+    tables["collaborations"] = tables["collaborations"].assign(conversions=0).iloc[:1]
+    with open_history(write(tmp_path / "little", tables), threads=1) as history:
+        assert [str(fault) for fault in check_trainable(history.collaborations)] == [
+            "collaborations: too few results to learn from: 1. "
+            "A model needs 2 past collaborations at the very least, and hundreds to be of use.",
+            "collaborations.conversions: no collaboration has any conversion. "
+            "Check that conversions were attributed to the collaborations.",
+        ]
+    with open_history(write(tmp_path / "enough", frames()), threads=1) as history:
+        assert check_trainable(history.collaborations) == []
+
+
+def asked(folder: Path, table: pd.DataFrame, name: str = "candidates.csv") -> list[str]:
+    folder.mkdir()
+    if name.endswith(".csv"):
+        table.to_csv(folder / name, index=False)
+    else:
+        table.to_parquet(folder / name, index=False)
+    try:
+        with open_history(write(folder / "data", frames()), threads=1) as history:
+            open_candidates(history, folder / name)
+    except InputError as error:
+        return [str(fault) for fault in error.faults]
+    return []
+
+
+def test_candidates_with_faults_are_told(tmp_path: Path) -> None:
+    outcomes = {"conversions": 1, "observed_until": 1, "clicks": 1, "revenue": 1, "coupon_redemptions": 1}
+    remedy = "Leave the column out: candidates have no results yet."
+    assert asked(tmp_path / "outcomes", candidates().assign(**outcomes)) == [
+        f"candidates.{column}: it cannot be known beforehand. {remedy}" for column in outcomes
+    ]
+    assert asked(tmp_path / "scores", candidates().assign(rank=1)) == [
+        "candidates.rank: it is the name of a score. Rename the column, or leave it out."
+    ]
+    damaged = candidates().assign(candidate_id=["a", "b", "a"], spend=[1.0, 0.0, -1.0]).drop(columns="brand")
+    assert asked(tmp_path / "several", damaged, "candidates.parquet") == [
+        "candidates.brand: the column is missing. Add it: whose product is promoted.",
+        "candidates.spend: 2 rows are not above 0, first row 2 (candidate_id 'b'): received 0.0. "
+        "Spend is the quote in all, in US dollars; it cannot be 0.",
+        "candidates.candidate_id: 1 row is repeating the key of an earlier row, first row 3: "
+        f"received 'a' of row 1 again. {AGAIN}",
+    ]
+    assert asked(tmp_path / "none", candidates().iloc[:0])[0].startswith("candidates: the table has no rows.")
+    with open_history(write(tmp_path / "data", frames()), threads=1) as history:
+        for name, problem in {"a.xlsx": "its ending is unknown", "a.csv": "there is no such file"}.items():
+            with pytest.raises(InputError, match=problem):
+                open_candidates(history, tmp_path / name)
+
+
+DAMAGES: dict[str, list[str | None]] = {
+    "text": [None],
+    "number": ["x", "inf", "-1", "1,5"],
+    "hours": ["x", "-inf", "0", "2400001"],
+    "count": ["x", "1.5", "-1", "1e400", "9007199254740992"],
+}
+DAMAGES |= {
+    "prose": [None],
+    "time": ["soon", "1970-01-01", "2262-04-11"],
+    "date": ["soon", "1969-12-31"],
+    "flag": ["perhaps", "2"],
+}
+CELLS = [
+    (table, column)
+    for table, frame in frames().items()
+    for column in frame.columns
+    if TABLES[table].columns[column].metadata["kind"] not in ("text", "prose") or TABLES[table].columns[column].required
+]
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_damaged_cell_is_told_with_its_place(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    table, column = data.draw(st.sampled_from(CELLS))
+    row = data.draw(st.integers(0, len(frames()[table]) - 1))
+    value = data.draw(st.sampled_from(DAMAGES[TABLES[table].columns[column].metadata["kind"]]))
+    tables = damaged(setting(table, row, column, value), table)
+    found = faults(write(tmp_path_factory.mktemp("damaged"), tables, "csv"))
+    here = [fault for fault in found if (fault.where, fault.column, fault.rows) == (table, column, 1)]
+    assert any(fault.first is not None and fault.first.split(" (")[0] == f"row {row + 1}" for fault in here), found

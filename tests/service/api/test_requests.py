@@ -1,0 +1,283 @@
+"""What a request may say: the schema and the code agree, faults name their field, and nothing is passed over."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.api.bodies import LARGE_ROOM, MOST_BYTES, ROOM, SMALL_BYTES, Room
+from service.api.near import near
+from service.api.openapi import document
+from service.api.request_values import MOMENT, NO_MOMENT, micros, wrong_time
+from service.api.requests import read_rank, read_score
+from service.problems import FieldError, Problem
+from tests.support.workspace import Server
+
+DEAL: dict[str, Any] = {
+    "brand": "somebody", "product_niche": "beauty", "starts_at": "2026-06-01T12:00:00Z", "promotion_hours": 48,
+    "spend": 300,
+}  # fmt: skip
+ITEM = DEAL | {"creator_id": "creator_000001"}
+CREATOR = {"creator_id": "mine", "platform": "instagram", "niche": "beauty"}
+
+
+def faults(request: dict[str, Any]) -> list[FieldError]:
+    """What is said of a request that is refused."""
+    with pytest.raises(Problem) as caught:
+        (read_score if "items" in request else read_rank)(json.dumps(request).encode())
+    assert caught.value.status == 422
+    return caught.value.errors
+
+
+def notices(request: dict[str, Any]) -> list[FieldError]:
+    return (read_score if "items" in request else read_rank)(json.dumps(request).encode())[-1]
+
+
+MOMENTS = [
+    "2026-03-01", "2026-03-01 10:30", "2026-03-01T10:30", "2026-03-01T10:30:05Z", "2026-03-01T10:30:05.5",
+    "2026-03-01T10:30:05.123456+05:30", "2026-03-01 10:30-14:59", "2024-02-29", "2000-01-01", "2099-12-31T23:59:59",
+    "2000-01-01T00:00+14:00", "2099-12-31T23:59-14:00",
+]  # fmt: skip
+NO_MOMENTS = [
+    "20260301", "2026-W10-1", "2026-060", "2026-03-01T10", "2026-03-01T1030", "2026-03-01T10:30:05,5",
+    "2026-03-01T10:30:05.1234567", "2026-03-01x10:30", "2026-03-01T10:30z", "2026-03-01T10:30+0530", "2026-03-01\n",
+    "2026-03-01T10:30+05", "2026-03-01T10:30:05+01:00:30", "2026-02-29", "2026-03-01T24:00", " 2026-03-01",
+    "２０26-03-01", "",
+]  # fmt: skip
+
+
+def test_moments_are_those_of_the_schema() -> None:
+    for text in MOMENTS:
+        assert re.search(MOMENT, text)
+        (starts,) = read_score(json.dumps({"items": [ITEM | {"starts_at": text}]}).encode())[0].starts_at
+        assert np.datetime64(int(starts), "us").astype(datetime).year in (1999, 2000, 2024, 2026, 2099, 2100)
+    for text in NO_MOMENTS:
+        (fault,) = faults({"items": [ITEM | {"starts_at": text}]})
+        assert (fault.field, fault.pointer) == ("starts_at", "/items/0/starts_at")
+        assert faults({"deal": DEAL | {"starts_at": text}})[0].pointer == "/deal/starts_at"
+    assert wrong_time("1999-12-31") == wrong_time("2100-01-01T00:00Z") == "it is outside 2000-01-01 to 2100-01-01"
+    assert wrong_time("20260301") == NO_MOMENT
+
+
+@given(st.from_regex(MOMENT, fullmatch=True))
+def test_every_moment_of_the_schema_is_read(text: str) -> None:
+    if text.isascii():
+        assert abs(micros(text)) > 9e14
+        assert wrong_time(text) is None
+
+
+def test_misspelt_fields_are_said_and_lawful_extras_are_not() -> None:
+    extras = {"note": [1, {}], "objectives_met": True, "hours": 3, "creator": "x", "brand_id": 7}
+    assert notices({"items": [ITEM, ITEM | extras]}) == []
+    assert notices({"deal": DEAL | extras}) == []
+    full = {"objective": "sales", "product_country": "US", "deliverables": 1, "candidate_id": "a"}
+    assert notices({"items": [ITEM | full | {"objectiv": "x", "deliverable": 2}]}) == []
+    for name, meant in {"objectiv": "objective", "productCountry": "product_country", "Deliverables": "deliverables",
+                        "candidate-id": "candidate_id", "product_contry": "product_country"}.items():  # fmt: skip
+        (one,) = notices({"items": [ITEM, ITEM | {name: "x"}, ITEM | {name: "y"}]})
+        assert (one.field, one.row, one.pointer) == (name, 1, f"/items/1/{name}")
+        assert f"2 rows): did you mean {meant!r}?" in one.detail
+    (one,) = notices({"deal": DEAL | {"objectiv": "x"}})
+    assert (one.row, one.pointer) == (None, "/deal/objectiv")
+    history = {"creators": [CREATOR | {"folowers": 5}], "posts": []}
+    (one,) = notices({"items": [ITEM], "history": history})
+    assert (one.table, one.pointer) == ("creators", "/history/creators/0/folowers")
+
+
+@pytest.mark.parametrize(
+    ("missing", "given"),
+    [("promotion_hours", "promotion_hour"), ("spend", "spends"), ("starts_at", "startsAt"), ("brand", "Brand")],
+)
+def test_a_missing_field_is_told_with_the_one_that_looks_like_it(missing: str, given: str) -> None:
+    for one in (ITEM, DEAL):
+        row = {given if name == missing else name: value for name, value in one.items()}
+        (fault,) = faults({"items": [row]} if one is ITEM else {"deal": row})
+        assert fault.field == missing
+        assert f"{given!r} is not read: did you mean {missing!r}?" in fault.detail
+    (fault,) = faults({"items": [{name: value for name, value in ITEM.items() if name != missing}]})
+    assert "did you mean" not in fault.detail
+
+
+REQUESTS: list[tuple[dict[str, Any], str, str]] = [
+    ({"items": [ITEM], "histroy": {}}, "/histroy", "did you mean 'history'?"),
+    ({"items": [ITEM], "level": 0.9}, "/level", "there are items, history"),
+    ({"deal": DEAL, "filter": {}}, "/filter", "did you mean 'filters'?"),
+    ({"deal": DEAL, "filters": {"tiers": []}}, "/filters/tiers", "did you mean 'tier'?"),
+    ({"deal": DEAL, "filters": {"tier": "micro"}}, "/filters/tier", "a list is needed, received 'micro'"),
+    ({"deal": DEAL, "filters": {"niche": ["a", 5]}}, "/filters/niche/1", "a text is needed, received 5"),
+    ({"deal": DEAL, "filters": {"followers_min": "5"}}, "/filters/followers_min", "a number is needed"),
+    ({"deal": DEAL, "filters": {"followers_max": True}}, "/filters/followers_max", "a number is needed"),
+    ({"deal": DEAL, "filters": []}, "/filters", "an object is needed"),
+    ({"deal": DEAL, "limit": 0}, "/limit", "it is below 1, received 0"),
+    ({"deal": DEAL, "limit": 2.5}, "/limit", "a whole number is needed, received 2.5"),
+    ({"deal": DEAL, "limit": 10_001}, "/limit", "it is above 10000"),
+    ({"deal": DEAL, "limit": "ten"}, "/limit", "a whole number is needed"),
+    ({"deal": DEAL, "creator_ids": ["a", ""]}, "/creator_ids/1", "a text or a whole number is needed"),
+    ({"deal": DEAL, "creator_ids": ["a", 7.5]}, "/creator_ids/1", "a text or a whole number is needed"),
+    ({"deal": DEAL, "creator_ids": "a"}, "/creator_ids", "a list is needed"),
+]
+
+
+@pytest.mark.parametrize(("request_", "pointer", "words"), REQUESTS, ids=range(len(REQUESTS)))
+def test_faults_beside_the_deal_name_their_field(request_: dict[str, Any], pointer: str, words: str) -> None:
+    (fault,) = faults(request_)
+    assert fault.pointer == pointer
+    assert fault.field in pointer.split("/")
+    assert words in fault.detail
+
+
+def test_what_would_choose_creators_is_said_where_it_is_not_read() -> None:
+    for name, value in {"creator_ids": ["a"], "filters": {"tier": ["micro"]}, "limit": 3, "creator_id": "a"}.items():
+        (one,) = notices({"deal": DEAL | {name: value}})
+        assert one.pointer == f"/deal/{name}"
+        right = "creator_ids" if name == "creator_id" else name
+        assert f"did you mean {right!r} beside the deal?" in one.detail
+
+
+def test_creators_that_are_named_twice_are_said() -> None:
+    (one,) = notices({"deal": DEAL, "creator_ids": ["a", 7, "b", "7", 7.0, "a"]})
+    assert (one.field, one.pointer) == ("creator_ids", "/creator_ids/3")
+    assert one.detail == "3 entries name creators named before, such as '7': each is ranked once"
+    assert notices({"deal": DEAL, "creator_ids": ["a", "A", " a"]}) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"\xef\xbb\xbf{}", "it begins with a byte-order mark; send UTF-8 without one"),
+        ('{"items": []}'.encode("utf-16"), "it begins with a byte-order mark; send UTF-8 without one"),
+        (b" \r\n", "it is empty"),
+        (b'{"items": [null]}', "row 0: an object is needed, received None"),
+    ],
+)
+def test_a_body_that_is_not_read_says_why_in_words(body: bytes, words: str) -> None:
+    with pytest.raises(Problem) as caught:
+        read_score(body)
+    assert words in caught.value.detail
+    assert "None:" not in caught.value.detail
+
+
+def test_candidates_that_repeat_are_refused_by_row() -> None:
+    ids: list[Any] = ["a", "b", "a", None, None, "", "", 7, "7", 7.0]
+    found = faults({"items": [ITEM | {"candidate_id": one} for one in ids]})
+    assert [(one.row, one.detail) for one in found] == [
+        (2, "row 0 has it too, received 'a'"), (8, "row 7 has it too, received '7'"),
+        (9, "row 7 has it too, received '7'"),
+    ]  # fmt: skip
+    assert len(faults({"items": [ITEM | {"candidate_id": "a"}, ITEM | {"candidate_id": "a", "spend": -1}]})) == 2
+
+
+def test_filters_that_leave_nobody_are_said() -> None:
+    (one,) = notices({"deal": DEAL, "filters": {"tier": []}})
+    assert (one.pointer, one.detail) == ("/filters/tier", "the list is empty, so no creator is left")
+    (one,) = notices({"deal": DEAL, "filters": {"followers_min": 10, "followers_max": 9}})
+    assert one.pointer == "/filters/followers_max"
+
+
+def test_names_are_near_by_letters_case_and_signs() -> None:
+    known = ("product_country", "objective", "deliverables", "spend")
+    alike = {"PRODUCT COUNTRY": "product_country", "spends": "spend", "spnd": "spend", "deliverable": "deliverables"}
+    assert {name: near(name, known) for name in alike} == alike
+    assert [near(name, known) for name in ("country", "price", "object", "delivery", "", "x" * 10_000)] == [None] * 6
+
+
+def test_filters_of_values_that_nobody_has_are_refused(http_server: Server) -> None:
+    asked = {"tier": ("Micro", "micro"), "platform": ("instagramm", "instagram"), "niche": ("no such niche", None),
+             "country": ("usa", None), "language": ("", None)}  # fmt: skip
+    for name, (value, like) in asked.items():
+        reply = http_server.ask("POST", "/v1/rank", {"deal": DEAL, "filters": {name: [value]}})
+        assert reply.status == 422
+        (fault,) = reply.json["errors"]
+        assert (fault["field"], fault["pointer"]) == (name, f"/filters/{name}/0")
+        assert f"no creator has {value!r}" in fault["detail"]
+        assert "; there are " in fault["detail"]
+        if like:
+            assert f"did you mean {like!r}" in fault["detail"]
+    tiers = {"deal": DEAL, "filters": {"tier": ["nano", "micro", "mid", "macro", "mega"]}}
+    assert http_server.ask("POST", "/v1/rank", tiers).json["considered"] == 60
+
+
+def test_notices_stand_beside_the_scores(http_server: Server) -> None:
+    odd = http_server.ask("POST", "/v1/score", {"items": [ITEM | {"objectiv": "sales"}]}).json
+    even = http_server.ask("POST", "/v1/score", {"items": [ITEM]}).json
+    assert [one["field"] for one in odd.pop("notices")] == ["objectiv"]
+    assert odd == even
+    ranked = http_server.ask("POST", "/v1/rank", {"deal": DEAL | {"objectiv": "sales"}}).json
+    assert ranked["notices"][0]["pointer"] == "/deal/objectiv"
+    item = ITEM | {"objectiv": "x", "starts_at": "2000-01-01T00:00+14:00"}
+    early = http_server.ask("POST", "/v1/score", {"items": [item]})
+    assert early.status == 200, early.body
+    assert early.json["notices"]
+    last = http_server.ask("POST", "/v1/score", {"items": [ITEM | {"starts_at": "2099-12-31T23:59-14:00"}]})
+    assert last.status == 200, last.body
+
+
+def test_the_document_declares_no_default_that_a_client_would_send() -> None:
+    told = document()
+    schemas = told["components"]["schemas"]
+    assert [name for name, schema in schemas.items() for one in schema["properties"].values() if "default" in one] == []
+    parameters = [one for path in told["paths"].values() for way in path.values() for one in way.get("parameters", ())]
+    assert [one["name"] for one in parameters if "default" in one["schema"]] == []
+    assert set(schemas["Item"]["required"]) == {*ITEM}
+    assert set(schemas["RankRequest"]["required"]) == {"deal"}
+
+
+class Body:
+    """A request whose body comes in parts."""
+
+    def __init__(self, *parts: bytes, **headers: str) -> None:
+        self.headers, self.parts = {name.replace("_", "-"): value for name, value in headers.items()}, list(parts)
+
+    async def __call__(self) -> bytes:
+        return b"".join(self.parts)
+
+    def __aiter__(self) -> Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self.parts:
+            raise StopAsyncIteration
+        return self.parts.pop(0)
+
+
+def test_never_more_bodies_are_held_than_there_is_room_for() -> None:
+    asyncio.run(_fill(Room()))
+
+
+async def _fill(room: Room) -> None:
+    held = []
+    large = LARGE_ROOM // MOST_BYTES
+    for number in range(large + 3):
+        body, request = room.body(), Body(b"x" * MOST_BYTES, content_length=str(MOST_BYTES))
+        if number < large:
+            await body.read(request, request)
+            held.append(body)
+        else:  # one that announces its length, and one that does not
+            request.headers = request.headers if number == large else {}
+            with pytest.raises(Problem) as caught:
+                await body.read(request, request)
+            assert (caught.value.status, caught.value.headers) == (429, [("retry-after", "1")])
+            body.take()
+    assert room.held == LARGE_ROOM
+    small = Body(b"{}", content_length=str(SMALL_BYTES))
+    with room.body() as one:
+        await one.read(small, small)
+        assert room.held == LARGE_ROOM + SMALL_BYTES < ROOM
+        assert one.take() == b"{}"
+        assert room.held == LARGE_ROOM
+    assert len(held.pop().take()) == MOST_BYTES
+    again = Body(b"x" * 70_000, b"y" * 70_000)
+    with room.body() as one:
+        await one.read(again, again)
+        assert room.held == LARGE_ROOM - MOST_BYTES + 140_000
+    for one in held:
+        one.take()
+    assert room.held == 0

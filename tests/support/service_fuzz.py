@@ -1,0 +1,128 @@
+"""schemathesis against a real service: cases made from its own OpenAPI document, with all checks that it has.
+
+    python -m tests.support.service_fuzz [--seed N]
+
+makes a small market, trains on it, starts the service with keys, and prints the cases of each operation and what
+failed; exit status 1 where anything did.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+from schemathesis.checks import positive_data_acceptance
+
+from service.api.request_faults import LISTS
+from service.problems import TYPE
+from tests.support.paths import ROOT
+from tests.support.workspace import KEY, Server, environment, make_workspace, running
+
+CASES = 400  # of each operation at most, beside those that its schema's limits give
+SECONDS = "120"
+MARKET = ["--creators", "60", "--results", "150", "--candidates", "30", "--seed", "5"]
+
+
+@schemathesis.check
+def accepts_what_the_schema_allows(
+    ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
+) -> bool | None:
+    """`positive_data_acceptance`, but for what is beyond the schemas.
+
+    These are rows of a history that do not fit one another or DATA, candidate_ids that repeat, filters by values that
+    no creator has, and a confidence without its target. Only the problem that says so is let pass, and only where it is
+    so; all other checks look at these answers too.
+    """
+    query, body = case.query or {}, case.body if isinstance(case.body, dict) else {}
+    filters = body.get("filters")
+    so = {
+        "invalid-history": body.get("history") is not None,
+        "invalid-items": _repeats(body.get("items")),
+        "invalid-filter": isinstance(filters, dict) and any(filters.get(name) for name in LISTS),
+        "invalid-parameter": "confidence" in query and "target_cost" not in query,
+    }
+    if response.status_code == 422 and so.get(response.json()["type"].removeprefix(TYPE), False):
+        return None
+    return positive_data_acceptance(ctx, response, case)
+
+
+def _repeats(items: Any) -> bool:
+    """Whether two items have the same candidate_id."""
+    ids = [item.get("candidate_id") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    texts = [str(int(one) if isinstance(one, float) else one) for one in ids if one not in (None, "")]
+    return len(set(texts)) < len(texts)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a run of schemathesis said. cases: operation → status → how many."""
+
+    status: int
+    output: str
+    cases: dict[str, Counter[int]]
+
+    @property
+    def total(self) -> int:
+        return sum(sum(of.values()) for of in self.cases.values())
+
+
+def fuzz(server: Server, folder: Path, *words: str, seed: int = 0) -> Found:
+    """Run schemathesis against a service; folder: for its report and its configuration."""
+    report = folder / "events.ndjson"
+    address = f"http://127.0.0.1:{server.port}/openapi.json"
+    call = [
+        str(Path(sys.executable).with_name("st")), "run", address, "--header", f"X-API-Key: {KEY}",
+        "--checks", "all", "--exclude-checks", "positive_data_acceptance",
+        "--seed", str(seed), "--generation-database", "none", "--continue-on-failure", "--no-color",
+        "--request-timeout", SECONDS, "--max-response-time", SECONDS,  # nothing is timed here
+        "--report", "ndjson", "--report-ndjson-path", str(report), *words,
+    ]  # fmt: skip
+    told = environment(SCHEMATHESIS_HOOKS="tests.support.service_fuzz")
+    done = subprocess.run(call, cwd=folder, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return Found(done.returncode, done.stdout, _cases(report) if report.exists() else {})
+
+
+def _cases(report: Path) -> dict[str, Counter[int]]:
+    """Cases by operation and status, those alone that were sent."""
+    found: dict[str, Counter[int]] = {}
+    with report.open() as lines:
+        for event in map(json.loads, lines):
+            recorder = event.get("ScenarioFinished", {}).get("recorder", {})
+            for case, sent in recorder.get("interactions", {}).items():
+                if case in recorder["cases"] and sent.get("response"):
+                    found.setdefault(recorder["label"], Counter())[sent["response"]["status_code"]] += 1
+    return found
+
+
+def main() -> int:
+    """The run of `make fuzz-serve`; the exit status."""
+    parser = argparse.ArgumentParser("service_fuzz")
+    parser.add_argument("--seed", type=int, default=0, help="of the cases (%(default)s)")
+    seed = parser.parse_args().seed
+    with tempfile.TemporaryDirectory(prefix="creator-yield-fuzz-") as scratch:
+        folder = Path(scratch)
+        market, workspace = folder / "market", folder / "workspace"
+        workspace.mkdir()
+        make = [sys.executable, "-m", "demo", str(market), *MARKET]
+        subprocess.run(make, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        make_workspace(workspace, market)
+        with running(workspace, CREATOR_YIELD_API_KEYS=f"@{workspace / 'keys'}") as server:
+            found = fuzz(server, folder, "--max-examples", str(CASES), seed=seed)
+    print(found.output)
+    for operation, statuses in sorted(found.cases.items()):
+        told = ", ".join(f"{status}: {n}" for status, n in sorted(statuses.items()))
+        print(f"{operation:32} {statuses.total():6,} cases ({told})")
+    print(f"{'in all':32} {found.total:6,} cases, seed {seed}, {'clean' if found.status == 0 else 'with failures'}")
+    return found.status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
