@@ -104,7 +104,7 @@ def test_imports_run_one_way(package: str) -> None:
 
 def test_no_data_registry_or_pickle_is_tracked() -> None:
     suffixes = {".pkl", ".pickle", ".joblib", ".db", ".sqlite", ".duckdb", ".parquet", ".ipynb_checkpoints"}
-    saved_model = ROOT / "tests" / "golden" / "model_format_4"
+    saved_model = ROOT / "tests" / "models" / "golden" / "model_format_4"
     found = [path for path in tracked_files() if path.suffix in suffixes and saved_model not in path.parents]
     assert found == []
 

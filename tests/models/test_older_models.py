@@ -14,7 +14,7 @@ from models.registry.registry import SCORER
 from models.scorer import FORMAT, OlderFormatError, Scorer
 from service.publish.children import TrialError
 from service.publish.publisher import Publisher
-from tests.small_store import NAME, enter, make_project
+from tests.support.small_store import NAME, enter, make_project
 
 # 40 results of `python -m demo --seed 5`, saved when the evidence columns still were called creator_told, brand_told, …
 OLD = Path(__file__).parent / "golden" / "model_format_4"
