@@ -15,14 +15,14 @@ SELECT posted_at::DATE AS day FROM posts UNION SELECT commented_at::DATE FROM co
 UNION SELECT starts_at::DATE FROM collaborations;
 
 CREATE TEMP TABLE spine AS
-WITH reach AS (
-    SELECT d.day, max(k.day) + INTERVAL 1 DAY AS reach
+WITH history_end AS (
+    SELECT d.day, max(k.day) + INTERVAL 1 DAY AS history_end
     FROM (SELECT DISTINCT starts_at::DATE AS day FROM collaborations) d JOIN known_days k ON k.day < d.day GROUP BY d.day)
-SELECT row_number() OVER () - 1 AS row_id, c.*, coalesce(r.reach, starts_at) AS reach,
+SELECT row_number() OVER () - 1 AS row_id, c.*, coalesce(r.history_end, starts_at) AS history_end,
     k.platform, k.niche AS creator_niche, k.country, k.language, k.followers AS listed
-FROM (SELECT * FROM collaborations) c LEFT JOIN reach r ON r.day = c.starts_at::DATE LEFT JOIN creators k USING (creator_id);
+FROM (SELECT * FROM collaborations) c LEFT JOIN history_end r ON r.day = c.starts_at::DATE LEFT JOIN creators k USING (creator_id);
 
-CREATE TEMP TABLE keys AS SELECT DISTINCT creator_id, starts_at, reach FROM spine;
+CREATE TEMP TABLE keys AS SELECT DISTINCT creator_id, starts_at, history_end FROM spine;
 
 CREATE TEMP TABLE p AS
 SELECT creator_id, posted_at, views, likes, comments, shares, saves, followers, is_sponsored, niche, n,
@@ -63,13 +63,13 @@ SELECT creator_id, starts_at,
     max(posted_at) AS last_post, max(posted_at) FILTER (is_sponsored) AS last_sponsored,
     div(count(*) FILTER (recent AND is_sponsored), count(is_sponsored) FILTER (recent)) AS sponsored_share,
     div(count(*) FILTER (is_sponsored), count(is_sponsored)) AS sponsored_share_year
-FROM (SELECT p.*, k.starts_at, p.posted_at >= k.reach - INTERVAL 90 DAY AS recent FROM p JOIN keys k
-      ON p.creator_id = k.creator_id AND p.posted_at < k.starts_at AND p.posted_at >= k.reach - INTERVAL 365 DAY)
+FROM (SELECT p.*, k.starts_at, p.posted_at >= k.history_end - INTERVAL 90 DAY AS recent FROM p JOIN keys k
+      ON p.creator_id = k.creator_id AND p.posted_at < k.starts_at AND p.posted_at >= k.history_end - INTERVAL 365 DAY)
 GROUP BY creator_id, starts_at;
 
 CREATE TEMP TABLE niche_counts AS
 SELECT p.creator_id, k.starts_at, p.niche, count(*) AS n FROM p JOIN keys k
-  ON p.creator_id = k.creator_id AND p.posted_at < k.starts_at AND p.posted_at >= k.reach - INTERVAL 365 DAY
+  ON p.creator_id = k.creator_id AND p.posted_at < k.starts_at AND p.posted_at >= k.history_end - INTERVAL 365 DAY
 WHERE p.niche IS NOT NULL GROUP BY ALL;
 
 CREATE TEMP TABLE niche_totals AS
@@ -126,8 +126,8 @@ SELECT creator_id, starts_at, nullif(count(*) FILTER (fan), 0) AS n, sum(by_crea
     count(*) FILTER (fan AND authored AND (author_at >= since) IS NOT TRUE) AS authors,
     count(*) FILTER (fan AND authored AND author_at >= since AND elsewhere) AS returned,
     sum(words) FILTER (fan) AS words, count(*) FILTER (fan AND words >= 8) AS long, median(reply_hours) AS reply_hours
-FROM (SELECT c.*, k.starts_at, k.reach - INTERVAL 365 DAY AS since FROM c JOIN keys k
-      ON c.creator_id = k.creator_id AND c.commented_at < k.starts_at AND c.commented_at >= k.reach - INTERVAL 365 DAY)
+FROM (SELECT c.*, k.starts_at, k.history_end - INTERVAL 365 DAY AS since FROM c JOIN keys k
+      ON c.creator_id = k.creator_id AND c.commented_at < k.starts_at AND c.commented_at >= k.history_end - INTERVAL 365 DAY)
 GROUP BY creator_id, starts_at;
 
 CREATE TEMP TABLE deals AS
@@ -142,7 +142,7 @@ CREATE TEMP TABLE brands AS
 SELECT k.creator_id, k.starts_at, count(DISTINCT s.brand) AS n
 FROM keys k JOIN (SELECT creator_id, brand, starts_at AS at_ FROM collaborations
                   UNION ALL SELECT creator_id, brand, posted_at FROM posts WHERE is_sponsored AND brand IS NOT NULL) s
-  ON s.creator_id = k.creator_id AND s.at_ < k.starts_at AND s.at_ >= k.reach - INTERVAL 90 DAY GROUP BY ALL;
+  ON s.creator_id = k.creator_id AND s.at_ < k.starts_at AND s.at_ >= k.history_end - INTERVAL 90 DAY GROUP BY ALL;
 
 CREATE TEMP TABLE brand_deals AS
 SELECT DISTINCT brand, starts_at, count(*) OVER (PARTITION BY brand ORDER BY starts_at)
@@ -187,11 +187,11 @@ e AS (
 up_to AS (
     SELECT at_, sum(n) OVER w AS n, sum(x) OVER w AS x, sum(cn) OVER w AS cn, sum(cx) OVER w AS cx
     FROM (SELECT at_, sum(n) AS n, sum(x) AS x, sum(cn) AS cn, sum(cx) AS cx FROM e GROUP BY at_) WINDOW w AS (ORDER BY at_)),
--- steps look back from themselves, rows of the spine from reach
+-- steps look back from themselves, rows of the spine from history_end
 asked AS (
     SELECT DISTINCT false AS of_row, at_, at_ - INTERVAL 180 DAY AS since FROM rated
     UNION ALL SELECT DISTINCT true, starts_at - INTERVAL 1 MICROSECOND,
-        reach - INTERVAL 180 DAY - INTERVAL 1 MICROSECOND FROM keys)
+        history_end - INTERVAL 180 DAY - INTERVAL 1 MICROSECOND FROM keys)
 -- a window is what came up to its end less what came up to its begin
 SELECT of_row, a.at_, div(unfixed(e.x - coalesce(b.x, 0)), e.n - coalesce(b.n, 0)) AS level,
     div(unfixed(e.cx - coalesce(b.cx, 0)), e.cn - coalesce(b.cn, 0)) AS click_level
@@ -241,7 +241,7 @@ SELECT z.followers::DOUBLE AS followers, r.tier, ln(div(nullif(f.now, 0), f.earl
     engagement_rate_median, engagement_rate_mean, engagement_rate_year, engagement_per_view_median,
     engagement_per_view_mean, engagement_spread, comments_per_like, comments_per_like_year, saves_per_like,
     saves_per_like_year, shares_per_like, shares_per_like_year, engagement_sponsored_ratio, engagement_trend, posts_90d,
-    posting_gap_days, posting_irregularity, CASE WHEN last_post > s.reach THEN 0 ELSE days(s.reach, last_post) END AS days_since_post,
+    posting_gap_days, posting_irregularity, CASE WHEN last_post > s.history_end THEN 0 ELSE days(s.history_end, last_post) END AS days_since_post,
     m.n AS comments_seen, (unfixed(m.spam) + 5 * 0.05) / (m.n + 5) AS spam_share,
     (unfixed(m.emoji_only) + 5 * 0.15) / (m.n + 5) AS emoji_only_share,
     (unfixed(m.mention_only) + 5 * 0.05) / (m.n + 5) AS mention_only_share,
@@ -266,7 +266,7 @@ SELECT z.followers::DOUBLE AS followers, r.tier, ln(div(nullif(f.now, 0), f.earl
     days(s.starts_at, pairs.last_at) AS days_since_deal, coalesce(d.n, 0) AS creator_deals,
     coalesce(bd.n, 0) AS brand_deals, coalesce(brands.n, 0) AS brands_90d, sponsored_share, sponsored_share_year,
     CASE WHEN coalesce(greatest(d.latest, f.last_sponsored), d.latest, f.last_sponsored) IS NOT NULL
-         THEN greatest(days(s.reach, greatest(d.latest, f.last_sponsored)), 0) END AS rest_days,
+         THEN greatest(days(s.history_end, greatest(d.latest, f.last_sponsored)), 0) END AS rest_days,
     exp(l.level) AS market_rate, record(creator_ws, creator_w, 1) AS creator_record, unfixed(creator_w) AS creator_evidence,
     record(brand_ws, brand_w, 2) AS brand_record, unfixed(brand_w) AS brand_evidence,
     record(pair_ws, pair_w, 1) AS pair_record, unfixed(pair_w) AS pair_evidence,

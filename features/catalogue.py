@@ -1,4 +1,4 @@
-"""All columns of the feature matrix, in their order, and the page that tells of them.
+"""All columns of the feature matrix, in their order, and the page that documents them.
 
 python -m features.catalogue > docs/features.md
 """
@@ -31,9 +31,10 @@ def page() -> str:
         "",
         "Made from the catalogue in `features/` by `python -m features.catalogue`; do not edit it here.",
         "",
-        "A row is judged as of its `starts_at`: only what was there strictly before shapes it. Missing stays missing.",
-        "Windows end at *reach*, the end of the last day before the start's own on which the history knows of a post,",
-        "comment or collaboration. So a deal months ahead is judged on the last 90 days that there are.",
+        "Every feature is computed as of the deal's `starts_at`, from what existed strictly before. Missing stays",
+        "missing. Windows of 90 or 365 days end at the *history's end*: the end of the last day before the start's own",
+        "that has a post, a comment or a collaboration. So a deal that starts months ahead is described by the newest",
+        "days that exist.",
         "",
     ]
     for family, module in FAMILIES.items():

@@ -17,7 +17,7 @@ import pyarrow as pa
 from features.catalogue import CATALOGUE
 from features.comment_classifier.classifier import CommentClassifier
 from features.families import audience, comments, engagement, expressions, niche, partnership, promotion, track_record
-from features.families.expressions import AS_OF, RECENT_DAYS, before, day, join_all, reaches, running_sums
+from features.families.expressions import AS_OF, RECENT_DAYS, before, day, history_ends, join_all, running_sums
 from features.history.source import History
 from features.settings import FeatureSettings
 from features.spine import read_spine
@@ -30,8 +30,8 @@ class FeatureBuilder:
     """Builds the matrix of a spine from a history.
 
     A row's features depend on nothing but the history strictly before its `starts_at`: not on the other rows, their
-    order or their number.
-    Intermediate tables live in the history's engine until `close` (or the end of the `with` block).
+    order or their number. Intermediate tables live in the history's engine until `close` (or the end of the `with`
+    block).
     """
 
     def __init__(
@@ -74,8 +74,8 @@ class FeatureBuilder:
         """
         with Stage(self.history.backend) as stage:
             s = stage.put(read_spine(spine)).rename({AS_OF: "starts_at"})
-            s = stage.keep(self._with_reach(s))
-            creators = stage.keep(_keys(s, "creator_id", "reach"))
+            s = stage.keep(self._with_history_end(s))
+            creators = stage.keep(_keys(s, "creator_id", "history_end"))
             s = join_all(s, [self._creators(), (stage.keep(self._from_posts(creators)), ("creator_id", AS_OF))])
             s = stage.keep(s.mutate(**audience.finish(s, self.settings.tier_bounds), month=_month(s[AS_OF])))
             pieces = [
@@ -106,18 +106,19 @@ class FeatureBuilder:
         return self.stage.keep(p.drop("post_id", "caption", "brand"))
 
     def _prepare_comments(self, posts: ir.Table, classifier: CommentClassifier | None) -> ir.Table:
-        told = self._table("comments")
-        texts = self.stage.classified(told.text, classifier or CommentClassifier.load())
-        return self.stage.keep(comments.prepare(told, posts, texts))
+        written = self._table("comments")
+        texts = self.stage.classified(written.text, classifier or CommentClassifier.load())
+        return self.stage.keep(comments.prepare(written, posts, texts))
 
     def _prepare_results(self) -> tuple[ir.Table, ir.Table]:
         c = self.history.collaborations
         steps = track_record.checkpoints(c, self.history.conversions, self.settings)
         rated = self.stage.keep(track_record.with_rates(steps))
         market = self.stage.keep(track_record.level_events(rated))
-        keyed = self.stage.keep(self._with_reach(c.select("collaboration_id", "creator_id", **{AS_OF: c.starts_at})))
+        keys = c.select("collaboration_id", "creator_id", **{AS_OF: c.starts_at})
+        keyed = self.stage.keep(self._with_history_end(keys))
         posts = self.posts.select("creator_id", "posted_at", "followers", "seq")
-        noted = before(posts, "posted_at", _keys(keyed, "creator_id", "reach"))
+        noted = before(posts, "posted_at", _keys(keyed, "creator_id", "history_end"))
         noted = noted.group_by("creator_id", AS_OF).aggregate(followers_posted=audience.followers_noted(noted))
         keyed = join_all(keyed, [self._creators(), (noted, ("creator_id", AS_OF))])
         tier = audience.tier(audience.followers_known(keyed), self.settings.tier_bounds)
@@ -129,8 +130,8 @@ class FeatureBuilder:
         moments = (posts.posted_at, self._table("comments").commented_at, self.history.collaborations.starts_at)
         return ibis.union(*(day(at).name("at").as_table() for at in moments), distinct=True)
 
-    def _with_reach(self, s: ir.Table) -> ir.Table:
-        return join_all(s, [(reaches(s, self.days), (AS_OF,))])
+    def _with_history_end(self, s: ir.Table) -> ir.Table:
+        return join_all(s, [(history_ends(s, self.days), (AS_OF,))])
 
     def _creators(self) -> Piece:
         c = self.history.creators
@@ -159,8 +160,8 @@ class FeatureBuilder:
             sums = running_sums(self.niche_posts, keys, by, ["n"])
             pieces.append((sums.rename({name: "n", "month": AS_OF}), (*by, "month")))
         spoken = niche.languages(self.history.creators)
-        told = spoken.select("product_country", country_told=ibis.literal(True)).distinct()
-        return [*pieces, (spoken, ("product_country", "language")), (told, ("product_country",))]
+        known = spoken.select("product_country", country_known=ibis.literal(True)).distinct()
+        return [*pieces, (spoken, ("product_country", "language")), (known, ("product_country",))]
 
     def _from_deals(self, s: ir.Table, creators: ir.Table) -> list[Piece]:
         deals = self.history.collaborations.select("creator_id", "brand", "starts_at", "spend")

@@ -22,7 +22,17 @@ MOST = 100.0  # a post with more engagements per follower than this says no more
 def _of_posts(
     name: str, label: str, unit: str, formula: str, as_of: str = POSTS_365, high: float | None = None
 ) -> Feature:
-    return Feature(name, FAMILY, "creator", label, unit, formula, 0, high, as_of)
+    return Feature(
+        name=name,
+        family=FAMILY,
+        entity="creator",
+        label=label,
+        unit=unit,
+        formula=formula,
+        low=0,
+        high=high,
+        as_of=as_of,
+    )
 
 
 def _rate(name: str, label: str, how: str, below: str, as_of: str = POSTS_90) -> Feature:
@@ -81,7 +91,7 @@ FEATURES = (
         "days_since_post",
         "days since the latest post",
         "days",
-        "reach minus the latest post, at least 0",
+        "the history's end minus the latest post, at least 0",
         high=365,
     ),
 )
@@ -181,5 +191,5 @@ def finish(t: ir.Table) -> dict[str, ir.Value]:
         "posting_irregularity": ratio(
             spread(t.gap_sum, t.gap2_sum, t.gap_n), ratio(t.gap_sum, t.gap_n) / 2**COARSE_BITS
         ),
-        "days_since_post": days_between(t.reach, t.last_post_at).clip(lower=0.0),
+        "days_since_post": days_between(t.history_end, t.last_post_at).clip(lower=0.0),
     }

@@ -1,9 +1,8 @@
 """Building blocks of the families: exact sums, windows before a moment, running sums up to a moment.
 
 Sums of floating-point numbers depend on the order in which they are added, and an engine that works in parallel adds in
-any order. So every sum here is a sum of integers: fractions are first put on a fixed grid (`fixed`). The same rows
-give the same bits,
-whatever their order and however many threads there are.
+any order. So every sum here is a sum of integers: fractions are first put on a fixed grid (`fixed`). The same rows give
+the same bits, whatever their order and however many threads there are.
 """
 
 from __future__ import annotations
@@ -71,29 +70,30 @@ def day(at: ir.TimestampValue) -> ir.TimestampValue:
     return at.truncate("D").cast("timestamp(6)")
 
 
-def reaches(moments: ir.Table, days: ir.Table) -> ir.Table:
-    """How far the history reaches before each `as_of` of `moments`, one row each, as `reach`.
+def history_ends(moments: ir.Table, days: ir.Table) -> ir.Table:
+    """Where the history ends before each `as_of` of `moments`, one row each, as `history_end`.
 
     It is the end of the latest day before that of `as_of` on which anything is known (`days`, one row each with `at`),
     and `as_of` itself where nothing is. Windows of 90 or 365 days end there: so a deal that starts months after the
-    latest known post is judged on the last days that there are, as the past ones were, and not on an empty window.
+    latest known post is described by the last days that there are, as past ones were, and not by an empty window.
     """
-    asked = moments.select(AS_OF, _day=day(moments[AS_OF])).distinct()
-    latest_day = asked.select("_day").distinct()
+    days_of = moments.select(AS_OF, _day=day(moments[AS_OF])).distinct()
+    latest_day = days_of.select("_day").distinct()
     latest_day = latest_day.left_join(days, [days.at < latest_day._day])
     latest_day = latest_day.group_by(_of="_day").aggregate(_latest=latest_day["at"].max())
-    found = asked.left_join(latest_day, [asked._day == latest_day._of])
-    return found.select(AS_OF, reach=ibis.coalesce(found._latest + ibis.interval(days=1), found[AS_OF]))
+    found = days_of.left_join(latest_day, [days_of._day == latest_day._of])
+    return found.select(AS_OF, history_end=ibis.coalesce(found._latest + ibis.interval(days=1), found[AS_OF]))
 
 
 def before(events: ir.Table, at: str, keys: ir.Table, days: int | None = LONG_DAYS) -> ir.Table:
-    """The rows of `events` strictly before each key's `as_of`, from `days` days before its `reach` on.
+    """The rows of `events` strictly before each key's `as_of`, from `days` days before its `history_end` on.
 
-    `keys` has `creator_id`, `as_of` and `reach`; the result has the columns of `events`, those of `keys`, `since` (the
-    window's begin) and `recent` (in the last 90 days of `reach`).
+    `keys` has `creator_id`, `as_of` and `history_end`; the result has the columns of `events`, those of `keys`, `since`
+    (the window's begin) and `recent` (in the last 90 days of `history_end`).
     """
     k = keys.mutate(
-        since=keys.reach - ibis.interval(days=days or LONG_DAYS), _recent=keys.reach - ibis.interval(days=RECENT_DAYS)
+        since=keys.history_end - ibis.interval(days=days or LONG_DAYS),
+        _recent=keys.history_end - ibis.interval(days=RECENT_DAYS),
     ).rename(_creator="creator_id")
     on = [events.creator_id == k._creator, events[at] < k[AS_OF]]
     if days is not None:
@@ -108,13 +108,13 @@ def running_sums(
     """For each key, the sums of `values` over the events of its group strictly before its `as_of`.
 
     events: `by`, `at` and whole-number `values`; keys: `by` and `as_of`, without repetition. `days` limits how far
-    back: from that many days before the `reach` on that keys then have too. One sort of both together instead of a join
-    of every key with every event of its group.
+    back: from that many days before the `history_end` on that keys then have too. One sort of both together instead of
+    a join of every key with every event of its group.
     """
     if days is None:
         return _sums_before(events, keys, by, values)
     # the sums of all that came before less those of what came before the window: exact, since they are whole numbers
-    k = keys.mutate(_since=keys.reach - ibis.interval(days=days))
+    k = keys.mutate(_since=keys.history_end - ibis.interval(days=days))
     both = keys.select(*by, AS_OF).union(k.select(*by, **{AS_OF: k._since}), distinct=True)
     late = _sums_before(events, both, by, values)
     early = late.view()

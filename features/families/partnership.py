@@ -1,6 +1,6 @@
 """Partnership: how long creator and brand know each other, and how many others the creator works for.
 
-Deals are collaborations that started before the moment, whatever came of them; sponsored posts tell of deals with
+Deals are collaborations that started before the moment, whatever came of them; sponsored posts show deals with
 others.
 """
 
@@ -16,105 +16,107 @@ FAMILY = "partnership"
 DEALS_AND_POSTS = "collaborations and sponsored posts that started before the start"
 
 FEATURES = (
-    Feature("brand", FAMILY, "deal", "brand", "class", "brand as given", None, None, TERMS, "category"),
     Feature(
-        "deals_with_brand",
-        FAMILY,
-        "creator and brand",
-        "earlier deals with this brand",
-        "deals",
-        "number of earlier collaborations of the two",
-        0,
-        None,
-        DEALS,
+        name="brand",
+        family=FAMILY,
+        entity="deal",
+        label="brand",
+        unit="class",
+        formula="brand as given",
+        as_of=TERMS,
+        kind="category",
     ),
     Feature(
-        "days_since_first_deal",
-        FAMILY,
-        "creator and brand",
-        "days since the first deal with this brand",
-        "days",
-        "start minus the start of the first collaboration of the two",
-        0,
-        None,
-        DEALS,
+        name="deals_with_brand",
+        family=FAMILY,
+        entity="creator and brand",
+        label="earlier deals with this brand",
+        unit="deals",
+        formula="number of earlier collaborations of the two",
+        low=0,
+        as_of=DEALS,
     ),
     Feature(
-        "days_since_deal",
-        FAMILY,
-        "creator and brand",
-        "days since the latest deal with this brand",
-        "days",
-        "start minus the start of the latest collaboration of the two",
-        0,
-        None,
-        DEALS,
+        name="days_since_first_deal",
+        family=FAMILY,
+        entity="creator and brand",
+        label="days since the first deal with this brand",
+        unit="days",
+        formula="start minus the start of the first collaboration of the two",
+        low=0,
+        as_of=DEALS,
     ),
     Feature(
-        "creator_deals",
-        FAMILY,
-        "creator",
-        "earlier deals of the creator",
-        "deals",
-        "number of earlier collaborations of the creator",
-        0,
-        None,
-        DEALS,
+        name="days_since_deal",
+        family=FAMILY,
+        entity="creator and brand",
+        label="days since the latest deal with this brand",
+        unit="days",
+        formula="start minus the start of the latest collaboration of the two",
+        low=0,
+        as_of=DEALS,
     ),
     Feature(
-        "brand_deals",
-        FAMILY,
-        "brand",
-        "earlier deals of the brand",
-        "deals",
-        "number of earlier collaborations of the brand",
-        0,
-        None,
-        DEALS,
+        name="creator_deals",
+        family=FAMILY,
+        entity="creator",
+        label="earlier deals of the creator",
+        unit="deals",
+        formula="number of earlier collaborations of the creator",
+        low=0,
+        as_of=DEALS,
     ),
     Feature(
-        "brands_90d",
-        FAMILY,
-        "creator",
-        "brands the creator worked for in 90 days",
-        "brands",
-        "distinct brands of collaborations and, where posts are told, of sponsored posts in the last 90 days",
-        0,
-        None,
-        DEALS_AND_POSTS,
+        name="brand_deals",
+        family=FAMILY,
+        entity="brand",
+        label="earlier deals of the brand",
+        unit="deals",
+        formula="number of earlier collaborations of the brand",
+        low=0,
+        as_of=DEALS,
     ),
     Feature(
-        "sponsored_share",
-        FAMILY,
-        "creator",
-        "share of sponsored posts",
-        "share",
-        "sponsored posts / posts",
-        0,
-        1,
-        POSTS_90,
+        name="brands_90d",
+        family=FAMILY,
+        entity="creator",
+        label="brands the creator worked for in 90 days",
+        unit="brands",
+        formula="distinct brands of collaborations and, where posts are given, of sponsored posts in the last 90 days",
+        low=0,
+        as_of=DEALS_AND_POSTS,
     ),
     Feature(
-        "sponsored_share_year",
-        FAMILY,
-        "creator",
-        "share of sponsored posts over a year",
-        "share",
-        "sponsored posts / posts",
-        0,
-        1,
-        POSTS_365,
+        name="sponsored_share",
+        family=FAMILY,
+        entity="creator",
+        label="share of sponsored posts",
+        unit="share",
+        formula="sponsored posts / posts",
+        low=0,
+        high=1,
+        as_of=POSTS_90,
     ),
     Feature(
-        "rest_days",
-        FAMILY,
-        "creator",
-        "days since the latest sponsorship",
-        "days",
-        "reach minus the latest collaboration, or sponsored post of the year, at least 0",
-        0,
-        None,
-        DEALS_AND_POSTS,
+        name="sponsored_share_year",
+        family=FAMILY,
+        entity="creator",
+        label="share of sponsored posts over a year",
+        unit="share",
+        formula="sponsored posts / posts",
+        low=0,
+        high=1,
+        as_of=POSTS_365,
+    ),
+    Feature(
+        name="rest_days",
+        family=FAMILY,
+        entity="creator",
+        label="days since the latest sponsorship",
+        unit="days",
+        formula="the history's end minus the latest collaboration, or sponsored post of the year, at least 0",
+        low=0,
+        as_of=DEALS_AND_POSTS,
     ),
 )
 
@@ -146,7 +148,7 @@ def from_pair_deals(d: ir.Table) -> dict[str, ir.Value]:
 
 
 def sponsors(collaborations: ir.Table, posts: ir.Table) -> ir.Table:
-    """Creator, brand and moment of every known sponsorship; sponsored posts without a named brand tell of none."""
+    """Creator, brand and moment of every known sponsorship; sponsored posts without a named brand add none."""
     deals = collaborations.select("creator_id", "brand", at=collaborations.starts_at)
     named = posts.filter(posts.is_sponsored & posts.brand.notnull())
     return deals.union(named.select("creator_id", "brand", at=named.posted_at), distinct=False)
@@ -158,7 +160,7 @@ def from_sponsors(s: ir.Table) -> dict[str, ir.Value]:
 
 
 def finish(t: ir.Table) -> dict[str, ir.Value]:
-    """No earlier deal counts as 0 deals, since all of the brand's collaborations are told; days since one are then
+    """No earlier deal counts as 0 deals, since all of the brand's collaborations are listed; days since one are then
     missing.
     """
     return {
@@ -170,5 +172,5 @@ def finish(t: ir.Table) -> dict[str, ir.Value]:
         "brands_90d": t.brands_n.fill_null(0).cast("float64"),
         "sponsored_share": ratio(t.sponsored_90, t.sponsored_n_90),
         "sponsored_share_year": ratio(t.sponsored_365, t.sponsored_n_365),
-        "rest_days": days_between(t.reach, ibis.greatest(t.last_deal_at, t.last_sponsored_at)).clip(lower=0.0),
+        "rest_days": days_between(t.history_end, ibis.greatest(t.last_deal_at, t.last_sponsored_at)).clip(lower=0.0),
     }

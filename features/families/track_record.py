@@ -1,19 +1,19 @@
 """Track record: what earlier collaborations brought per dollar, as far as it was known at the moment.
 
-A result becomes known in steps. Where `conversions` tells its days, it counts so far at 2, 5, 10, 20 and 40 days (the
-days of UTC that have ended by then, of which the count's age is reckoned), from its first day on. Told or not, it
-settles at `observed_until` or at the end of its attribution window, whichever is earlier; what `conversions` tells
-after that counts at `observed_until`. Each step is an event that replaces the one before: it carries the change in two
+A result becomes known in steps. Where `conversions` lists its days, its count so far is known at 2, 5, 10, 20 and 40
+days, from its first day on: of the whole UTC days that have ended by then, whose number is the count's age. Listed or
+not, it settles at `observed_until` or at the end of its attribution window, whichever is earlier; conversions listed
+after that count at `observed_until`. Each step is an event that replaces the one before, and carries the change in two
 sums,
 
-    told    Σ w       w = m / (m + 2), m = market rate × exposure: the conversions that such a deal usually had by then
-    record  Σ w · s   s = ln((conversions + ½) / exposure) − ln(market rate)
+    evidence  Σ w      w = m / (m + 2), m = market rate × exposure: the conversions that such a deal usually had by then
+    record    Σ w·s    s = ln((conversions + ½) / exposure) − ln(market rate)
 
 with exposure = spend × share of conversions that usually has arrived at that age, and the market rate that of the 180
-days up to the step. A record is exp(Σ w·s / (Σ w + k)):
-the factor on the market's rate, drawn to 1 by k usual results (Bühlmann credibility on the log scale; w is
-1 / (1 + 2/m), the weight for a count noise of variance 1/m and a spread between deals of ½). The log scale and w let a
-celebrity's thousands of conversions count as one result, not as thousands.
+days up to the step. A record is exp(Σ w·s / (Σ w + k)): the factor on the market's rate, shrunk towards 1 by k usual
+results (Bühlmann credibility on the log scale; w is 1 / (1 + 2/m), the weight for a count noise of variance 1/m and a
+spread between deals of ½). The log scale and w let a celebrity's thousands of conversions count as one result, not as
+thousands.
 """
 
 from __future__ import annotations
@@ -46,54 +46,51 @@ RECORDS: dict[str, tuple[tuple[str, ...], float, str]] = {
 
 FEATURES = (
     Feature(
-        "market_rate",
-        FAMILY,
-        "all",
-        "conversions per dollar of the whole market lately",
-        "conversions per dollar",
-        "exp of the mean of ln((conversions + ½) / exposure) over results known from 180 days before reach on",
-        0,
-        None,
-        RESULTS,
+        name="market_rate",
+        family=FAMILY,
+        entity="all",
+        label="conversions per dollar of the whole market lately",
+        unit="conversions per dollar",
+        formula="exp of the mean of ln((conversions + ½) / exposure) over results known "
+        "from 180 days before the history's end on",
+        low=0,
+        as_of=RESULTS,
     ),
     *(
         feature
         for name, (_, k, words) in RECORDS.items()
         for feature in (
             Feature(
-                f"{name}_record",
-                FAMILY,
-                name.replace("_", " "),
-                f"earlier conversions per dollar of {words}",
-                "× market rate",
-                f"exp(Σ w·s / (Σ w + {k:g}))",
-                0,
-                None,
-                RESULTS,
+                name=f"{name}_record",
+                family=FAMILY,
+                entity=name.replace("_", " "),
+                label=f"earlier conversions per dollar of {words}",
+                unit="× market rate",
+                formula=f"exp(Σ w·s / (Σ w + {k:g}))",
+                low=0,
+                as_of=RESULTS,
             ),
             Feature(
-                f"{name}_evidence",
-                FAMILY,
-                name.replace("_", " "),
-                f"evidence on {words} in earlier results",
-                "results",
-                "Σ w",
-                0,
-                None,
-                RESULTS,
+                name=f"{name}_evidence",
+                family=FAMILY,
+                entity=name.replace("_", " "),
+                label=f"evidence on {words} in earlier results",
+                unit="results",
+                formula="Σ w",
+                low=0,
+                as_of=RESULTS,
             ),
         )
     ),
     Feature(
-        "creator_click_record",
-        FAMILY,
-        "creator",
-        "earlier clicks per dollar of the creator",
-        "× market rate of clicks",
-        "exp(Σ w·c / (Σ w + 1)), c = ln((clicks + ½) / exposure) − the market's mean of it",
-        0,
-        None,
-        RESULTS,
+        name="creator_click_record",
+        family=FAMILY,
+        entity="creator",
+        label="earlier clicks per dollar of the creator",
+        unit="× market rate of clicks",
+        formula="exp(Σ w·c / (Σ w + 1)), c = ln((clicks + ½) / exposure) − the market's mean of it",
+        low=0,
+        as_of=RESULTS,
     ),
 )
 
@@ -109,10 +106,10 @@ def checkpoints(collaborations: ir.Table, conversions: ir.Table | None, settings
     base = c.select(*_DEAL, "observed_until", "conversions", "clicks", settled_at=settled_at)
     if conversions is None:
         return _whole(base, "settled_at")
-    told = base.semi_join(conversions, "collaboration_id")
-    untold = base.anti_join(conversions, "collaboration_id")
+    listed = base.semi_join(conversions, "collaboration_id")
+    unlisted = base.anti_join(conversions, "collaboration_id")
     return ibis.union(
-        _whole(untold, "settled_at"), _whole(told, "observed_until"), _by_days(told, conversions), distinct=False
+        _whole(unlisted, "settled_at"), _whole(listed, "observed_until"), _by_days(listed, conversions), distinct=False
     )
 
 
@@ -133,10 +130,10 @@ def _whole(base: ir.Table, at: str) -> ir.Table:
     ).select(*_COLUMNS)
 
 
-def _by_days(told: ir.Table, conversions: ir.Table) -> ir.Table:
+def _by_days(listed: ir.Table, conversions: ir.Table) -> ir.Table:
     """Checkpoints before `observed_until`: at fixed ages, and when the count settled.
 
-    Before its first day a deal is like one that is not told at all, since nobody could have told them apart then.
+    Before its first day a deal is like one that is not listed at all: at that time nobody could tell the two apart.
     """
     days = conversions.select(
         "collaboration_id",
@@ -144,9 +141,9 @@ def _by_days(told: ir.Table, conversions: ir.Table) -> ir.Table:
         count=conversions.conversions,
         rows=ibis.literal(1, "int64"),
     )
-    aged = told.mutate(days=ibis.array(list(CHECKPOINT_DAYS)).unnest())
+    aged = listed.mutate(days=ibis.array(list(CHECKPOINT_DAYS)).unnest())
     aged = aged.mutate(at=aged.starts_at + aged.days.as_interval("D"), settled=ibis.literal(False)).drop("days")
-    steps = ibis.union(aged, told.mutate(at=told.settled_at, settled=ibis.literal(True)), distinct=False)
+    steps = ibis.union(aged, listed.mutate(at=listed.settled_at, settled=ibis.literal(True)), distinct=False)
     steps = steps.filter(steps["at"] < steps.observed_until).drop("conversions")
     steps = steps.mutate(**{AS_OF: steps["at"] + ibis.interval(microseconds=1)})
     sums = running_sums(
@@ -163,7 +160,7 @@ def _by_days(told: ir.Table, conversions: ir.Table) -> ir.Table:
 
 
 def arrived(age: ir.FloatingValue) -> ir.FloatingValue:
-    """Usual share of conversions that has arrived `age` days after the start; never below 2 %, where a count tells
+    """Usual share of conversions that has arrived `age` days after the start; never below 2 %, where a count says
     nothing yet.
     """
     return (1.0 - (-age / ARRIVAL_DAYS).exp()).clip(lower=0.02)
@@ -234,10 +231,10 @@ def level_events(s: ir.Table) -> ir.Table:
 
 
 def levels(s_events: ir.Table, moments: ir.Table) -> ir.Table:
-    """Mean log rate of conversions and of clicks, from 180 days before its `reach` until strictly before each `as_of`
-    of `moments`.
+    """Mean log rate of conversions and of clicks, from 180 days before its `history_end` until strictly before each
+    `as_of` of `moments`.
     """
-    keys = moments.select(AS_OF, "reach", everything=ibis.literal(1, "int64")).distinct()
+    keys = moments.select(AS_OF, "history_end", everything=ibis.literal(1, "int64")).distinct()
     sums = running_sums(s_events, keys, ["everything"], LEVEL_SUMS, days=LEVEL_DAYS)
     return sums.select(
         AS_OF,
@@ -249,7 +246,7 @@ def levels(s_events: ir.Table, moments: ir.Table) -> ir.Table:
 def _with_level(s: ir.Table, market: ir.Table) -> ir.Table:
     """Adds the market's level of the 180 days up to each checkpoint, that checkpoint included."""
     s = s.mutate(_after=s.at + ibis.interval(microseconds=1))
-    found = levels(market, s.select(**{AS_OF: s._after}, reach=s._after)).rename(_at=AS_OF)
+    found = levels(market, s.select(**{AS_OF: s._after}, history_end=s._after)).rename(_at=AS_OF)
     return s.left_join(found, [s._after == found._at]).drop("_at", "_after")
 
 
@@ -265,7 +262,7 @@ def pieces(s: ir.Table, changes: ir.Table, market: ir.Table) -> list[tuple[ir.Ta
 
 
 def finish(t: ir.Table) -> dict[str, ir.Value]:
-    """Records from sums named `{record}_{w|ws}`; a key without any known result has a record of 1 and has told 0."""
+    """Records from sums named `{record}_{w|ws}`; a key without a known result has record 1, evidence 0."""
     out: dict[str, ir.Value] = {"market_rate": t.level.exp()}
     for name, (_, k, _words) in RECORDS.items():
         w, ws = unfixed(t[f"{name}_w"]), unfixed(t[f"{name}_ws"])

@@ -126,7 +126,7 @@ def test_the_future_never_changes_the_past(
 
 
 def test_a_deal_far_ahead_is_judged_on_the_last_days_that_there_are(matrix: pd.DataFrame, tables: Tables) -> None:
-    """Every window ends at reach: two years after the last of all, none is empty that was not before."""
+    """Every window ends where the history does: two years after the last of all, none is empty that was not before."""
     last = max(tables[name][at].max() for name, at in MOMENTS.items())
     ahead = matrix[tables["spine"].starts_at > last + 365 * DAY]
     assert len(ahead) == 2

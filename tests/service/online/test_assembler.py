@@ -86,7 +86,10 @@ def test_every_creator_is_found_and_no_other(world: tuple[Tables, FeatureBuilder
 def test_a_column_that_hangs_on_something_new_is_refused(
     world: tuple[Tables, FeatureBuilder, Snapshot], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    strange = Feature("moon", "niche", "the moon", "phase of the moon", "share", "", 0, 1, "")
+    strange = Feature(
+        name="moon", family="niche", entity="the moon", label="phase of the moon", unit="share", formula="", low=0,
+        high=1, as_of="",
+    )  # fmt: skip
     monkeypatch.setattr(snapshot_builder, "CATALOGUE", (*CATALOGUE, strange))
     with pytest.raises(ValueError, match=r"the columns \['moon'\]"):
         snapshot_builder.probe(world[1])

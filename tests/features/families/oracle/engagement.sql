@@ -29,5 +29,5 @@ SELECT s.row_id,
     CASE WHEN count(post_id) > 0 THEN count(post_id) FILTER (recent) END AS posts_90d,
     median(gap) AS posting_gap_days,
     CASE WHEN count(gap) > 1 THEN div(stddev_pop(coarse_gap), avg(coarse_gap)) END AS posting_irregularity,
-    greatest(days(s.reach, max(posted_at)), CASE WHEN max(posted_at) IS NOT NULL THEN 0 END) AS days_since_post
-FROM asked s LEFT JOIN q USING (row_id) GROUP BY s.row_id, s.reach
+    greatest(days(s.history_end, max(posted_at)), CASE WHEN max(posted_at) IS NOT NULL THEN 0 END) AS days_since_post
+FROM asked s LEFT JOIN q USING (row_id) GROUP BY s.row_id, s.history_end

@@ -27,10 +27,10 @@ rated AS (
     FROM (SELECT *, spend * greatest(1 - exp(-age / 7), 0.02) AS exposure FROM steps)),
 -- the market: each deal's first ripe step
 ripe AS (SELECT collaboration_id, min(known_at) AS known_at, arg_min(log_rate, known_at) AS log_rate FROM rated WHERE ripe GROUP BY ALL),
--- of the 180 days up to each step, that step included, and from 180 days before reach until each row's start
+-- of the 180 days up to each step, that step included, and from 180 days before history_end until each row's start
 windows AS (
     SELECT DISTINCT 'step' AS of, known_at + INTERVAL 1 MICROSECOND AS moment, moment - INTERVAL 180 DAY AS since FROM rated
-    UNION ALL SELECT DISTINCT 'row', starts_at, reach - INTERVAL 180 DAY FROM moments),
+    UNION ALL SELECT DISTINCT 'row', starts_at, history_end - INTERVAL 180 DAY FROM moments),
 levels AS (
     SELECT of, moment,
         (SELECT exact_mean(log_rate) FROM ripe WHERE known_at < moment AND known_at >= since) AS level,

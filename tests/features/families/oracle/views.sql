@@ -8,22 +8,22 @@ CREATE MACRO size_class(followers) AS
     CASE WHEN followers >= 1000000 THEN 'mega' WHEN followers >= 500000 THEN 'macro' WHEN followers >= 100000 THEN 'mid'
          WHEN followers >= 10000 THEN 'micro' WHEN followers >= 0 THEN 'nano' END;
 
--- how far the history reaches before a moment: the end of the last day before the moment's own on which anything is known
+-- where the history ends before a moment: the end of the last day before the moment's own on which anything is known
 CREATE TABLE known_days AS
 SELECT CAST(posted_at AS DATE) AS day FROM posts UNION SELECT CAST(commented_at AS DATE) FROM comments
 UNION SELECT CAST(starts_at AS DATE) FROM collaborations;
 CREATE TABLE moments AS
 SELECT creator_id, starts_at, coalesce(
-    (SELECT max(day) FROM known_days WHERE day < CAST(starts_at AS DATE))::TIMESTAMP + INTERVAL 1 DAY, starts_at) AS reach
+    (SELECT max(day) FROM known_days WHERE day < CAST(starts_at AS DATE))::TIMESTAMP + INTERVAL 1 DAY, starts_at) AS history_end
 FROM (SELECT creator_id, starts_at FROM spine UNION SELECT creator_id, starts_at FROM collaborations);
-CREATE TABLE asked AS SELECT spine.*, reach FROM spine JOIN moments USING (creator_id, starts_at);
+CREATE TABLE asked AS SELECT spine.*, history_end FROM spine JOIN moments USING (creator_id, starts_at);
 
 CREATE TABLE year_posts AS
-SELECT s.row_id, s.reach, p.*, p.posted_at >= s.reach - INTERVAL 90 DAY AS recent,
+SELECT s.row_id, s.history_end, p.*, p.posted_at >= s.history_end - INTERVAL 90 DAY AS recent,
        before.post_id IS NOT NULL AS follows, before.posted_at AS before_at, before.followers AS before_followers
 FROM asked s
 JOIN posts p ON p.creator_id = s.creator_id
-            AND p.posted_at < s.starts_at AND p.posted_at >= s.reach - INTERVAL 365 DAY
+            AND p.posted_at < s.starts_at AND p.posted_at >= s.history_end - INTERVAL 365 DAY
 LEFT JOIN posts before ON before.post_id = (
     SELECT post_id FROM posts q
     WHERE q.creator_id = p.creator_id AND (q.posted_at, q.post_id) < (p.posted_at, p.post_id)
@@ -35,9 +35,9 @@ SELECT c.comment_id, c.post_id, coalesce(c.creator_id, p.creator_id) AS creator_
 FROM comments c LEFT JOIN posts p USING (post_id);
 
 CREATE TABLE year_comments AS
-SELECT s.row_id, s.reach - INTERVAL 365 DAY AS since, c.*
+SELECT s.row_id, s.history_end - INTERVAL 365 DAY AS since, c.*
 FROM asked s JOIN owned_comments c ON c.creator_id = s.creator_id
-    AND c.commented_at < s.starts_at AND c.commented_at >= s.reach - INTERVAL 365 DAY
+    AND c.commented_at < s.starts_at AND c.commented_at >= s.history_end - INTERVAL 365 DAY
 WHERE c.creator_id IS NOT NULL;
 
 CREATE TABLE earlier_deals AS
@@ -49,7 +49,7 @@ CREATE TABLE sizes AS
 SELECT m.creator_id, m.starts_at, coalesce(
     (SELECT p.followers FROM posts p
      WHERE p.creator_id = m.creator_id AND p.followers IS NOT NULL AND p.posted_at < m.starts_at
-       AND p.posted_at >= m.reach - INTERVAL 365 DAY
+       AND p.posted_at >= m.history_end - INTERVAL 365 DAY
      ORDER BY p.posted_at DESC, p.post_id DESC LIMIT 1),
     (SELECT c.followers FROM creators c WHERE c.creator_id = m.creator_id)) AS followers
 FROM moments m;
