@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from features.comment_classifier.classifier import CommentClassifier
+from features.history.score_columns import row_columns
 from features.settings import FeatureSettings
 from models.estimators.encoding import Encoding
 from models.estimators.maturity import Maturity
@@ -27,14 +28,11 @@ from models.scoring import Scoring
 from models.training_facts import TrainingFacts
 from models.uncertainty.interval import EVERY, Intervals
 from models.uncertainty.support import Support
-from models.uncertainty.target import TARGET_SCORES, Target
+from models.uncertainty.target import Target
 
 FORMAT = 5
 CHECKSUMS = "checksums.json"
-SCORES = (
-    "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high", "conversions",
-    "cost_per_conversion", "reasons", "warnings",
-)  # fmt: skip
+SCORES = row_columns(target=False)
 RANGED = ("spend", "promotion_hours", "deliverables", "followers")
 
 
@@ -95,7 +93,7 @@ class Scorer:
 
         matrix: the catalogue's columns. spine: `creator_id` and `spend` in dollars, row by row; `starts_at` too, else
         no warning tells of deals far ahead.
-        level: of the central interval. target: adds TARGET_SCORES after the cost per conversion (`Target.worth`).
+        level: of the central interval. target: adds its two columns (`Target.worth`).
         Raises ValueError for a column that is missing or a level outside (0, 1).
         """
         coded = self.scoring.coding.transform(matrix, spine["creator_id"].to_numpy(object))
@@ -105,14 +103,9 @@ class Scorer:
             moments = pd.to_datetime(spine["starts_at"], utc=True).dt.tz_localize(None)
             starts = moments.to_numpy("datetime64[us]").astype(np.int64)
         found = self.scoring.score(coded, spend, starts=starts, level=level, values=values, target=target)
-        texts = found.reasons or ["[]"] * len(matrix)
-        warnings = [json.dumps(codes) for codes in found.warnings]
-        columns = (found.rate, found.low, found.high, found.conversions, found.cost, texts, warnings)
-        scores = pd.DataFrame(dict(zip(SCORES, columns, strict=True)))
-        if target is None:
-            return scores
-        scores = scores.assign(**dict(zip(TARGET_SCORES, (found.within, found.walk_away), strict=True)))
-        return scores[list(score_columns(target))]
+        columns = found.columns() | {"warnings": [json.dumps(codes) for codes in found.warnings]}
+        columns.setdefault("reasons", ["[]"] * len(matrix))
+        return pd.DataFrame({name: columns[name] for name in row_columns(target is not None)})
 
     def groups(self, matrix: pd.DataFrame) -> np.ndarray:
         """The group of every row whose intervals are calibrated together: its follower tier."""
@@ -180,11 +173,6 @@ class Scorer:
             "ranges": {k: list(v) for k, v in self.ranges.items()},
             "facts": self.facts.to_dict(),
         }
-
-
-def score_columns(target: Target | None) -> tuple[str, ...]:
-    """The columns of `Scorer.score`, in their order."""
-    return SCORES if target is None else (*SCORES[:5], *TARGET_SCORES, *SCORES[5:])
 
 
 def _require_format(found: int) -> None:

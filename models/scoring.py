@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from features.history.score_columns import row_columns
 from models.estimators.encoding import FIRST_LEVEL, OTHER, Encoding
 from models.estimators.rate import RateModel
 from models.explanations.reasons import top_reasons
@@ -50,6 +52,19 @@ class Scores:
     reasons: list[str] | None = None
     within: np.ndarray | None = None
     walk_away: np.ndarray | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """What was requested by the contract's names, in its order."""
+        return {name: values for name, field in _FIELDS.items() if (values := getattr(self, field)) is not None}
+
+
+_FIELDS = dict(
+    zip(
+        row_columns(target=True),
+        ("rate", "low", "high", "conversions", "cost", "within", "walk_away", "reasons", "warnings"),
+        strict=True,
+    )
+)
 
 
 class Scoring:

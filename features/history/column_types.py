@@ -143,5 +143,5 @@ def column(
         required=required,
         title=unit,
         description=meaning,
-        metadata={"kind": kind, "low": low, "above": above, "past": past},
+        metadata={"kind": kind, "low": low, "above": above, "most": most, "past": past},
     )

@@ -64,6 +64,21 @@ def _spend(meaning: str, remedy: str) -> pa.Column:
     return column("number", meaning, remedy, required=True, unit="US dollars", above=0)
 
 
+_OUTCOMES = {
+    "conversions": column(
+        "count",
+        "attributed conversions counted so far",
+        "Conversions are counted: 0, 1, 2 and so on.",
+        required=True,
+        unit="conversions",
+        low=0,
+    ),
+    "observed_until": column("time", "up to when conversions were counted", required=True, unit="UTC", past=True),
+    "clicks": column("number", "clicks on the link", unit="clicks", low=0),
+    "revenue": column("number", "revenue attributed", unit="US dollars", low=0),
+    "coupon_redemptions": column("number", "uses of the code", unit="uses", low=0),
+}
+
 COLLABORATIONS = _table(
     "collaborations",
     {
@@ -75,18 +90,7 @@ COLLABORATIONS = _table(
             "all that it costs: fee, product, boosting",
             "Spend is what the deal costs in all, in US dollars; leave out deals that cost nothing.",
         ),
-        "conversions": column(
-            "count",
-            "attributed conversions counted so far",
-            "Conversions are counted: 0, 1, 2 and so on.",
-            required=True,
-            unit="conversions",
-            low=0,
-        ),
-        "observed_until": column("time", "up to when conversions were counted", required=True, unit="UTC", past=True),
-        "clicks": column("number", "clicks on the link", unit="clicks", low=0),
-        "revenue": column("number", "revenue attributed", unit="US dollars", low=0),
-        "coupon_redemptions": column("number", "uses of the code", unit="uses", low=0),
+        **_OUTCOMES,
     },
     meaning="what was promised, paid, and came of it; a row is one creator's part in one campaign",
     key="collaboration_id",
@@ -240,15 +244,4 @@ CANDIDATES = _table(
     key="candidate_id",
 )
 
-OUTCOMES = ("conversions", "observed_until", "clicks", "revenue", "coupon_redemptions")
-SCORES = (
-    "conversions_per_dollar",
-    "conversions_per_dollar_low",
-    "conversions_per_dollar_high",
-    "conversions",
-    "cost_per_conversion",
-    "rank",
-    "reasons",
-    "warnings",
-    "model_version",
-)
+OUTCOMES = tuple(_OUTCOMES)

@@ -21,9 +21,10 @@ from features.faults import Fault, InputError, fail
 from features.history import databases, files
 from features.history.checks import casts, check_table
 from features.history.column_names import missing_columns
-from features.history.contract import CANDIDATES, OUTCOMES, SCORES, TABLES
+from features.history.contract import CANDIDATES, OUTCOMES, TABLES
 from features.history.freshness import Stamp
 from features.history.notes import latest_plausible, notes_on_candidates, notes_on_history
+from features.history.score_columns import SCORES
 
 _numbers = itertools.count()
 

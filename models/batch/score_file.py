@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
+from features.history.score_columns import TARGET_SCORES, row_columns, score_columns
 from features.history.source import Candidates, History
 from features.matrix import FeatureBuilder
 from models.batch.output_file import aside, behind, check_columns, check_not_read, replace
-from models.scorer import SCORES, Scorer, score_columns
-from models.uncertainty.target import TARGET_SCORES, Target
+from models.scorer import SCORES, Scorer
+from models.uncertainty.target import Target
 
 CHUNK, RANK_MEMORY, BEST = 20_000, "512MB", 10
 TEXTS = ("reasons", "warnings")
@@ -69,7 +70,7 @@ def score_file(
                 best = _best(best, part, top)
                 # the engine ranks by the rate alone: it does not tell capitals of the candidates' own columns apart
                 tables = [
-                    part.select([*candidates.columns, *score_columns(target), "model_version"]),
+                    part.select([*candidates.columns, *row_columns(target is not None), "model_version"]),
                     part.select(["conversions_per_dollar"]),
                 ]
                 if not writers:
@@ -84,7 +85,7 @@ def score_file(
                     progress("scores", done, candidates.rows)
         with duckdb.connect() as engine:
             engine.execute(f"SET memory_limit = '{RANK_MEMORY}'; SET temp_directory = '{_quoted(folder)}'")
-            _write_ranked(engine, scored, ranked, folder / f"whole{ending}", _made(target), chunk)
+            _write_ranked(engine, scored, ranked, folder / f"whole{ending}", score_columns(target is not None), chunk)
         history.stamp.require_unchanged("DATA")
         candidates.stamp.require_unchanged("candidates")
         replace(folder / f"whole{ending}", output)
@@ -94,13 +95,7 @@ def score_file(
 def check_candidates(history: History, candidates: Candidates, output: Path, target: Target | None) -> None:
     """Raise InputError where `output` is a part of the input, or cannot hold a column of the candidates."""
     check_not_read(output, history.stamp.also(candidates.stamp))
-    check_columns(candidates.schema, output, _made(target))
-
-
-def _made(target: Target | None) -> tuple[str, ...]:
-    """The columns that scoring adds, in the order of the output."""
-    made = score_columns(target)
-    return (*made[:-2], "rank", *made[-2:], "model_version")
+    check_columns(candidates.schema, output, score_columns(target is not None))
 
 
 def _score(

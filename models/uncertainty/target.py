@@ -15,7 +15,6 @@ import numpy as np
 if TYPE_CHECKING:
     from models.uncertainty.interval import Intervals
 
-TARGET_SCORES = ("probability_within_target", "walk_away_price")
 MOST_DOLLARS, SURE = 1e12, 0.5
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from models.uncertainty.target import MOST_DOLLARS, SURE
-from service import client
-from service.api.requests import RankRequest, ScoreRequest
+from service.api.answers import Creator, ModelCard, Ranking, Scores
+from service.api.request_types import RankRequest, ScoreRequest
 from service.api.responses import LEVEL as USUAL_LEVEL
 from service.api.responses import PARTS
 from service.problems import TITLES, FieldError
@@ -153,12 +153,8 @@ def _optional(schema: Any) -> None:
 
 def document() -> dict[str, Any]:
     """The whole of it."""
-    asked, told = [ScoreRequest, RankRequest], [
-        client.Scores, client.Ranking, client.Creator, client.ModelCard, ProblemDocument,
-    ]  # fmt: skip
-    _, schemas = msgspec.json.schema_components(
-        [*asked, *told], schema_hook=_refused, ref_template="#/components/schemas/{name}"
-    )
+    types = [ScoreRequest, RankRequest, Scores, Ranking, Creator, ModelCard, ProblemDocument]
+    _, schemas = msgspec.json.schema_components(types, schema_hook=_refused, ref_template="#/components/schemas/{name}")
     _optional(schemas)
     score_problems = _problems(400, 401, 408, 413, 415, 421, 422, 429, 503)
     keyed: list[dict[str, list[str]]] = [{"key": []}]

@@ -1,86 +1,83 @@
-"""All that is wrong with a request, field by field: asked only once a request could not be read as a whole."""
+"""All that is wrong with a request, field by field: looked for only once a request could not be read as a whole."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from service.api.near import escaped, meant, near
+from features.history.contract import CANDIDATES
+from service.api.misspelt import closest, escaped, hint
 from service.api.request_history import faults_of
+from service.api.request_types import (
+    BOUNDS,
+    DEAL_COLUMNS,
+    LISTS,
+    MOST_ITEMS,
+    OF_ITEM,
+    REFUSED,
+    RankRequest,
+    ScoreRequest,
+)
 from service.api.request_values import (
-    Wrong,
     as_text,
     fault,
     no_object,
     shown,
+    values_of,
     wrong_count,
     wrong_number,
     wrong_text,
-    wrong_time,
 )  # fmt: skip
 from service.problems import FieldError
 
-MOST_ITEMS = 10_000
-TEXTS = {"brand": "whose product is promoted", "product_niche": "niche of what is promoted"}
-OPTIONAL_TEXTS = {"product_country": "where it is sold", "objective": "sales, awareness, launch, content or community"}
-NUMBERS = {
-    "promotion_hours": "how many hours link, code or post stay live",
-    "spend": "the quote in all, in US dollars",
-}
-OUTCOMES = (
-    "conversions", "observed_until", "clicks", "revenue", "coupon_redemptions", "conversions_per_dollar",
-    "conversions_per_dollar_low", "conversions_per_dollar_high", "cost_per_conversion", "rank", "reasons", "warnings",
-    "model_version",
-)  # fmt: skip
-DEAL = (*TEXTS, "starts_at", *NUMBERS, *OPTIONAL_TEXTS, "deliverables")
-ITEM = ("creator_id", "candidate_id", *DEAL)
-SCORE, RANK = ("items", "history"), ("deal", "creator_ids", "filters", "limit")
-LISTS = ("platform", "niche", "tier", "country", "language")
-BOUNDS = ("followers_min", "followers_max")
+SCORE, RANK = ScoreRequest.__struct_fields__, RankRequest.__struct_fields__
+_COLUMNS = {name: (column, values_of(column)[1]) for name, column in CANDIDATES.columns.items()}
 
 
-def score_faults(told: dict[str, Any]) -> list[FieldError]:
+def score_faults(request: dict[str, Any]) -> list[FieldError]:
     """Of a request for scores, whose items are a list."""
-    found = _strange(told, SCORE, "")
-    for row, item in enumerate(told["items"]):
+    found = _strange(request, SCORE, "")
+    for row, item in enumerate(request["items"]):
         found += _deal_faults(item, row, f"/items/{row}")
-    return found + repeated([_key(item) for item in told["items"]]) + faults_of(told.get("history"))
+    return found + repeated([_key(item) for item in request["items"]]) + faults_of(request.get("history"))
 
 
-def rank_faults(told: dict[str, Any]) -> list[FieldError]:
+def rank_faults(request: dict[str, Any]) -> list[FieldError]:
     """Of a request for a ranking, whose deal is an object."""
-    found = _strange(told, RANK, "")
-    found += _deal_faults(told["deal"], None, "/deal")
-    found += _list_faults(told.get("creator_ids"), "creator_ids", "/creator_ids", _wrong_key)
-    filters = told.get("filters", {})
+    found = _strange(request, RANK, "")
+    found += _deal_faults(request["deal"], None, "/deal")
+    found += _list_faults(request.get("creator_ids"), "creator_ids", "/creator_ids", _wrong_key)
+    found += _filter_faults(request.get("filters", {}))
+    if "limit" in request and (wrong := wrong_count(request["limit"], 1, MOST_ITEMS)):
+        found.append(FieldError(f"{wrong}, received {shown(request['limit'])}", "limit", pointer="/limit"))
+    return found
+
+
+def _filter_faults(filters: Any) -> list[FieldError]:
     if not isinstance(filters, dict):
-        found.append(FieldError(f"an object is needed, received {shown(filters)}", "filters", pointer="/filters"))
-    else:
-        found += _strange(filters, LISTS + BOUNDS, "/filters")
-        for name in LISTS:
-            found += _list_faults(filters.get(name), name, f"/filters/{name}", _wrong_word)
-        for name in BOUNDS:
-            value = filters.get(name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-                detail = f"a number is needed, received {shown(value)}"
-                found.append(FieldError(detail, name, pointer=f"/filters/{name}"))
-    if "limit" in told and (wrong := wrong_count(told["limit"], 1, MOST_ITEMS)):
-        found.append(FieldError(f"{wrong}, received {shown(told['limit'])}", "limit", pointer="/limit"))
+        return [FieldError(f"an object is needed, received {shown(filters)}", "filters", pointer="/filters")]
+    found = _strange(filters, LISTS + BOUNDS, "/filters")
+    for name in LISTS:
+        found += _list_faults(filters.get(name), name, f"/filters/{name}", _wrong_word)
+    for name in BOUNDS:
+        value = filters.get(name)
+        if value is not None and (wrong := wrong_number(value)):
+            found.append(FieldError(f"{wrong}, received {shown(value)}", name, pointer=f"/filters/{name}"))
     return found
 
 
 def misplaced(deal: dict[str, Any]) -> list[FieldError]:
     """Members of a deal that would choose creators if they stood beside it."""
-    meant = {one: one for one in ("creator_ids", "filters", "limit")} | {"creator_id": "creator_ids"}
+    places = {one: one for one in RANK if one != "deal"} | {"creator_id": "creator_ids"}
     return [
         FieldError(f"it is not read here: did you mean {right!r} beside the deal?", name, pointer=f"/deal/{name}")
-        for name, right in meant.items()
+        for name, right in places.items()
         if name in deal
     ]
 
 
 def repeated(candidates: Sequence[str | None]) -> list[FieldError]:
-    """candidate_ids that an earlier item has too: scores are told apart by them."""
+    """candidate_ids that an earlier item has too: they tell the scores apart."""
     first: dict[str, int] = {}
     found = []
     for row, one in enumerate(candidates):
@@ -95,11 +92,11 @@ def _key(item: Any) -> str | None:
     return None if value is None or wrong_text(value) else as_text(value)
 
 
-def _strange(told: dict[str, Any], known: Collection[str], pointer: str) -> list[FieldError]:
-    """Members that there are not."""
+def _strange(members: dict[str, Any], known: Collection[str], pointer: str) -> list[FieldError]:
+    """Members that do not exist."""
     found = []
-    for name in told.keys() - known:
-        like = near(name, [one for one in known if one not in told])
+    for name in members.keys() - known:
+        like = closest(name, [one for one in known if one not in members])
         hint = f"did you mean {like!r}?" if like else f"there are {', '.join(known)}"
         found.append(FieldError(f"there is no such member; {hint}", name[:60], pointer=f"{pointer}/{escaped(name)}"))
     return sorted(found, key=lambda one: str(one.field))
@@ -126,29 +123,18 @@ def _wrong_word(value: Any) -> str | None:
 
 
 def _deal_faults(item: Any, row: int | None, pointer: str) -> list[FieldError]:
-    """All that is wrong with a deal, field by field."""
+    """All that is wrong with a deal, or with an item where it has a row, field by field."""
     if not isinstance(item, dict):
         return [no_object(item, row, pointer)]
+    names = (*(() if row is None else OF_ITEM), *DEAL_COLUMNS)
     found: list[FieldError] = []
-    known = (*(DEAL if row is None else ITEM), *OUTCOMES)
-
-    def check(name: str, meaning: str, required: bool, wrong: Wrong) -> None:
-        if detail := fault(item.get(name), meaning, required, wrong):
-            detail += meant(item, name, known)
-            found.append(FieldError(detail, name, row, f"{pointer}/{name}"))
-
-    if row is not None:
-        check("creator_id", "who is asked about", True, wrong_text)
-        check("candidate_id", "", False, wrong_text)
-    for name, meaning in TEXTS.items():
-        check(name, meaning, True, wrong_text)
-    check("starts_at", "when the promotion goes live", True, wrong_time)
-    for name, meaning in NUMBERS.items():
-        check(name, meaning, True, wrong_number)
-    for name, meaning in OPTIONAL_TEXTS.items():
-        check(name, meaning, False, wrong_text)
-    check("deliverables", "", False, wrong_count)
-    for name in OUTCOMES:
+    for name in names:
+        column, wrong = _COLUMNS[name]
+        if name == "candidate_id" and item.get(name) in (None, ""):
+            continue  # a list needs it, a request does not
+        if detail := fault(item.get(name), column, wrong):
+            found.append(FieldError(detail + hint(item, name, (*names, *REFUSED)), name, row, f"{pointer}/{name}"))
+    for name in REFUSED:
         if name in item:
             detail = "it cannot be known beforehand: leave the field out"
             found.append(FieldError(detail, name, row, f"{pointer}/{name}"))

@@ -1,4 +1,4 @@
-"""The history of creators that the data does not know, as a request tells it: rows of the contract's tables.
+"""The history of creators that the data does not know, as a request has it: rows of the contract's tables.
 
 Their types are made from the contract's columns. What no type can say, that keys are unique and name one another and
 that times are in order, the contract's own checks look at where the rows stand beside DATA
@@ -8,7 +8,6 @@ that times are in order, the contract's own checks look at where the rows stand 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -17,27 +16,11 @@ from msgspec import Meta
 
 from features.history.column_types import kind_of
 from features.history.contract import TABLES
-from service.api.near import meant, unread
-from service.api.request_values import (
-    LARGEST,
-    MOST_COUNTED,
-    SMALLEST,
-    WHOLE,
-    Key,
-    Moment,
-    Text,
-    Wrong,
-    as_text,
-    fault,
-    no_object,
-    wrong_count,
-    wrong_flag,
-    wrong_number,
-    wrong_text,
-    wrong_time,
-)  # fmt: skip
+from service.api.misspelt import hint, misspelt
+from service.api.request_values import Wrong, as_text, fault, no_object, values_of
 from service.problems import FieldError
 
+MOST_COUNTED = 1e12  # the sums of 20,000 such counts are far from where 64 bits end
 MOST_ROWS = 20_000
 NAMES = ("creators", "posts", "comments", "collaborations", "conversions")
 MEANING = (
@@ -47,27 +30,13 @@ MEANING = (
 )
 
 
-def _kind(column: pa.Column) -> tuple[Any, Wrong]:
-    """The type of a column's values, and what tells their faults."""
-    low, above = column.metadata["low"], column.metadata["above"]
-    match kind_of(column):
-        case "text" | "prose":
-            return (Text if column.required else Key), wrong_text
-        case "number" | "hours":
-            least = SMALLEST if above is not None else low
-            return Annotated[float, Meta(ge=least, le=LARGEST)], partial(wrong_number, zero=above is None)
-        case "count":
-            limits = Meta(ge=low, le=MOST_COUNTED, extra_json_schema=WHOLE)
-            return Annotated[float, limits], partial(wrong_count, least=low, most=MOST_COUNTED)
-        case "flag":
-            return bool, wrong_flag
-        case _:  # a day may be told as a moment of it
-            return Moment, wrong_time
+def _values(column: pa.Column) -> tuple[Any, Wrong]:
+    return values_of(column, MOST_COUNTED)
 
 
 def _strict(schema: pa.DataFrameSchema) -> Callable[[msgspec.Struct], None]:
     """What msgspec's types leave open in a row, and its keys as texts."""
-    kinds = [(name, kind_of(column), _kind(column)[1]) for name, column in schema.columns.items()]
+    kinds = [(name, kind_of(column), _values(column)[1]) for name, column in schema.columns.items()]
 
     def check(row: msgspec.Struct) -> None:
         for name, kind, wrong in kinds:
@@ -76,8 +45,8 @@ def _strict(schema: pa.DataFrameSchema) -> Callable[[msgspec.Struct], None]:
                 continue
             if kind == "text" or (kind == "prose" and not isinstance(value, str)):
                 setattr(row, name, as_text(value))
-            elif kind in ("count", "time", "date") and (told := wrong(value)):
-                raise ValueError(f"{name}: {told}")
+            elif kind in ("count", "time", "date") and (detail := wrong(value)):
+                raise ValueError(f"{name}: {detail}")
 
     return check
 
@@ -86,7 +55,7 @@ def _row(schema: pa.DataFrameSchema, strict: bool) -> type[msgspec.Struct]:
     """A row of a table of the contract; what else it has is ignored, or refused where it is strict."""
     fields: list[Any] = []
     for name, column in schema.columns.items():
-        values, meaning = _kind(column)[0], Meta(description=column.description)
+        values, meaning = _values(column)[0], Meta(description=column.description)
         required = Annotated[values, meaning]  # type: ignore[valid-type]  # it is made here, where no checker looks
         fields.append((name, required) if column.required else (name, Annotated[values | None, meaning], None))
     return msgspec.defstruct(
@@ -108,7 +77,7 @@ def _table(name: str, strict: bool) -> tuple[Any, ...]:
 
 def _history(strict: bool) -> Any:
     return msgspec.defstruct(
-        "Told",
+        "History",
         [_table(name, strict) for name in NAMES],
         namespace={"__doc__": MEANING},
         forbid_unknown_fields=True,
@@ -118,29 +87,29 @@ def _history(strict: bool) -> Any:
 
 if TYPE_CHECKING:
 
-    class Told(msgspec.Struct):
+    class History(msgspec.Struct):
         """The history."""
 
-    class StrictTold(Told):
+    class StrictHistory(History):
         """The same, whose rows may have no other columns."""
 else:
-    Told, StrictTold = _history(False), _history(True)
+    History, StrictHistory = _history(False), _history(True)
 
 
-def faults_of(told: Any) -> list[FieldError]:
+def faults_of(history: Any) -> list[FieldError]:
     """All that is wrong with the values of a history, field by field."""
-    if told is None:
+    if history is None:
         return []
-    if not isinstance(told, dict):
+    if not isinstance(history, dict):
         return [FieldError("an object with the tables' rows is needed", "history", pointer="/history")]
     known = ", ".join(NAMES)
     found = [
         FieldError(f"there is no such table; there are {known}", "history", pointer="/history", table=name[:40])
-        for name in told
+        for name in history
         if name not in NAMES
     ]
     for name in NAMES:
-        rows = told.get(name, None if name == "creators" else [])
+        rows = history.get(name, None if name == "creators" else [])
         if not isinstance(rows, list):
             found.append(FieldError("a list of rows is needed", name, pointer=f"/history/{name}", table=name))
         elif len(rows) > MOST_ROWS:
@@ -152,7 +121,7 @@ def faults_of(told: Any) -> list[FieldError]:
 
 
 def _faults(table: str, rows: list[Any]) -> list[FieldError]:
-    columns = [(name, column, _kind(column)[1]) for name, column in TABLES[table].columns.items()]
+    columns = [(name, column, _values(column)[1]) for name, column in TABLES[table].columns.items()]
     found = []
     for number, row in enumerate(rows):
         pointer = f"/history/{table}/{number}"
@@ -160,15 +129,15 @@ def _faults(table: str, rows: list[Any]) -> list[FieldError]:
             found.append(no_object(row, number, pointer, table))
             continue
         for name, column, wrong in columns:
-            if detail := fault(row.get(name), column.description, column.required, wrong):
-                detail += meant(row, name, TABLES[table].columns)
+            if detail := fault(row.get(name), column, wrong):
+                detail += hint(row, name, TABLES[table].columns)
                 found.append(FieldError(detail, name, number, f"{pointer}/{name}", table))
     return found
 
 
-def notices_of(told: Any) -> list[FieldError]:
+def notices_of(history: Any) -> list[FieldError]:
     """Columns of a history that are not read and look like one that is."""
-    tables = told if isinstance(told, dict) else {}
+    tables = history if isinstance(history, dict) else {}
     return [
-        one for name, rows in tables.items() for one in unread(rows, TABLES[name].columns, f"/history/{name}", name)
+        one for name, rows in tables.items() for one in misspelt(rows, TABLES[name].columns, f"/history/{name}", name)
     ]

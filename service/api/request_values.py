@@ -1,5 +1,5 @@
-"""What a field of a request may hold: types that msgspec reads and puts into the schema, and the words for a value that
-is none of them.
+"""What a field of a request may hold, by its column of the contract: the type that msgspec reads and puts into the
+schema, and the words for a value that is refused.
 """
 
 from __future__ import annotations
@@ -7,11 +7,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
+import pandera.ibis as pa
 from msgspec import Meta
 
 from features.history.casting import read_key
+from features.history.column_types import kind_of
 from service.problems import FieldError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,9 +24,6 @@ Whole = int | Annotated[float, Meta(extra_json_schema=WHOLE)]  # 5.0 is a whole 
 Key = str | Whole
 Text = Annotated[str, Meta(min_length=1)] | Whole
 SMALLEST, LARGEST = 1e-9, 1e15  # beyond these a score may have no finite number
-MOST_COUNTED = 1e12  # the sums of 20,000 such counts are far from where 64 bits end
-Above0 = Annotated[float, Meta(ge=SMALLEST, le=LARGEST)]
-AtLeast1 = Annotated[float, Meta(ge=1, le=LARGEST, extra_json_schema=WHOLE)]
 _DAY = (
     r"(20\d\d-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
     r"|20([02468][048]|[13579][26])-02-29)"
@@ -34,6 +34,27 @@ Moment = Annotated[str, Meta(extra_json_schema={"pattern": MOMENT})]
 _moment = re.compile(MOMENT, re.ASCII)
 NO_MOMENT = "a moment in ISO 8601 is needed, such as 2026-03-31T18:00:00Z"
 Wrong = Callable[[Any], str | None]  # what is wrong with a value, None where nothing is
+
+
+def values_of(column: pa.Column, most_counted: float = LARGEST) -> tuple[Any, Wrong]:
+    """The type of a column's values, within the column's bounds, and what words a value that it refuses."""
+    low, above, most = (column.metadata[name] for name in ("low", "above", "most"))
+    match kind_of(column):
+        case "text" | "prose":
+            return (Text if column.required else Key), wrong_text
+        case "number" | "hours":
+            most = LARGEST if most is None else min(most, LARGEST)
+            least = {"ge": SMALLEST} if above == 0 else {"gt": above, "ge": low}
+            wrong: Wrong = partial(wrong_number, low=low, above=above, most=most)
+            return Annotated[float, Meta(**least, le=most)], wrong
+        case "count":
+            most = most_counted if most is None else min(most, most_counted)
+            limits = Meta(ge=low, le=most, extra_json_schema=WHOLE)
+            return Annotated[float, limits], partial(wrong_count, least=low, most=most)
+        case "flag":
+            return bool, wrong_flag
+        case _:  # a day may be given as a moment of it
+            return Moment, wrong_time
 
 
 def micros(text: str) -> int:
@@ -57,12 +78,18 @@ def as_text(key: str | int | float) -> str:
     return str(int(key))
 
 
-def fault(value: Any, meaning: str, required: bool, wrong: Wrong) -> str | None:
-    """What is wrong with a field's value, and what was received; None where nothing is."""
+def fault(value: Any, column: pa.Column, wrong: Wrong) -> str | None:
+    """What is wrong with a column's value, and what was received; None where nothing is."""
     if value is None or (isinstance(value, str) and not value.strip()):
-        return f"every row needs it: {meaning}" if required else None
-    told = wrong(value)
-    return f"{told}, received {shown(value)}" if told else None
+        return f"every row needs it: {_meaning(column)}" if column.required else None
+    detail = wrong(value)
+    return f"{detail}, received {shown(value)}" if detail else None
+
+
+def _meaning(column: pa.Column) -> str:
+    """What a column means, with its unit where the sentence does not have it."""
+    unit = column.title
+    return f"{column.description} ({unit})" if unit and unit not in column.description else column.description
 
 
 def no_object(value: Any, row: int | None, pointer: str, table: str | None = None) -> FieldError:
@@ -90,24 +117,26 @@ def wrong_flag(value: Any) -> str | None:
     return None if isinstance(value, bool) else "true or false is needed"
 
 
-def wrong_number(value: Any, zero: bool = False) -> str | None:
-    """zero: whether it may be 0."""
+def wrong_number(value: Any, low: float | None = None, above: float | None = None, most: float = LARGEST) -> str | None:
+    """low: the least that it may be. above: what it must be above."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "a number is needed"
-    if value > LARGEST:
-        return f"it is above {LARGEST:g}"
-    if zero:
-        return "it is below 0" if value < 0 else None
-    if 0 < value < SMALLEST:
+    if value > most:
+        return f"it is above {most:,.10g}"
+    if above is not None and value <= above:
+        return f"it is not above {above:g}"
+    if above == 0 and value < SMALLEST:
         return f"it is below {SMALLEST:g}"
-    return None if value > 0 else "it is not above 0"
+    return f"it is below {low:g}" if low is not None and value < low else None
 
 
 def wrong_count(value: Any, least: float = 1, most: float = LARGEST) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return "a whole number is needed"
     if value > most:
-        return f"it is above {most:g}"
+        return f"it is above {most:,.10g}"
+    if value % 1:
+        return "a whole number is needed"
     return None if value >= least else f"it is below {least:g}"
 
 

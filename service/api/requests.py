@@ -1,146 +1,68 @@
-"""What may be asked, read from JSON: at the speed of C where all is well, field by field where it is not."""
+"""Requests read from JSON: at the speed of C where all is well, field by field where it is not."""
 
 from __future__ import annotations
 
 import codecs
-import math
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypeVar
+from operator import attrgetter
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
-from msgspec import UNSET, Meta, UnsetType
 
-from service.api.near import meant, unread
-from service.api.request_faults import (
-    DEAL,
-    ITEM,
+from features.history.column_types import kind_of
+from features.history.contract import CANDIDATES
+from service.api.misspelt import hint, misspelt
+from service.api.request_faults import RANK, SCORE, misplaced, rank_faults, repeated, score_faults
+from service.api.request_history import History, notices_of
+from service.api.request_types import (
+    DEAL_COLUMNS,
     MOST_ITEMS,
-    OUTCOMES,
-    RANK,
-    SCORE,
-    misplaced,
-    rank_faults,
-    repeated,
-    score_faults,
+    OF_ITEM,
+    REFUSED,
+    Deal,
+    Filters,
+    Item,
+    RankRequest,
+    ScoreRequest,
+    StrictRankRequest,
+    StrictScoreRequest,
 )
-from service.api.request_history import StrictTold, Told, notices_of
-from service.api.request_values import WHOLE, Above0, AtLeast1, Key, Moment, Text, as_text, micros, shown
+from service.api.request_values import Key, Text, as_text, micros, shown
 from service.online.assembler import Terms
 from service.problems import FieldError, Problem
 
-
-class Deal(msgspec.Struct, gc=False, kw_only=True):
-    """The terms of a deal, as the contract's candidates have them; what else is told is ignored."""
-
-    brand: Text
-    product_niche: Text
-    starts_at: Moment
-    promotion_hours: Above0
-    spend: Above0
-    product_country: Key | None = None
-    objective: Key | None = None
-    deliverables: AtLeast1 | None = None
-    conversions: UnsetType = UNSET
-    observed_until: UnsetType = UNSET
-    clicks: UnsetType = UNSET
-    revenue: UnsetType = UNSET
-    coupon_redemptions: UnsetType = UNSET
-    conversions_per_dollar: UnsetType = UNSET
-    conversions_per_dollar_low: UnsetType = UNSET
-    conversions_per_dollar_high: UnsetType = UNSET
-    cost_per_conversion: UnsetType = UNSET
-    rank: UnsetType = UNSET
-    reasons: UnsetType = UNSET
-    warnings: UnsetType = UNSET
-    model_version: UnsetType = UNSET
-
-
-class Item(Deal, gc=False, kw_only=True):
-    """A deal with a creator."""
-
-    creator_id: Text
-    candidate_id: Key | None = None
-
-
-class ScoreRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Deals to be scored; history: of creators among them that the data does not know."""
-
-    items: Annotated[list[Item], Meta(max_length=MOST_ITEMS)]
-    history: Told | None = None
-
-
-class Filters(msgspec.Struct, forbid_unknown_fields=True):
-    """Which creators are meant; all that is told must hold."""
-
-    platform: list[str] | None = None
-    niche: list[str] | None = None
-    tier: list[str] | None = None
-    country: list[str] | None = None
-    language: list[str] | None = None
-    followers_min: float | None = None
-    followers_max: float | None = None
-
-
-class RankRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """One deal, and the creators to whom it might be offered: those named, else all that the filters leave.
-
-    limit: of how many scores are answered, the best ones; else 100.
-    """
-
-    deal: Deal
-    creator_ids: Annotated[list[Text], Meta(max_length=MOST_ITEMS)] | None = None
-    filters: Filters = msgspec.field(default_factory=Filters)
-    limit: Annotated[float, Meta(ge=1, le=MOST_ITEMS, extra_json_schema=WHOLE)] = 100
-
-
-class _OnlyItem(Item, gc=False, kw_only=True, forbid_unknown_fields=True):
-    """An item without a column that is not read."""
-
-
-class _OnlyDeal(Deal, gc=False, kw_only=True, forbid_unknown_fields=True):
-    """A deal without a column that is not read."""
-
-
-class _OnlyScore(ScoreRequest):
-    items: Annotated[list[_OnlyItem], Meta(max_length=MOST_ITEMS)]  # type: ignore[assignment]
-    history: StrictTold | None = None
-
-
-class _OnlyRank(RankRequest):
-    deal: _OnlyDeal
-
-
-# by the strict ones first: only where a column is not read need anybody look whether it is misspelt
-_only_score, _only_rank = msgspec.json.Decoder(_OnlyScore), msgspec.json.Decoder(_OnlyRank)
+# the strict ones first: only where a field is not read need anybody look whether it is misspelt
+_strict_score, _strict_rank = msgspec.json.Decoder(StrictScoreRequest), msgspec.json.Decoder(StrictRankRequest)
 _score, _rank = msgspec.json.Decoder(ScoreRequest), msgspec.json.Decoder(RankRequest)
 Notices = list[FieldError]
 T = TypeVar("T")
 _DEALS = ("/items/", "/deal/", "/history")
 
 
-def read_score(body: bytes) -> tuple[Terms, list[str | None], Told | None, Notices]:
-    """The terms of all items, their candidate_ids, the history told, and what is worth a notice.
+def read_score(body: bytes) -> tuple[Terms, list[str | None], History | None, Notices]:
+    """The terms of all items, their candidate_ids, the history beside them, and what is worth a notice.
 
     Raises Problem naming rows and fields.
     """
     notices: Notices = []
     try:
         try:
-            asked: ScoreRequest = _only_score.decode(body)
+            request: ScoreRequest = _strict_score.decode(body)
         except msgspec.ValidationError:
-            asked = _score.decode(body)
-            told = _generic(body)
-            notices = unread(told["items"], (*ITEM, *OUTCOMES), "/items") + notices_of(told.get("history"))
-        candidates = [None if i.candidate_id is None else as_text(i.candidate_id) for i in asked.items]
-        found = terms(asked.items), candidates, asked.history, notices
+            request = _score.decode(body)
+            members = _generic(body)
+            notices = misspelt(members["items"], (*OF_ITEM, *DEAL_COLUMNS, *REFUSED), "/items")
+            notices += notices_of(members.get("history"))
+        candidates = [None if i.candidate_id is None else as_text(i.candidate_id) for i in request.items]
+        found = terms(request.items), candidates, request.history, notices
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        told = _generic(body)
-        if not isinstance(told, dict) or not isinstance(told.get("items"), list):
-            raise _unlike('{"items": […]}', "items", told, SCORE) from None
-        if len(told["items"]) > MOST_ITEMS:
-            raise _too_many(len(told["items"])) from None
-        raise _faulty(score_faults(told), error) from None
+        members = _generic(body)
+        if not isinstance(members, dict) or not isinstance(members.get("items"), list):
+            raise _unlike('{"items": […]}', "items", members, SCORE) from None
+        if len(members["items"]) > MOST_ITEMS:
+            raise _too_many(len(members["items"])) from None
+        raise _faulty(score_faults(members), error) from None
     named = [one for one in candidates if one]
     if len(set(named)) < len(named) and (twice := repeated(candidates)):
         raise _faulty(twice, ValueError("candidate_id"))
@@ -152,27 +74,31 @@ def read_rank(body: bytes) -> tuple[Deal, RankRequest, Notices]:
     notices: Notices = []
     try:
         try:
-            asked: RankRequest = _only_rank.decode(body)
+            request: RankRequest = _strict_rank.decode(body)
         except msgspec.ValidationError:
-            asked = _rank.decode(body)
-            told = _generic(body)["deal"]
-            found = unread([told], (*DEAL, *OUTCOMES), "")
-            notices = [msgspec.structs.replace(one, row=None, pointer=f"/deal{str(one.pointer)[2:]}") for one in found]
-            notices += misplaced(told)
-        if asked.limit % 1:
+            request = _rank.decode(body)
+            notices = _deal_notices(_generic(body)["deal"])
+        if request.limit % 1:
             raise ValueError("limit: a whole number is needed")
-        if asked.creator_ids is not None:
-            asked.creator_ids = [as_text(one) for one in asked.creator_ids]
-            notices += _twice(asked.creator_ids)
-        terms([Item(creator_id="x", **_told(asked.deal))])
-        return asked.deal, asked, notices + _empty(asked.filters)
+        if request.creator_ids is not None:
+            request.creator_ids = [as_text(one) for one in request.creator_ids]
+            notices += _twice(request.creator_ids)
+        for_creators(request.deal, [])
+        return request.deal, request, notices + _empty(request.filters)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        told = _generic(body)
-        if not isinstance(told, dict) or not isinstance(told.get("deal"), dict):
-            raise _unlike('{"deal": {…}}', "deal", told, RANK) from None
-        if isinstance(told.get("creator_ids"), list) and len(told["creator_ids"]) > MOST_ITEMS:
-            raise _too_many(len(told["creator_ids"])) from None
-        raise _faulty(rank_faults(told), error) from None
+        members = _generic(body)
+        if not isinstance(members, dict) or not isinstance(members.get("deal"), dict):
+            raise _unlike('{"deal": {…}}', "deal", members, RANK) from None
+        if isinstance(members.get("creator_ids"), list) and len(members["creator_ids"]) > MOST_ITEMS:
+            raise _too_many(len(members["creator_ids"])) from None
+        raise _faulty(rank_faults(members), error) from None
+
+
+def _deal_notices(deal: dict[str, Any]) -> Notices:
+    """Fields of a deal that are not read, where they look like one that is or stand in the wrong place."""
+    found = misspelt([deal], (*DEAL_COLUMNS, *REFUSED), "")
+    places = [msgspec.structs.replace(one, row=None, pointer=f"/deal{str(one.pointer)[2:]}") for one in found]
+    return places + misplaced(deal)
 
 
 def _twice(creators: list[str | int | float]) -> Notices:
@@ -202,33 +128,44 @@ def _empty(filters: Filters) -> Notices:
 
 def for_creators(deal: Deal, creator_ids: Sequence[str]) -> Terms:
     """The same deal with many creators."""
-    one = terms([Item(creator_id="x", **_told(deal))])
     n = len(creator_ids)
-    return Terms(
-        creator_ids, [*one.brand] * n, [*one.product_niche] * n, [*one.product_country] * n, [*one.objective] * n,
-        one.starts_at.repeat(n), one.promotion_hours.repeat(n), one.deliverables.repeat(n), one.spend.repeat(n),
-    )  # fmt: skip
+    columns: dict[str, Any] = {
+        name: v.repeat(n) if isinstance(v, np.ndarray) else v * n for name, v in _columns([deal]).items()
+    }
+    return Terms(creator_id=creator_ids, **columns)
 
 
 def terms(items: Sequence[Item]) -> Terms:
     """Items, column by column. Raises ValueError where a field says what no deal can be."""
-    seen: dict[str, int] = {}
-    starts = [seen[text] if (text := i.starts_at) in seen else seen.setdefault(text, micros(text)) for i in items]
-    nan = math.nan
-    deliverables = np.array([nan if i.deliverables is None else i.deliverables for i in items], float)
-    if (deliverables % 1 > 0).any():
-        raise ValueError("deliverables")
-    return Terms(
-        creator_id=_each(_required, [i.creator_id for i in items]),
-        brand=_each(_required, [i.brand for i in items]),
-        product_niche=_each(_required, [i.product_niche for i in items]),
-        product_country=_each(_optional, [i.product_country for i in items]),
-        objective=_each(_optional, [i.objective for i in items]),
-        starts_at=np.array(starts, np.int64),
-        promotion_hours=np.array([i.promotion_hours for i in items], float),
-        deliverables=deliverables,
-        spend=np.array([i.spend for i in items], float),
-    )
+    return Terms(creator_id=_each(_required, [i.creator_id for i in items]), **_columns(items))
+
+
+def _columns(deals: Sequence[Deal]) -> dict[str, Any]:
+    """By column, the terms of deals: times in microseconds since 1970, a count that is not known as NaN."""
+    return {name: read(list(map(values, deals))) for name, (values, read) in _READ.items()}
+
+
+def _texts(values: list[Text]) -> list[str]:
+    return _each(_required, values)
+
+
+def _optional_texts(values: list[Key | None]) -> list[str | None]:
+    return _each(_optional, values)
+
+
+def _moments(values: list[str]) -> np.ndarray:
+    return np.array(_each(micros, values), np.int64)
+
+
+def _numbers(values: list[float | None]) -> np.ndarray:
+    return np.array(values, float)
+
+
+def _counts(values: list[float | None]) -> np.ndarray:
+    found = np.array(values, float)
+    if (found % 1 > 0).any():
+        raise ValueError("a whole number is needed")
+    return found
 
 
 def _each(read: Callable[[Any], T], values: list[Any]) -> list[T]:
@@ -247,8 +184,18 @@ def _optional(value: Key | None) -> str | None:
     return None if value is None else as_text(value) or None
 
 
-def _told(deal: Deal) -> dict[str, Any]:
-    return {name: v for name in deal.__struct_fields__ if (v := getattr(deal, name)) is not UNSET}
+def _reader(name: str) -> Callable[[list[Any]], Any]:
+    column = CANDIDATES.columns[name]
+    kinds: dict[str, Callable[[list[Any]], Any]] = {
+        "time": _moments, "number": _numbers, "hours": _numbers, "count": _counts,
+        "text": _texts if column.required else _optional_texts,
+    }  # fmt: skip
+    return kinds[kind_of(column)]
+
+
+_READ = {
+    name: (attrgetter(name), _reader(name)) for name in Terms.__dataclass_fields__ if name in DEAL_COLUMNS
+}  # what the features of a request are made from
 
 
 def _generic(body: bytes) -> Any:
@@ -266,9 +213,8 @@ def _why(body: bytes, error: Exception) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _unlike(form: str, field: str, told: Any, known: tuple[str, ...]) -> Problem:
-    hint = meant(told, field, known) if isinstance(told, dict) else ""
-    detail = f"the body must have the form {form}{hint}"
+def _unlike(form: str, field: str, members: Any, known: tuple[str, ...]) -> Problem:
+    detail = f"the body must have the form {form}{hint(members, field, known) if isinstance(members, dict) else ''}"
     error = FieldError(detail, field, pointer=f"/{field}")
     return Problem(422, "invalid-request", f"{detail[0].upper()}{detail[1:]}.".replace("?.", "?"), [error])
 

@@ -1,4 +1,4 @@
-"""What is answered: scores, rankings, what is known of a creator and of the model, as plain values for JSON."""
+"""Answers as plain values for JSON: scores, rankings, what is known of a creator and of the model."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from features.history.score_columns import score_columns
 from features.settings import TIERS
 from models.explanations.reasons import plain
 from models.scoring import Scores, ranks
-from models.uncertainty.target import MOST_DOLLARS, SURE, TARGET_SCORES, Target
+from models.uncertainty.target import MOST_DOLLARS, SURE, Target
+from service.api.answers import OF_CREATOR
 from service.api.batching import cut
-from service.api.near import near
-from service.api.request_faults import LISTS, MOST_ITEMS
+from service.api.misspelt import closest
+from service.api.request_types import LISTS, MOST_ITEMS, Deal, Filters, RankRequest
 from service.api.request_values import shown
-from service.api.requests import Deal, Filters, RankRequest, for_creators
+from service.api.requests import for_creators
 from service.online.assembler import Terms
 from service.online.snapshot import FIRST, Snapshot
 from service.problems import MOST_ERRORS, FieldError, Problem
@@ -30,8 +32,8 @@ from service.publish.publication import Serving
 PARTS = ("reasons", "interval", "creator")
 PARAMETERS = ("include", "level", "target_cost", "confidence")
 LEVEL = 0.8
+_NAMES = score_columns(target=True)
 MOST_KNOWN = 20  # values that the fault of an unknown one lists
-KINDS = {"platform": "platform", "niche": "creator_niche", "tier": "tier"}  # by filter, the column that it asks
 
 
 @dataclass(frozen=True)
@@ -109,19 +111,15 @@ def rows(
 ) -> list[dict[str, Any]]:
     """A row a score: keys that are known, then the contract's columns of scores. rank: among these rows by default."""
     columns: dict[str, Sequence[Any]] = {name: v for name, v in keys.items() if any(one is not None for one in v)}
-    columns["conversions_per_dollar"] = found.rate.tolist()
-    if found.low is not None and found.high is not None:
-        columns["conversions_per_dollar_low"] = found.low.tolist()
-        columns["conversions_per_dollar_high"] = found.high.tolist()
-    columns["conversions"] = found.conversions.tolist()
-    columns["cost_per_conversion"] = found.cost.tolist()
-    if found.within is not None and found.walk_away is not None:
-        columns |= zip(TARGET_SCORES, (found.within.tolist(), found.walk_away.tolist()), strict=True)
-    columns["rank"] = (ranks(found.rate) if rank is None else rank).tolist()
+    made = found.columns()
     if found.reasons is not None:
-        columns["reasons"] = [msgspec.Raw(told.encode()) for told in found.reasons]
-    columns["warnings"] = found.warnings
-    columns["model_version"] = [label] * len(found.rate)
+        made["reasons"] = [msgspec.Raw(text.encode()) for text in found.reasons]
+    made["rank"] = ranks(found.rate) if rank is None else rank
+    made["model_version"] = [label] * len(found.rate)
+    for name in _NAMES:
+        if name in made:
+            values = made[name]
+            columns[name] = values.tolist() if isinstance(values, np.ndarray) else values
     names = tuple(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
@@ -136,7 +134,9 @@ def by_batch(
     found = scoring.score(coded, terms.spend, starts=terms.starts_at, level=level, values=values, target=options.target)
     kinds: dict[str, Sequence[Any]] = {}
     if options.creator:
-        kinds = {name: [v if isinstance(v, str) else None for v in matrix[column]] for name, column in KINDS.items()}
+        kinds = {
+            name: [v if isinstance(v, str) else None for v in matrix[column]] for name, column in OF_CREATOR.items()
+        }
     return scores(serving.published.label, found, candidates, kinds)
 
 
@@ -144,7 +144,7 @@ def kinds_of(snapshot: Snapshot, rows: np.ndarray) -> dict[str, Sequence[Any]]:
     """What the creators of rows (n,) are, by the name of the filter that asks for it; None where it is not known."""
     texts = snapshot.texts.take(rows, axis=0)
     found: dict[str, Sequence[Any]] = {}
-    for name, column in KINDS.items():
+    for name, column in OF_CREATOR.items():
         words = (*[None] * FIRST, *snapshot.vocabularies[column])
         found[name] = [words[place] for place in texts[:, snapshot.columns["texts"].index(column)].tolist()]
     return found
@@ -187,7 +187,7 @@ def _filtered(snapshot: Snapshot, filters: Filters) -> np.ndarray:
     texts = snapshot.columns["texts"]
     faults: list[FieldError] = []
     for name in LISTS:
-        column = KINDS.get(name, name)
+        column = OF_CREATOR.get(name, name)
         wanted = getattr(filters, name)
         if wanted is not None:
             place = snapshot.place[column]
@@ -206,7 +206,7 @@ def _filtered(snapshot: Snapshot, filters: Filters) -> np.ndarray:
 
 
 def _no_such(name: str, value: str, at: int, known: Sequence[str]) -> FieldError:
-    like = near(value, known)
+    like = closest(value, known)
     detail = f"no creator has {shown(value)}{f', did you mean {like!r}' if like else ''}; there are "
     more = len(known) - MOST_KNOWN
     detail += ", ".join(known[:MOST_KNOWN]) + (f" and {more:,} more" if more > 0 else "") if known else "none"

@@ -21,7 +21,7 @@ from typing import Any
 import schemathesis
 from schemathesis.checks import positive_data_acceptance
 
-from service.api.request_faults import LISTS
+from service.api.request_types import LISTS
 from service.problems import TYPE
 from tests.support.paths import ROOT
 from tests.support.workspace import KEY, Server, environment, make_workspace, running

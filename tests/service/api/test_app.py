@@ -277,7 +277,7 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"spend": True}, "spend", "a number is needed"),
     ({"spend": None}, "spend", "every row needs it"),
     ({"promotion_hours": -1}, "promotion_hours", "it is not above 0"),
-    ({"promotion_hours": 1e16}, "promotion_hours", "it is above 1e+15"),
+    ({"promotion_hours": 1e16}, "promotion_hours", "it is above 2,400,000"),
     ({"spend": 1e-300}, "spend", "it is below 1e-09"),
     ({"deliverables": 1.5}, "deliverables", "a whole number is needed"),
     ({"deliverables": 0}, "deliverables", "it is below 1"),

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.api.bodies import LARGE_ROOM, MOST_BYTES, ROOM, SMALL_BYTES, Room
-from service.api.near import near
+from service.api.misspelt import closest
 from service.api.openapi import document
 from service.api.request_values import MOMENT, NO_MOMENT, micros, wrong_time
 from service.api.requests import read_rank, read_score
@@ -118,7 +118,7 @@ REQUESTS: list[tuple[dict[str, Any], str, str]] = [
     ({"deal": DEAL, "filters": []}, "/filters", "an object is needed"),
     ({"deal": DEAL, "limit": 0}, "/limit", "it is below 1, received 0"),
     ({"deal": DEAL, "limit": 2.5}, "/limit", "a whole number is needed, received 2.5"),
-    ({"deal": DEAL, "limit": 10_001}, "/limit", "it is above 10000"),
+    ({"deal": DEAL, "limit": 10_001}, "/limit", "it is above 10,000"),
     ({"deal": DEAL, "limit": "ten"}, "/limit", "a whole number is needed"),
     ({"deal": DEAL, "creator_ids": ["a", ""]}, "/creator_ids/1", "a text or a whole number is needed"),
     ({"deal": DEAL, "creator_ids": ["a", 7.5]}, "/creator_ids/1", "a text or a whole number is needed"),
@@ -185,8 +185,8 @@ def test_filters_that_leave_nobody_are_said() -> None:
 def test_names_are_near_by_letters_case_and_signs() -> None:
     known = ("product_country", "objective", "deliverables", "spend")
     alike = {"PRODUCT COUNTRY": "product_country", "spends": "spend", "spnd": "spend", "deliverable": "deliverables"}
-    assert {name: near(name, known) for name in alike} == alike
-    assert [near(name, known) for name in ("country", "price", "object", "delivery", "", "x" * 10_000)] == [None] * 6
+    assert {name: closest(name, known) for name in alike} == alike
+    assert [closest(name, known) for name in ("country", "price", "object", "delivery", "", "x" * 10_000)] == [None] * 6
 
 
 def test_filters_of_values_that_nobody_has_are_refused(http_server: Server) -> None:

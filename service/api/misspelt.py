@@ -1,4 +1,4 @@
-"""Names that are not read but look like one that would be: extra columns are lawful, misspelt ones are reported."""
+"""Fields that are not read but look like one that is: extra columns are allowed, misspelt ones are reported."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from service.problems import FieldError
 ALIKE = 0.85  # of difflib's ratio: one letter more or less in a name of four
 
 
-def near(name: str, known: Iterable[str]) -> str | None:
+def closest(name: str, known: Iterable[str]) -> str | None:
     """The known name that a name is likely meant to be."""
-    return _near(name[:60], tuple(known))
+    return _closest(name[:60], tuple(known))
 
 
 @lru_cache(512)
-def _near(name: str, known: tuple[str, ...]) -> str | None:
+def _closest(name: str, known: tuple[str, ...]) -> str | None:
     plain = {_plain(one): one for one in known}
     found = get_close_matches(_plain(name), plain, 1, ALIKE)
     return plain[found[0]] if found else None
@@ -29,23 +29,23 @@ def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).casefold()
 
 
-def meant(row: Mapping[str, Any], missing: str, known: Collection[str]) -> str:
-    """What to add to a fault of a missing field, where the row has one of another name that looks like it."""
+def hint(row: Mapping[str, Any], missing: str, known: Collection[str]) -> str:
+    """What to add to the fault of a missing field, where the row has one of another name that looks like it."""
     if row.get(missing) not in (None, ""):
         return ""
-    other = next((name for name in row if name not in known and near(name, [missing])), None)
+    other = next((name for name in row if name not in known and closest(name, [missing])), None)
     return f"; {other[:60]!r} is not read: did you mean {missing!r}?" if other is not None else ""
 
 
-def unread(rows: Any, known: Collection[str], pointer: str, table: str | None = None) -> list[FieldError]:
-    """Fields of rows that are not read, but look like one of the known that the row does not have: each once."""
+def misspelt(rows: Any, known: Collection[str], pointer: str, table: str | None = None) -> list[FieldError]:
+    """Fields of rows that are not read, but look like a known one that the row does not have: each once."""
     found: dict[tuple[str, str], list[int]] = {}
     for number, row in enumerate(rows if isinstance(rows, list) else []):
         if not isinstance(row, dict) or row.keys() <= set(known):
             continue
         absent = [name for name in known if name not in row]
         for name in row:
-            if name not in known and (like := near(name, absent)):
+            if name not in known and (like := closest(name, absent)):
                 found.setdefault((name, like), []).append(number)
     return [
         FieldError(
