@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import duckdb
@@ -19,20 +19,20 @@ from features.engines.duckdb import (
     refuse_doubles,
 )
 from features.faults import InputError, fail
+from features.history.mapping_guesses import irregular, refuse_guesses
 from features.history.mapping_reads import (
     PATHS,
     Reader,
+    columns_used,
     find_readers,
-    irregular,
     refuse_dropped_rows,
-    refuse_guesses,
     refuse_shadowed,
 )
 
 _numbers = itertools.count()
 
 
-def mapping(connection: duckdb.DuckDBPyConnection, path: Path, table: str, wanted: Iterable[str]) -> Source:
+def mapping(connection: duckdb.DuckDBPyConnection, path: Path, table: str, wanted: Collection[str]) -> Source:
     """The table that the mapping at `path` yields. Raises InputError for one that is no SELECT, fails, or would read
     something else than it says."""
     remedy = "A mapping is one SELECT in DuckDB's dialect that yields the table from other files."
@@ -50,7 +50,8 @@ def mapping(connection: duckdb.DuckDBPyConnection, path: Path, table: str, wante
     refuse_shadowed(readers, path, table)
     refuse_dropped_rows(readers, path, table)
     connection.execute(f"SET GLOBAL file_search_path = {quote(_search_path(connection, readers, path, table))}")
-    refuse_guesses(connection, readers, path, table)
+    named, has_star = columns_used(connection, query)
+    refuse_guesses(connection, readers, path, table, lambda column: _is_used(column, named, has_star, wanted))
     view = f"mapping of {table}"
     try:
         refuse_doubles(table, described_query(connection, statements[0].query), wanted)
@@ -58,6 +59,11 @@ def mapping(connection: duckdb.DuckDBPyConnection, path: Path, table: str, wante
         return Source(path.name, name(view), {n: name(n) for n in described(connection, name(view))}, keep=True)
     except duckdb.Error as error:
         raise _failure(error, path, table) from error
+
+
+def _is_used(column: str, named: Collection[str], has_star: bool, wanted: Collection[str]) -> bool:
+    """Whether a column of a file may reach the table, by name, by place or by `*`."""
+    return "*" in named or column.lower() in named or (has_star and column.lower() in wanted)
 
 
 def _failure(error: duckdb.Error, path: Path, table: str) -> InputError:

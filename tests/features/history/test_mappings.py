@@ -174,6 +174,62 @@ def test_messages_without_more_lines_stay_as_they_are() -> None:
     assert len(explain(ValueError("x" * 900))) == 400
 
 
+def dated(*dates: str) -> dict[str, bytes]:
+    return {"e.csv": HEADER + "".join(f"p{i},c1,{date},9,hi\n" for i, date in enumerate(dates)).encode()}
+
+
+READ_AS = "SELECT * FROM read_csv('e.csv', {})"
+AMBIGUOUS = {
+    "days and months": (READ_AS.format("header = true"), dated("03/04/2025", "05/06/2025"), "dateformat = '%d/%m/%Y'"),
+    "points": ("SELECT * FROM 'e.csv'", dated("3.4.2025"), "dateformat = '%d.%m.%Y'"),
+    "two digits": ("SELECT * FROM 'e.csv'", dated("13/04/25", "12/06/25"), "dateformat = '%d/%m/%y'"),
+    "times": ("SELECT * FROM 'e.csv'", dated("03/04/2025 10:00:00 PM"), "timestampformat = '%d/%m/%Y %I:%M:%S %p'"),
+    "a type": (READ_AS.format("types = {'posted_at': 'DATE'}"), dated("03/04/2025"), "dateformat = '%d/%m/%Y'"),
+    "JSON": (
+        "SELECT * FROM 'e.json'",
+        {"e.json": b'[{"post_id": "p", "creator_id": "c1", "posted_at": "03-04-2025"}]'},
+        "dateformat = '%d-%m-%Y'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", AMBIGUOUS)
+def test_dates_that_fit_several_orders_demand_a_format(case: str, tmp_path: Path) -> None:
+    query, files, cure = AMBIGUOUS[case]
+    found = mapped(tmp_path, query, files)
+    assert isinstance(found, str)
+    assert found.startswith("posts.posted_at: posts.sql leaves the order of day and month to a guess, and several")
+    assert cure in found
+
+
+def test_dates_that_one_order_fits_or_a_format_decides_are_read(tmp_path: Path) -> None:
+    cases = [
+        (READ_AS.format("dateformat = '%d/%m/%Y'"), dated("03/04/2025"), "2025-04-03"),
+        ("SELECT * FROM 'e.csv'", dated("03/04/2025", "03/14/2025"), "2025-03-04"),
+        ("SELECT * FROM 'e.csv'", dated("04/04/2025"), "2025-04-04"),
+        ("SELECT * FROM 'e.csv'", dated("2025-03-04"), "2025-03-04"),
+        ("SELECT post_id, creator_id, DATE '2025-01-01' AS posted_at FROM 'e.csv'", dated("03/04/2025"), "2025-01-01"),
+    ]
+    for place, (query, files, expected) in enumerate(cases):
+        read = mapped(tmp_path / str(place), query, files)
+        assert not isinstance(read, str), read
+        assert str(read[0]["posted_at"]) == f"{expected} 00:00:00"
+
+
+@pytest.mark.parametrize("names", ["likes,likes", "likes,Likes"])
+def test_columns_of_one_name_are_refused_in_a_mapping_s_file_too(names: str, tmp_path: Path) -> None:
+    files = {"e.csv": HEADER.replace(b"likes,caption", names.encode()) + b"p1,c1,2025-01-01,9,8\n"}
+    expected = "posts.likes: e.csv, which posts.sql reads, has 2 columns of this name: received " + names.replace(
+        ",", ", "
+    )
+    assert str(mapped(tmp_path / "a", "SELECT * FROM 'e.csv'", files)).startswith(expected)
+    both = "SELECT * EXCLUDE (likes), likes + likes_1 AS likes FROM 'e.csv'"
+    if names == "likes,likes":  # what DuckDB calls the second is named: it is no guess
+        read = mapped(tmp_path / "b", both, files)
+        assert not isinstance(read, str), read
+        assert read[0]["likes"] == 17
+
+
 @pytest.mark.parametrize("above", ["brand=acme", "likes=7"])
 def test_folders_above_a_mapping_are_no_columns(above: str, tmp_path: Path) -> None:
     data = tmp_path / above / "data"

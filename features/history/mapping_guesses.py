@@ -1,0 +1,198 @@
+"""Where DuckDB would read the files of a mapping by a guess of its own: such a mapping is refused, with what to say."""
+
+import copy
+import json
+import os
+import re
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+
+from features.engines.duckdb import name, quote
+from features.faults import fail
+from features.history.csv_files import first_fault
+from features.history.mapping_reads import Reader, arguments_key, option_name, parse, walk
+
+_ENDS = (rb"\r\n", rb"(?<!\r)\n", rb"\r(?!\n)")
+_CSV = ("read_csv", "read_csv_auto")
+_JSON = ("read_json", "read_json_auto", "read_ndjson", "read_ndjson_auto")
+_TYPED = {"types", "dtypes", "column_types", "columns", "auto_type_candidates", "dateformat", "timestampformat"}
+_NAMED = {"names", "column_names", "normalize_names", "columns"}
+# Three numbers of which the first is no year of four digits
+_DATE = r"^\s*(\d{1,2})[-/. ](\d{1,2})[-/. ](\d{4}|\d{2})(\D|$)"
+
+
+def refuse_guesses(
+    connection: duckdb.DuckDBPyConnection, readers: list[Reader], path: Path, table: str, is_used: Callable[[str], bool]
+) -> None:
+    """Refuse what DuckDB would guess: lines of a CSV to leave out, the order of day and month, which of two columns of
+    one name is meant, or a folder's `key=value` in place of a file's own column.
+
+    is_used: whether a column of a file may reach the table.
+    """
+    for reader in readers:
+        for file, named in reader.files(path.parent):
+            if reader.function in _CSV:
+                _refuse_gaps(connection, reader, file, path, table)
+            if reader.function in _CSV + _JSON:
+                _refuse_ambiguous_dates(connection, reader, file, path, table, is_used)
+            _refuse_doubled_names(connection, reader, file, path, table, is_used)
+            _refuse_folder_names(connection, reader, file, named, path, table)
+
+
+def _refuse_gaps(connection: duckdb.DuckDBPyConnection, reader: Reader, file: str, path: Path, table: str) -> None:
+    query = "SELECT SkipRows, Comment FROM sniff_csv('')"
+    guesses = _ask(connection, query, reader, file) or _ask(connection, query, reader, file, {"columns"})
+    for option, guess in zip(("skip", "comment"), guesses[0] if guesses else (), strict=False):
+        if option in reader.options or guess in (None, 0, "", "(empty)", "\0", "\\0"):
+            continue
+        lines, cure = f"lines from {guess!r} on", "comment = ''"
+        if option == "skip":
+            lines, cure = f"{guess} line{'' if guess == 1 else 's'} at the top", "skip = N"
+        problem = f"{path.name} would leave out {lines} of {Path(file).name}, since DuckDB guesses its form"
+        remedy = f"Correct that file, or say what to leave out: read_csv('…', {cure})."
+        raise fail(table, problem, remedy, irregular(Path(file), table))
+
+
+def _refuse_ambiguous_dates(
+    connection: duckdb.DuckDBPyConnection,
+    reader: Reader,
+    file: str,
+    path: Path,
+    table: str,
+    is_used: Callable[[str], bool],
+) -> None:
+    """Refuse dates such as 03/04/2025 where every value of a column fits more than one order."""
+    columns = _ask(connection, "DESCRIBE SELECT * FROM f('')", reader, file)
+    for place, (column, kind) in enumerate((str(row[0]), str(row[1])) for row in columns):
+        option = {"DATE": "dateformat", "TIMESTAMP": "timestampformat"}.get(kind.split(" ")[0])
+        if not option or option in reader.options or not is_used(column):
+            continue
+        shown = _ambiguous(connection, reader, file, column, place, len(columns))
+        if shown is None:
+            continue
+        problem = f"{path.name} leaves the order of day and month to a guess, and several orders fit {Path(file).name}"
+        remedy = f"Say the order: {reader.function}('…', {option} = {_form(shown, 'dm')}), or {_form(shown, 'md')}."
+        raise fail(table, problem, remedy, repr(shown), column)
+
+
+def _form(date: str, order: str) -> str:
+    """The format of a date or time with day and month in an order, "dm" or "md", as an SQL literal."""
+    mark, year = re.findall(r"[-/. ]", date)[0], "Y" if re.search(r"\d{4}", date) else "y"
+    half = "%I" if re.search(r"[AP]M$", date, re.IGNORECASE) else "%H"
+    clock = re.sub(r"\d+", "{}", date.partition(" ")[2]).format(half, "%M", "%S", "%f")
+    written = mark.join(f"%{one}" for one in (*order, year)) + (" " + re.sub("[AP]M$", "%p", clock) if clock else "")
+    return quote(written)
+
+
+def _ambiguous(
+    connection: duckdb.DuckDBPyConnection, reader: Reader, file: str, column: str, place: int, width: int
+) -> str | None:
+    """The first value of a column of dates of which all fit several orders that differ; None where one order fits."""
+    if reader.function in _CSV:
+        source = f"f('', all_varchar = true) AS t({', '.join(f'c{i}' for i in range(width))})"
+        text = f"c{place}"
+    else:
+        source, text = "f('', dateformat = 'text: %Y', timestampformat = 'text: %Y')", name(column)
+    numbers = ", ".join(
+        f"TRY_CAST(regexp_extract(v, '{_DATE}', {i + 1}) AS INTEGER) AS {p}" for i, p in enumerate("abc")
+    )
+    query = f"""SELECT min(v), max(a), max(b), max(c), bool_or(a <> b), bool_or(b <> c)
+        FROM (SELECT v, {numbers} FROM (SELECT CAST({text} AS VARCHAR) AS v FROM {source})) WHERE a IS NOT NULL"""
+    rows = _ask(connection, query, reader, file, _TYPED)
+    if not rows or rows[0][1] is None:
+        return None
+    shown, a, b, c, swapped, differs = rows[0]
+    day_first, month_first = b <= 12 and a <= 31, a <= 12 and b <= 31
+    year_first = c <= 31 and b <= 12
+    if year_first:
+        return str(shown) if (day_first or month_first) and (swapped or differs) else None
+    return str(shown) if day_first and month_first and swapped else None
+
+
+def _refuse_doubled_names(
+    connection: duckdb.DuckDBPyConnection,
+    reader: Reader,
+    file: str,
+    path: Path,
+    table: str,
+    is_used: Callable[[str], bool],
+) -> None:
+    """Refuse columns of one name: DuckDB calls the second `likes_1`, and a mapping that says `likes` gets the first."""
+    if reader.options & _NAMED:
+        return
+    held: Collection[str] = ()
+    columns = [str(row[0]) for row in _ask(connection, "DESCRIBE SELECT * FROM f('')", reader, file)]
+    if reader.function in _CSV:
+        first = _ask(
+            connection, "SELECT * FROM f('', header = false, all_varchar = true) LIMIT 1", reader, file, _TYPED
+        )
+        held = [str(cell) for cell in first[0]] if first else ()
+    elif reader.function in ("read_parquet", "parquet_scan"):
+        held = _parquet_names(file)
+    for place, (column, given) in enumerate(zip(columns, held, strict=False)):
+        twins = [i for i, other in enumerate(held) if other.lower() == given.lower()]
+        if column != given or len(twins) < 2 or twins[0] != place or not is_used(column):
+            continue
+        if all(columns[i].lower() != given.lower() and is_used(columns[i]) for i in twins[1:]):
+            continue  # the mapping names each of them
+        problem = f"{Path(file).name}, which {path.name} reads, has {len(twins)} columns of this name"
+        remedy = "Keep one, or rename the others."
+        raise fail(table, problem, remedy, ", ".join(held[i] for i in twins), given)
+
+
+def _parquet_names(file: str) -> list[str]:
+    try:
+        return list(pq.read_schema(file).names)
+    except (OSError, ValueError):  # pyarrow's errors are ValueErrors; the mapping itself fails then
+        return []
+
+
+def _refuse_folder_names(
+    connection: duckdb.DuckDBPyConnection, reader: Reader, file: str, named: str, path: Path, table: str
+) -> None:
+    keys = [part.partition("=")[0] for part in Path(named).parts[:-1] if "=" in part]
+    if not keys or not reader.function or "hive_partitioning" in reader.options:
+        return
+    columns = _ask(connection, "DESCRIBE SELECT * FROM f('', hive_partitioning = false)", reader, file)
+    if own := [key for key in keys if key.lower() in {str(row[0]).lower() for row in columns}]:
+        remedy = f"Say {reader.function}('…', hive_partitioning = false), or true if the folder is right."
+        problem = f"{path.name} would read {own[0]} from the name of a folder, not from the file"
+        raise fail(table, problem, remedy, named)
+
+
+def _ask(
+    connection: duckdb.DuckDBPyConnection, query: str, reader: Reader, file: str, without: Collection[str] = ()
+) -> list[tuple[Any, ...]]:
+    """Rows of a query of one function, called `f` if it is the reader's own, that reads `file` with the reader's options
+    but those of `without`; nothing if it fails."""
+    describe, select = query.startswith("DESCRIBE "), query.removeprefix("DESCRIBE ")
+    parsed = parse(connection, select.replace(" f('", f" {reader.function}('"))
+    function = next(node for node in walk(parsed) if node.get("type") == "TABLE_FUNCTION")["function"]
+    arguments = function[arguments_key(function)]
+    for node in walk(arguments[0]):
+        for key in {"literal", "value"} & node.keys():
+            node[key]["text" if "text" in node[key] else "value"] = os.path.abspath(file)
+    said = {option_name(one) for one in arguments[1:]} - {""}
+    arguments += [one for one in copy.deepcopy(reader.arguments) if option_name(one) not in {*without, *said}]
+    try:
+        (sql,) = connection.execute("SELECT json_deserialize_sql(?::JSON)", [json.dumps(parsed)]).fetchone() or ("",)
+        return connection.execute(("DESCRIBE " if describe else "") + sql).fetchall()
+    except duckdb.Error:  # the mapping itself fails then, or reads it without a guess
+        return []
+
+
+def irregular(file: Path, table: str) -> str | None:
+    """What is irregular about a CSV file: its first line that is no row, or its line ends."""
+    try:
+        with file.open("rb") as content:
+            head = content.read(1 << 20)
+        mark = max(",;\t|", key=re.split(rb"[\r\n]", head)[0].decode("utf-8", "replace").count)
+        if fault := first_fault(file, table, mark):
+            return fault.faults[0].problem
+    except (OSError, UnicodeDecodeError, EOFError):
+        return None
+    return "lines that end in different ways" if sum(bool(re.search(end, head)) for end in _ENDS) > 1 else None
