@@ -100,7 +100,7 @@ def serve(asked: argparse.Namespace) -> int:
 
     logs.set_up()
     if stale := [folder.name for folder in state.remove_stale()]:
-        logging.getLogger("creator_yield").info("left by killed servers, removed", extra={"told": {"folders": stale}})
+        logging.getLogger("creator_yield").info("left by killed servers, removed", extra={"facts": {"folders": stale}})
     folder = state.make()
     os.environ |= {STATE: str(folder), NO_AUTH: "1" if asked.no_auth else ""}
     os.environ |= {HOST: asked.host, PORT: str(asked.port)}

@@ -103,7 +103,7 @@ WRITER = Writer()
 class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         told = {"time": _stamp(record.created), "level": record.levelname.lower(), "message": record.getMessage()}
-        told |= getattr(record, "told", {})
+        told |= getattr(record, "facts", {})
         if record.exc_info and record.exc_info[1] is not None:
             told["error"] = type(record.exc_info[1]).__name__
             frames = traceback.extract_tb(record.exc_info[2])

@@ -22,6 +22,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 LONGEST = 300  # of another program's message
 
+_STATEMENT = re.compile(r"^\((?:\w+\.)+\w+\) | \[SQL: .*| \(Background on this error at .*")  # SQLAlchemy's
+
 _AGAIN = "Start it, or set MLFLOW_TRACKING_URI to where it is."
 _LOGIN = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
 # what a message says, what that means, and the cure
@@ -48,6 +50,8 @@ _KNOWN = tuple(
          "Check the permissions of the file and of its folder."),
         (r"file is not a database|malformed", "the file is no SQLite database, or is damaged",
          "Put a backup in its place, or name another file."),
+        (r"no such (?:table|column)", "tables or columns that MLflow needs are missing",
+         "Put a backup in its place, or name another store."),
         (r"No module named|Can't load plugin|Could not parse SQLAlchemy URL",
          "the database's driver is not installed, or the URI is wrong", "Install the driver, or check the URI."),
         (r"unsupported URI|Unsupported URI", "MLflow knows no store of this kind",
@@ -72,7 +76,7 @@ def refuse(uri: str, problem: str, remedy: str) -> NoReturn:
 
 def explain(error: Exception, uri: str) -> StoreError:
     """The fault that an exception of MLflow, of a database or of the disk stands for."""
-    text = mask(" ".join(str(error).split())) or type(error).__name__
+    text = mask(_STATEMENT.sub("", " ".join(str(error).split()))) or type(error).__name__
     code = str(getattr(error, "error_code", ""))
     cause = text.rpartition("(Caused by ")[2].rstrip(")")
     known = ((problem, remedy) for pattern, problem, remedy in _KNOWN if pattern.search(f"{code} {text}"))

@@ -106,7 +106,7 @@ class App:
             try:
                 self.keys.refresh()
             except (OSError, ValueError) as error:
-                log.warning("keys cannot be read; the old ones stay", extra={"told": {"why": type(error).__name__}})
+                log.warning("keys cannot be read; the old ones stay", extra={"facts": {"why": type(error).__name__}})
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
         """Answer one request, whatever happens."""
@@ -143,7 +143,7 @@ class App:
             body = encode(problem.body(request_id))
             headers += problem.headers
         except Exception:  # whatever was not foreseen costs this request alone, and tells nothing of the inside
-            log.exception("a request failed", extra={"told": {"request_id": request_id}})
+            log.exception("a request failed", extra={"facts": {"request_id": request_id}})
             status, kind = 500, "application/problem+json"
             body = encode(Problem(500, "internal", "It was noted under this request_id.").body(request_id))
         headers.append(("content-security-policy", PAGE_POLICY if name == "page" else API_POLICY))

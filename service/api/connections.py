@@ -153,7 +153,7 @@ class Connections:
                 done[self._seen.pop(inode).doing] += 1
         if done:
             self.closed(done.total())
-            log.warning("connections closed", extra={"told": dict(done)})
+            log.warning("connections closed", extra={"facts": dict(done)})
         return done
 
 

@@ -8,6 +8,7 @@ python -m service.publish.batch_process STATE TASK
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import threading
 from contextlib import ExitStack
@@ -23,7 +24,7 @@ from service.online.assembler import RequestScorer
 from service.online.snapshot import Snapshot
 from service.online.snapshot_builder import probe
 from service.publish import added_history, batch_path, children, parity
-from service.publish.kept_history import HISTORY, keep
+from service.publish.kept_history import HISTORY, STAMP, keep
 from service.publish.publication import warm_up
 
 
@@ -50,7 +51,8 @@ def work(state: Path, task: Task, reply: children.Reply) -> None:
     """
     scorer = Scorer.load(state / task.model)
     notes: tuple[str, ...] = ()
-    if not (state / task.data).exists():
+    if not (state / task.data / STAMP).exists():  # written last: without it the copy is not whole
+        shutil.rmtree(state / task.data, ignore_errors=True)
         notes = keep(task.source, state / task.data)
     with ExitStack() as stack:
         history = stack.enter_context(open_history(f"duckdb://{state / task.data / HISTORY}"))

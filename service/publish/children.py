@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from service.publish import lifeline
 from service.publish.lifeline import REGULAR
 
 END_SECONDS = 10.0
+_PATH = re.compile(r"""(?<!\S)([(\['"]*)(?!models:/)[^\s/]*/\S*?([)\]'".,:;]*)(?=\s|$)""")
 ERRORS = "errors"  # of a child's temporary files, the one with what libraries print
 log = logging.getLogger("creator_yield")
 Reply = Callable[[dict[str, Any]], None]
@@ -37,12 +39,14 @@ class TrialError(Exception):
         self.kind, self.at_fault = kind, at_fault
 
     def shown(self) -> str:
-        """On one line, without paths of the machine."""
-        text = mask(" ".join(str(self).split()))
-        for word in text.split():
-            if "/" in word and not word.startswith("models:/"):
-                text = text.replace(word, "…")
-        return f"{self.kind}: {text[:500]}"
+        """On one line, without paths of the machine; an error that is no fault of the input with its kind."""
+        text = without_paths(mask(" ".join(str(self).split())))
+        return (text if self.at_fault else f"{self.kind}: {text}")[:600]
+
+
+def without_paths(text: str) -> str:
+    """A text with … for paths of the machine; models:/… stays."""
+    return _PATH.sub(r"\1…\2", text)
 
 
 class Child:

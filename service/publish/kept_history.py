@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,15 +25,19 @@ def keep(data: str, folder: Path) -> tuple[str, ...]:
     with open_history(data) as history:
         connection = history.backend.con
         connection.execute(f"ATTACH {quote(folder / HISTORY)} AS kept")
+        names: list[str] = []
         for table in TABLES:
             found = getattr(history, table)
             if found is not None:
                 # what DATA lacks stays absent: a column of missing values would count as there
-                columns = ", ".join(name(column) for column in found.columns if column in history.given[table])
+                given = [column for column in found.columns if column in history.given[table]]
+                columns = ", ".join(map(name, given))
                 connection.execute(f"CREATE TABLE kept.{name(table)} AS SELECT {columns} FROM {name(found.get_name())}")
+                if connection.execute(f"SELECT 1 FROM kept.{name(table)} LIMIT 1").fetchone():
+                    names += [table, *(f"{table}.{column}" for column in given)]
         connection.execute("DETACH kept")
         history.stamp.require_unchanged("DATA")
-        kept = asdict(history.stamp) | {"tables": [table for table in TABLES if table in history.given]}
+        kept = asdict(history.stamp) | {"names": names}
         (folder / STAMP).write_text(json.dumps(kept), encoding="utf-8")
         return history.notes
 
@@ -44,7 +49,17 @@ def stamp_of(folder: Path) -> Stamp:
     return Stamp(tuple(found["paths"]), tuple(found["patterns"]), files)
 
 
-def gone(before: Path, after: Path) -> list[str]:
-    """Tables of one copy that a later one lacks. Raises OSError where a copy is not there."""
-    old, new = (json.loads((one / STAMP).read_text(encoding="utf-8"))["tables"] for one in (before, after))
-    return [table for table in old if table not in new]
+def names_in(folder: Path) -> list[str]:
+    """Tables with rows, and their columns as TABLE.COLUMN, of a copy. Raises OSError where it is not there."""
+    found: list[str] = json.loads((folder / STAMP).read_text(encoding="utf-8"))["names"]
+    return found
+
+
+def missing_text(names: Iterable[str]) -> str:
+    """What a person should know of tables and columns that DATA had and lacks now."""
+    gone = set(names)
+    shown = sorted(one for one in gone if one.partition(".")[0] not in gone - {one})
+    return (
+        f"DATA no longer has {', '.join(shown)}: the features made from it count as missing. "
+        "Bring it back, or restart the service if this is meant"
+    )

@@ -31,7 +31,8 @@ class Publication:
 
     card: what a reader may know of the model. catalogue: by feature, its label, unit and formula. alarms: what went
     wrong since, by what it is about. run: of the training in the registry. key: what decides the features beside the
-    data. data: folder of DATA's private copy. socket: where the batch code answers.
+    data. data: folder of DATA's private copy. socket: where the batch code answers. known: tables and columns
+    (`posts`, `posts.views`) that DATA has had since the server's start. missing: those that it lacks now.
     """
 
     serial: int
@@ -45,6 +46,8 @@ class Publication:
     key: str = ""
     data: str = ""
     socket: str = ""
+    known: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
     def write(self, folder: Path) -> None:
         """Make it the current one."""

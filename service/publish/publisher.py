@@ -1,5 +1,6 @@
-"""Keeps what the workers serve up to date: a process of its own that polls the registry and DATA, lets others build and
-check aside, and publishes. What cannot be used is refused with an alarm and tried again later, and the old goes on.
+"""Keeps what the workers serve up to date: a process that polls the registry and DATA, has other processes build and
+check what is new, and publishes it. What cannot be used is refused with an alarm and tried again later; until then the
+workers go on with what they have.
 
 python -m service.publish.publisher STATE DATA MODEL
 """
@@ -19,43 +20,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
-
 from features.catalogue import CATALOGUE
 from features.history.freshness import Stamp
 from models.console import AT_FAULT, FAILED
-from models.registry import registry, store
 from service import logs
 from service.publish import lifeline, state
 from service.publish.batch_path import SECONDS
 from service.publish.batch_process import Task
 from service.publish.children import Child, TrialError
-from service.publish.kept_history import gone, stamp_of
+from service.publish.kept_history import missing_text, names_in, stamp_of
 from service.publish.publication import Publication, beat
+from service.publish.refusals import Refusal
+from service.publish.registry_watch import RegistryWatch
 
 EVERY = 1.0  # seconds between two looks
-FIRST_WAIT, LONGEST_WAIT = 5.0, 600.0  # before what was refused is tried again; each wait is twice the one before
-SPARED = 10.0  # a trial's own time that passes before the next: what is refused may take minutes to build
 CATALOGUE_TEXTS = {
     f.name: {"label": f.label, "unit": f.unit, "formula": f.formula, "family": f.family, "entity": f.entity,
              "as_of": f.as_of}
     for f in CATALOGUE
 }  # fmt: skip
 log = logging.getLogger("creator_yield")
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """What was refused, why, and when it is tried again (seconds of the monotonic clock)."""
-
-    what: Any
-    why: str
-    wait: float
-    again: float
-
-    def holds(self, what: Any) -> bool:
-        """Whether it is too early to try this."""
-        return bool(self.what == what) and time.monotonic() < self.again
 
 
 @dataclass(frozen=True)
@@ -80,12 +64,12 @@ class Publisher:
     """Looks, has what is new prepared, and publishes it."""
 
     def __init__(self, folder: Path, data: str, uri: str) -> None:
-        """folder: the state's; what is published there already is taken up again."""
+        """folder: the state's; a publisher that is started again begins with what is published there."""
         self.folder, self.data, self.uri = folder, data, uri
         self.published: Publication | None = None
         self.held: Stamp | None = None  # of the files that the published features were made from
         self.batch: Child | None = None
-        self.client: MlflowClient | None = None
+        self.registry = RegistryWatch(uri)
         self.job: Job | None = None
         self.refused: dict[str, Refusal] = {}
         self.retired: list[tuple[float, Child, Publication]] = []
@@ -103,41 +87,42 @@ class Publisher:
         self._publish(prepared)
 
     def look(self) -> None:
-        """Take up what was prepared, begin with what is new, raise or clear alarms."""
+        """Publish what was prepared, begin with what is new, raise or clear alarms."""
         assert self.published is not None
-        alarms: dict[str, str] = {}
         self._finish()  # first, or what it publishes still looks new below
-        version = self._version(alarms)
-        seen = self._seen()
+        version = self._new_version()
+        seen = self._new_data()
         self._reap()
         if self.job is None:
             self._begin(version, seen)
-        alarms |= {about: refusal.why for about, refusal in self.refused.items()}
+        alarms = self._alarms()
         if alarms != self.published.alarms:
-            _log_registry(self.published.alarms.get("registry"), alarms.get("registry"))
             changed = replace(self.published, alarms=alarms)
             changed.write(self.folder)
             self.published = changed
         beat(self.folder)
 
-    def _version(self, alarms: dict[str, str]) -> tuple[str, str | None] | None:
-        """The version that the URI names now, as NAME/NUMBER, and its run; None where the registry does not say."""
+    def _alarms(self) -> dict[str, str]:
+        """What a person should look at, by what it is about."""
         assert self.published is not None
-        try:
-            self.client = self.client or store.connect(create=False)
-            name, number = registry.resolve(self.client, self.uri)
-            version = f"{name}/{number}", self.client.get_model_version(name, number).run_id
-        except Exception as error:  # the registry may be away, in any of the ways that its store can be
-            why = TrialError(type(error).__name__, str(error)).shown()
-            alarms["registry"] = f"it cannot be asked, and the model stays as it is: {why}"
-            return None
+        alarms = {about: refusal.why for about, refusal in self.refused.items()}
+        if self.registry.away:
+            alarms["registry"] = self.registry.away
+        if self.published.missing:
+            alarms["data"] = missing_text(self.published.missing)
+        return alarms
+
+    def _new_version(self) -> tuple[str, str | None] | None:
+        """The version that the URI names now, and its run, where that is not the published one."""
+        assert self.published is not None
+        version = self.registry.version()
         if version == (self.published.label, self.published.run):
             self.refused.pop("model", None)
             return None
         return version
 
-    def _seen(self) -> Stamp | None:
-        """DATA's files where they are others than those published and the same in two looks."""
+    def _new_data(self) -> Stamp | None:
+        """DATA's files where they differ from those published and are the same in two looks."""
         if self.held is None:
             return None
         seen, before = self.held.now(), self._last_seen
@@ -148,7 +133,7 @@ class Publisher:
         return seen if seen == before else None
 
     def _begin(self, version: tuple[str, str | None] | None, seen: Stamp | None) -> None:
-        """Try what is to be tried first."""
+        """Start the most urgent trial."""
         assert self.published is not None
         old = self.published
         if self.batch is None and not self._refused("batch", old.serial):
@@ -169,7 +154,7 @@ class Publisher:
         try:
             return self._prepare(None, old)
         except TrialError as error:
-            log.error("what is published cannot be opened", extra={"told": {"why": error.shown()}})
+            log.error("what is published cannot be opened", extra={"facts": {"why": error.shown()}})
             return self._prepare(self.uri, old, fresh=True)
 
     def _prepare(self, uri: str | None, old: Publication | None, fresh: bool = False) -> Prepared:
@@ -190,14 +175,16 @@ class Publisher:
         batch = Child("service.publish.batch_process", "read the data", self.folder, task.text())
         try:
             notes = batch.reply()["notes"]
+            names = names_in(self.folder / made.data)
         except BaseException:
             batch.end()
             raise
-        if old is not None and made.data != old.data:
-            notes += [f"DATA has no {one} any more" for one in gone(self.folder / old.data, self.folder / made.data)]
+        made = replace(made, known=sorted({*made.known, *names}), missing=sorted({*made.known} - {*names}), alarms={})
+        if old is None or made.missing != old.missing:
+            notes += [missing_text(made.missing)] if made.missing else []
         for note in notes:
-            log.warning("a note on the data", extra={"told": {"note": note}})
-        return Prepared(replace(made, alarms={}), batch)
+            log.warning("a note on the data", extra={"facts": {"note": note}})
+        return Prepared(made, batch)
 
     def _fetch(self, uri: str, folder: str) -> dict[str, Any]:
         """Label, run, card and key of a model that was brought into `folder` and loads. Raises TrialError."""
@@ -222,12 +209,10 @@ class Publisher:
         self._clear()
 
     def _refuse(self, job: Job, error: TrialError) -> None:
-        before = self.refused.get(job.about)
-        wait = min(before.wait * 2, LONGEST_WAIT) if before and before.what == job.what else FIRST_WAIT
-        wait = max(wait, SPARED * (time.monotonic() - job.began))
-        why = error.shown()
-        self.refused[job.about] = Refusal(job.what, why, wait, time.monotonic() + wait)
-        log.error("refused", extra={"told": {"about": job.about, "why": why, "tried_again_in_s": round(wait)}})
+        why, took = error.shown(), time.monotonic() - job.began
+        refusal = self.refused[job.about] = Refusal.of(job.what, why, took, self.refused.get(job.about))
+        facts = {"about": job.about, "why": why, "tried_again_in_s": round(refusal.wait)}
+        log.error("refused", extra={"facts": facts})
 
     def _publish(self, prepared: Prepared) -> None:
         """Let workers take it up. Raises OSError where it cannot be written; then nothing has changed."""
@@ -244,12 +229,12 @@ class Publisher:
             self._last_seen = None
         self.published, self.batch, self.held = made, prepared.batch, held
         done = "published" if old is None or made.serial > old.serial else "the batch process is back"
-        log.info(done, extra={"told": {"model": made.label, "serial": made.serial}})
+        log.info(done, extra={"facts": {"model": made.label, "serial": made.serial}})
 
     def _reap(self) -> None:
         """Notice a batch process that died, and end those whose time has come."""
         if self.batch is not None and (status := self.batch.status()) is not None:
-            log.error("the batch process died", extra={"told": {"why": self.batch.ended(status)}})
+            log.error("the batch process died", extra={"facts": {"why": self.batch.ended(status)}})
             self.batch.end()
             self.batch = None
         for one in [one for one in self.retired if time.monotonic() > one[0]]:
@@ -271,14 +256,6 @@ class Publisher:
                     shutil.rmtree(path, ignore_errors=True)
                 elif path.name not in used:
                     path.unlink(missing_ok=True)
-
-
-def _log_registry(before: str | None, now: str | None) -> None:
-    """Log once when the registry can be asked no more, and once when it can again."""
-    if now and not before:
-        log.error("the registry", extra={"told": {"why": now}})
-    elif before and not now:
-        log.info("the registry", extra={"told": {"why": "it can be asked again"}})
 
 
 def _name(kind: str) -> str:

@@ -50,14 +50,14 @@ class Supervisor:
                 self._give_up(status)
                 return
             wait = FIRST_WAIT if time.monotonic() - began > 2 * LONGEST_WAIT else wait
-            log.error("the publisher died", extra={"told": {"status": status, "started_again_in_s": wait}})
+            log.error("the publisher died", extra={"facts": {"status": status, "started_again_in_s": wait}})
             if self._ends.wait(wait):
                 return
             wait, began = min(wait * 2, LONGEST_WAIT), time.monotonic()
             try:
                 self.process = self._start()
             except OSError as error:
-                log.error("the publisher cannot be started", extra={"told": {"why": error.strerror}})
+                log.error("the publisher cannot be started", extra={"facts": {"why": error.strerror}})
 
     def _listen(self) -> None:
         """Log once when the publisher falls silent, and once when it is heard again."""
@@ -65,7 +65,7 @@ class Supervisor:
         if (seconds > SILENT_SECONDS) != self._silent:
             self._silent = not self._silent
             why = silence_text(seconds) if self._silent else "it looks again"
-            log.log(logging.ERROR if self._silent else logging.INFO, "publisher", extra={"told": {"why": why}})
+            log.log(logging.ERROR if self._silent else logging.INFO, "publisher", extra={"facts": {"why": why}})
 
     def _give_up(self, status: int) -> None:
         """End the server: nothing was published, and the publisher has said why, unless it was killed."""

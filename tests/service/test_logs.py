@@ -84,7 +84,7 @@ def test_messages_of_other_modules_go_the_same_way(monkeypatch: pytest.MonkeyPat
     try:
         raise KeyError("a secret")
     except KeyError:
-        logger.exception("it failed", extra={"told": {"about": "model"}})
+        logger.exception("it failed", extra={"facts": {"about": "model"}})
     assert logs.WRITER.flush(20)
     os.close(into)
     (line,) = read_lines(out)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from features.faults import InputError
 from features.history.freshness import Stamp
@@ -23,12 +26,14 @@ from features.history.source import open_history
 from models.scorer import ModelError
 from service.api.app import App
 from service.api.connections import Connections
-from service.publish import publisher, state, supervisor
+from service.publish import publisher, registry_watch, state, supervisor
 from service.publish.children import Child, TrialError
-from service.publish.kept_history import HISTORY, gone, keep, stamp_of
+from service.publish.kept_history import HISTORY, keep, missing_text, names_in, stamp_of
 from service.publish.model_trial import require_columns
 from service.publish.publication import SILENT_SECONDS, Holder, Publication, beat, silence
-from service.publish.publisher import FIRST_WAIT, LONGEST_WAIT, Job, Publisher, Refusal
+from service.publish.publisher import Job, Publisher
+from service.publish.refusals import FIRST_WAIT, LONGEST_WAIT, Refusal
+from service.publish.registry_watch import RegistryWatch
 from tests.support.contract_tables import frames, write
 from tests.support.paths import ROOT
 
@@ -66,8 +71,17 @@ def test_what_is_no_fault_but_odd_comes_with_a_copy(tmp_path: Path) -> None:
     (odd / "comments.parquet").unlink()
     (note,) = keep(str(odd), tmp_path / "second")
     assert re.match(r"collaborations\.observed_until: .* later than now", note)
-    assert gone(tmp_path / "first", tmp_path / "second") == ["posts", "comments"]
-    assert gone(tmp_path / "second", tmp_path / "first") == []
+    gone = {*names_in(tmp_path / "first")} - {*names_in(tmp_path / "second")}
+    assert missing_text(gone).startswith("DATA no longer has comments, posts: ")
+
+
+def test_a_table_without_rows_and_a_column_that_went_are_missing(tmp_path: Path) -> None:
+    tables = frames()
+    keep(str(write(tmp_path / "whole", tables)), tmp_path / "first")
+    less = {"posts": tables["posts"].drop(columns="likes"), "comments": tables["comments"].iloc[:0]}
+    keep(str(write(tmp_path / "less", tables | less)), tmp_path / "second")
+    gone = {*names_in(tmp_path / "first")} - {*names_in(tmp_path / "second")}
+    assert missing_text(gone).startswith("DATA no longer has comments, posts.likes: ")
 
 
 def test_data_that_changes_while_it_is_copied_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +138,7 @@ def child(tmp_path: Path, code: str) -> Child:
         ("os.write(1, b'half')\nos.abort()", "Crash: the process that loaded the model was ended by SIGABRT: half"),
         (
             "raise OSError(28, 'No space left on device', '/secret/path')",
-            "OSError: [Errno 28] No space left on device: …",
+            "OSError: [Errno 28] No space left on device: '…'",
         ),
         ("sys.exit(3)", "Crash: the process that loaded the model ended with status 3"),
     ],
@@ -180,7 +194,7 @@ def publishing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publisher:
     made.batch = Idle()  # type: ignore[assignment]
     clock = {"now": 1000.0}
     monkeypatch.setattr(publisher.time, "monotonic", lambda: clock["now"])
-    monkeypatch.setattr(Publisher, "_version", lambda self, alarms: None)
+    monkeypatch.setattr(made.registry, "version", lambda: None)
     made.clock = clock  # type: ignore[attr-defined]
     return made
 
@@ -218,11 +232,11 @@ def look(made: Publisher, after: float = 0.0) -> dict[str, str]:
 def test_a_refusal_is_tried_again_with_waits_that_double(
     publishing: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    trials = tried(publishing, monkeypatch, TrialError("InputError", "creators: IO Error: /x/y is locked."))
+    trials = tried(publishing, monkeypatch, TrialError("InputError", "creators: IO Error: /x/y is locked.", at_fault=True))
     assert look(publishing) == {}
     rename_over(tmp_path / "data" / "creators.parquet")
     assert look(publishing) == {}, "what changed is read when it is the same in two looks"
-    alarm = {"features": "InputError: creators: IO Error: … is locked."}
+    alarm = {"features": "creators: IO Error: … is locked."}
     assert look(publishing) == alarm
     waits = [FIRST_WAIT * 2**i for i in range(7)]
     for i, wait in enumerate([*waits, LONGEST_WAIT, LONGEST_WAIT], 1):
@@ -312,9 +326,10 @@ def test_a_refusal_holds_for_what_was_refused_alone(monkeypatch: pytest.MonkeyPa
     assert not refusal.holds("version 3")
 
 
-def test_what_is_odd_in_new_data_is_logged(
-    publishing: Publisher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def copies(made: Publisher, monkeypatch: pytest.MonkeyPatch, *names: list[str]) -> None:
+    """From now on, the next copies of DATA have these tables and columns, one after the other."""
+    left = iter(names)
+
     class Made(Idle):
         def __init__(self, *_: object) -> None: ...
 
@@ -322,26 +337,74 @@ def test_what_is_odd_in_new_data_is_logged(
             return {"notes": ["posts.posted_at: 1 row is later than now"]}
 
     monkeypatch.setattr(publisher, "Child", Made)
-    monkeypatch.setattr(publisher, "gone", lambda before, after: ["comments"])
+    monkeypatch.setattr(publisher, "names_in", lambda folder: next(left))
+    monkeypatch.setattr(publisher, "stamp_of", lambda folder: made.held)
     monkeypatch.setattr(publisher.log, "propagate", True)
+
+
+def test_notes_on_new_data_are_logged(
+    publishing: Publisher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    copies(publishing, monkeypatch, ["creators"])
     publishing._prepare(None, publishing.published, fresh=True)
-    notes = [record.told["note"] for record in caplog.records]  # type: ignore[attr-defined]
-    assert notes == ["posts.posted_at: 1 row is later than now", "DATA has no comments any more"]
+    notes = [record.facts["note"] for record in caplog.records]  # type: ignore[attr-defined]
+    assert notes == ["posts.posted_at: 1 row is later than now"]
+
+
+def test_a_table_that_vanishes_is_an_alarm_until_it_is_back(
+    publishing: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, less = ["creators", "posts", "posts.likes"], ["creators"]
+    copies(publishing, monkeypatch, whole, less, less, whole)
+    alarms = []
+    for _ in range(4):
+        publishing._publish(publishing._prepare(None, publishing.published, fresh=True))
+        publishing.batch = Idle()  # type: ignore[assignment]
+        alarms.append(look(publishing))
+        publishing.published = Publication.read(publishing.folder)  # as a publisher that is started again does
+    missing = (
+        "DATA no longer has posts: the features made from it count as missing. "
+        "Bring it back, or restart the service if this is meant"
+    )
+    assert alarms == [{}, {"data": missing}, {"data": missing}, {}]
 
 
 def test_a_registry_that_is_away_is_logged_once(
-    publishing: Publisher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    why = iter(["it is away", "it is away still", None])
-    monkeypatch.setattr(
-        Publisher, "_version", lambda self, alarms: alarms.update({"registry": one} if (one := next(why)) else {})
-    )
-    monkeypatch.setattr(publisher.log, "propagate", True)
+    watch = RegistryWatch("models:/m@champion")
+    monkeypatch.setattr(registry_watch.log, "propagate", True)
     caplog.set_level("INFO", "creator_yield")
-    for _ in range(3):
-        look(publishing)
-    logged = [(record.levelname, record.told["why"]) for record in caplog.records]  # type: ignore[attr-defined]
-    assert logged == [("ERROR", "it is away"), ("INFO", "it can be asked again")]
+    for why in ("it is away", "it is away still", None):
+        watch._note(why)
+    assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "cause"),
+    [
+        ("DROP TABLE model_versions", "tables or columns that MLflow needs are missing"),
+        ("ALTER TABLE model_versions DROP COLUMN run_id", "tables or columns that MLflow needs are missing"),
+        ("DELETE FROM registered_models", "there is no such model in …. Train first"),
+    ],
+)
+def test_an_alarm_of_the_registry_is_a_sentence_with_its_cause(
+    damage: str, cause: str, empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = shutil.copy(empty_store, tmp_path / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
+    client = MlflowClient(f"sqlite:///{store}")
+    client.create_registered_model("m")
+    version = client.create_model_version("m", "file:///nowhere").version
+    client.set_registered_model_alias("m", "champion", version)
+    watch = RegistryWatch("models:/m@champion")
+    assert watch.version() == ("m/1", None)
+    with sqlite3.connect(store) as connection:
+        connection.execute(damage)
+    assert watch.version() is None
+    assert watch.away is not None
+    assert watch.away.startswith(f"the model stays as it is: {cause}")
+    assert not re.search(rf"SQL|SELECT|sqlalche|Error|{tmp_path}", watch.away)
 
 
 # --- silence
@@ -376,7 +439,7 @@ def test_silence_is_logged_once(
     beat(tmp_path)
     caplog.set_level("INFO", "creator_yield")
     made._listen()
-    assert caplog.records[-1].told["why"] == "it looks again"  # type: ignore[attr-defined]
+    assert caplog.records[-1].facts["why"] == "it looks again"  # type: ignore[attr-defined]
 
 
 # --- folders of servers

@@ -135,7 +135,7 @@ def test_what_is_refused_answers_on_no_path(server: Server, workspace: Path) -> 
     kept = file.rename(workspace / "kept.parquet")
     (workspace / "aside.parquet").replace(file)
     assert score(server, PAST).json == past, "not even before it is refused"
-    everywhere(server, "alarm: features: InputError: collaborations.conversions")
+    everywhere(server, "alarm: features: collaborations.conversions")
     assert score(server, PAST).json == past
     kept.replace(file)
     everywhere(server, f"ready: {NAME}/", "alarm")
