@@ -115,7 +115,8 @@ def _list_faults(value: Any, name: str, pointer: str, wrong: Callable[[Any], str
 
 
 def _wrong_key(value: Any) -> str | None:
-    return "a text or a whole number is needed" if value == "" else wrong_text(value)
+    blank = isinstance(value, str) and not as_text(value)
+    return "a text or a whole number is needed" if blank else wrong_text(value)
 
 
 def _wrong_word(value: Any) -> str | None:

@@ -22,7 +22,8 @@ MICROSECOND = 10**6
 WHOLE = {"multipleOf": 1}
 Whole = int | Annotated[float, Meta(extra_json_schema=WHOLE)]  # 5.0 is a whole number in JSON
 Key = str | Whole
-Text = Annotated[str, Meta(min_length=1)] | Whole
+NOT_BLANK = {"pattern": "[^ \\t\\n\\v\\f\\r]"}  # as keys of a table are read: `read_key`
+Text = Annotated[str, Meta(min_length=1, extra_json_schema=NOT_BLANK)] | Whole
 SMALLEST, LARGEST = 1e-9, 1e15  # beyond these a score may have no finite number
 _DAY = (
     r"(20\d\d-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
@@ -80,7 +81,7 @@ def as_text(key: str | int | float) -> str:
 
 def fault(value: Any, column: pa.Column, wrong: Wrong) -> str | None:
     """What is wrong with a column's value, and what was received; None where nothing is."""
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if value is None or (isinstance(value, str) and not as_text(value)):
         return f"every row needs it: {_meaning(column)}" if column.required else None
     detail = wrong(value)
     return f"{detail}, received {shown(value)}" if detail else None

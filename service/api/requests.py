@@ -81,7 +81,7 @@ def read_rank(body: bytes) -> tuple[Deal, RankRequest, Notices]:
         if request.limit % 1:
             raise ValueError("limit: a whole number is needed")
         if request.creator_ids is not None:
-            request.creator_ids = [as_text(one) for one in request.creator_ids]
+            request.creator_ids = [_required(one) for one in request.creator_ids]
             notices += _twice(request.creator_ids)
         for_creators(request.deal, [])
         return request.deal, request, notices + _empty(request.filters)

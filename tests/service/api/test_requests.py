@@ -54,6 +54,23 @@ NO_MOMENTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("text", "allowed"), [("\r", False), (" \t\n\v\f", False), ("\u2003", True), ("\x1f", True),
+                                               (" a", True)])  # fmt: skip
+def test_texts_of_blanks_alone_are_those_that_the_schema_forbids(text: str, allowed: bool) -> None:
+    (pattern,) = {one["pattern"] for one in document()["components"]["schemas"]["Item"]["properties"]["brand"]["anyOf"]
+                  if "pattern" in one}  # fmt: skip
+    assert bool(re.search(pattern, text)) == allowed
+    for request, field in (
+        ({"items": [ITEM, ITEM | {"brand": text}]}, "brand"), ({"deal": DEAL, "creator_ids": [text]}, "creator_ids"),
+    ):  # fmt: skip
+        if allowed:
+            notices(request)
+        else:
+            assert [one.field for one in faults(request)] == [field]
+    others = {"items": [ITEM | {"brand": text, "spend": -1}]}
+    assert ("brand" in [one.field for one in faults(others)]) != allowed
+
+
 def test_moments_are_those_of_the_schema() -> None:
     for text in MOMENTS:
         assert re.search(MOMENT, text)
