@@ -12,6 +12,7 @@ from pathlib import Path
 
 from demo.market import World, make_market
 from demo.settings import MarketSettings
+from features.streams import steady_output
 
 EXAMPLES = """examples:
   python -m demo build/market                                   2,000 creators, 5,000 past results, 2,000 candidates
@@ -93,7 +94,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; 0 when written, 2 when the call is at fault."""
+    """Runs the command; 0 when written, 2 when the call is at fault. Raises SystemExit where argparse ends it."""
     args = arguments(argv)
     try:
         if args.seed < 0:
@@ -110,5 +111,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def run() -> int:
+    """`main` from a shell: a reader of the output who leaves early, or an encoding that lacks a character, changes
+    nothing; the status is 1 where the output cannot be written.
+    """
+    with steady_output() as failure:
+        try:
+            status = main()
+        except SystemExit as leave:  # help, or a call that argparse refuses
+            status = leave.code if isinstance(leave.code, int) else 0
+        if error := failure():
+            print(f"error: standard output cannot be written: {error.strerror or error}", file=sys.stderr)
+            status = status or 1
+    return status
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from features.faults import Fault, InputError
 from features.secrets import masked_output
-from models.streams import steady_output
+from features.streams import steady_output
 
 DONE, FAILED, AT_FAULT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from hypothesis import settings
@@ -74,12 +75,16 @@ def tiny_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's store, a SQLite file with all its tables and nothing in them: copy it, for making one takes seconds."""
 
+    from models.registry.store import connect
+
     def make(folder: Path) -> None:
-        from mlflow import MlflowClient
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{quote(str(folder / 'mlflow.db'))}")
+            connect()
 
-        MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments(max_results=1)
-
-    return make_once(tmp_path_factory, "store", make) / "mlflow.db"
+    folder = make_once(tmp_path_factory, "store", make)
+    make(folder)  # where another of pytest-xdist's workers made it, MLflow is not set up in this one yet
+    return folder / "mlflow.db"
 
 
 @pytest.fixture(scope="session")

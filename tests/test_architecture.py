@@ -11,10 +11,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # From the ground up: a room imports what stands before it, and itself.
 ROOMS = (
-    "features.secrets", "features.faults", "features.settings", "features.engines", "features.history",
-    "features.comment_classifier", "features.spine", "features.families", "features.catalogue", "features.staging",
-    "features.matrix", "features.usage",
-    "models.streams", "models.console", "models.explanations", "models.estimators", "models.uncertainty",
+    "features.secrets", "features.streams", "features.faults", "features.settings", "features.engines",
+    "features.history", "features.comment_classifier", "features.spine", "features.families", "features.catalogue",
+    "features.staging", "features.matrix", "features.usage",
+    "models.console", "models.explanations", "models.estimators", "models.uncertainty",
     "models.scoring", "models.scorer", "models.evaluation", "models.training", "models.studies", "models.report",
     "models.registry", "models.tracking", "models.batch",
     "service.problems", "service.logs", "service.online", "service.publish", "service.client", "service.api",

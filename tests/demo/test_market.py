@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 
 from demo import MarketSettings, World, make_market
 from demo.__main__ import main
+from tests.support.paths import ROOT
 
 SMALL = ["--creators", "60", "--results", "80", "--candidates", "30"]
 NOW = pd.Timestamp(MarketSettings().now)
@@ -207,6 +211,27 @@ def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert left.value.code == 0
     assert "python -m demo build/market --seed 7 --force" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "errors"),
+    [
+        ("demo ß >&-", 0, b""),
+        ("demo ß | true", 0, b""),
+        ("PYTHONIOENCODING=ascii demo ß", 0, b""),
+        ("demo --help | true", 0, b""),
+        ("PYTHONIOENCODING=ascii demo --help", 0, b""),
+        ("demo ß > /dev/full", 1, b"error: standard output cannot be written: No space left on device\n"),
+        ("demo ß --seed -1 2>&-", 2, b""),
+    ],
+)
+def test_any_reader_may_leave(line: str, status: int, errors: bytes, tmp_path: Path) -> None:
+    sizes = "--creators 3 --results 3 --candidates 3"
+    script = f'set -o pipefail; demo() {{ "{sys.executable}" -m demo "$@" {sizes}; }}; {line}'
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+                          capture_output=True, timeout=120)  # fmt: skip
+    assert (done.returncode, done.stderr) == (status, errors)
+    assert (tmp_path / "ß" / "candidates.parquet").exists() == (status < 2 and "help" not in line)
 
 
 @pytest.mark.parametrize(

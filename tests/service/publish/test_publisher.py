@@ -14,15 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import duckdb
 import pandas as pd
 import pytest
-from mlflow import MlflowClient
 
 from features.faults import InputError
 from features.history.freshness import Stamp
 from features.history.source import open_history
+from models.registry.store import connect
 from models.scorer import ModelError
 from service.api.app import App
 from service.api.connections import Connections
@@ -232,7 +233,9 @@ def look(made: Publisher, after: float = 0.0) -> dict[str, str]:
 def test_a_refusal_is_tried_again_with_waits_that_double(
     publishing: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    trials = tried(publishing, monkeypatch, TrialError("InputError", "creators: IO Error: /x/y is locked.", at_fault=True))
+    trials = tried(
+        publishing, monkeypatch, TrialError("InputError", "creators: IO Error: /x/y is locked.", at_fault=True)
+    )
     assert look(publishing) == {}
     rename_over(tmp_path / "data" / "creators.parquet")
     assert look(publishing) == {}, "what changed is read when it is the same in two looks"
@@ -392,8 +395,8 @@ def test_an_alarm_of_the_registry_is_a_sentence_with_its_cause(
     damage: str, cause: str, empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = shutil.copy(empty_store, tmp_path / "mlflow.db")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
-    client = MlflowClient(f"sqlite:///{store}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{quote(str(store))}")
+    client = connect()
     client.create_registered_model("m")
     version = client.create_model_version("m", "file:///nowhere").version
     client.set_registered_model_alias("m", "champion", version)
