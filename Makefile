@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak-serve fuzz-serve test-bare test-clients audit lock clean
+.PHONY: help install demo test test-fast lint format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak-serve fuzz-serve test-bare test-clients audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,8 +38,14 @@ demo: install ## make a made-up market, train on it, rank its candidates
 	$(BIN)/python train.py $(DEMO)/market/data
 	$(BIN)/python predict.py $(DEMO)/market/candidates.parquet --data $(DEMO)/market/data --output $(DEMO)/scores.parquet
 
-test: install lint ## lint, then run the tests, two files at a time
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations=10
+# two files at a time, in the order of tests/conftest.py: the slow ones first
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test: install lint ## lint, then run all tests, two files at a time
+	$(PYTEST) --durations=10
+
+test-fast: install ## the fast half of the tests, within a minute
+	$(PYTEST) -m "not slow and not bare and not clients"
 
 test-bare: install ## load the registered model in an environment made from its own requirements alone
 	$(BIN)/python -m pytest -m bare

@@ -28,10 +28,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--overwrite-golden", action="store_true", help="write the golden scores anew, then compare")
 
 
+# What needs one of these is in the slow half of the tests: a market is made, a model trained, a service started.
+SLOW_FIXTURES = {"tiny_market", "empty_store", "trained_workspace", "http_workspace", "http_server", "shared_data"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest reads the markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Names must be the same in every process, or pytest-xdist cannot share the tests out."""
+    """Marks what is slow by its fixtures, and runs the files that hold such tests first: the fast ones fill the gaps.
+
+    Names must be the same in every process, or pytest-xdist cannot share the tests out.
+    """
     if changing := [item.nodeid for item in items if " at 0x" in item.nodeid]:
         raise pytest.UsageError(f"name these tests by ids=, for they hold an address: {changing}")
+    for item in items:
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+    slow_files = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow_files)
 
 
 @pytest.fixture(scope="session")

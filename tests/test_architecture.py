@@ -27,7 +27,7 @@ NEVER = {"demo": ("models", "service"), "models": ("demo",), "service": ("demo",
 
 def modules() -> dict[str, Path]:
     """By dotted name, every module of the packages; a package's own `__init__` bears the package's name."""
-    paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
     return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
 
 

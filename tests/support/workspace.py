@@ -26,16 +26,17 @@ KEY, LIMITED = "a key that nobody guesses", "a key for three a second"
 SECONDS = 120.0
 
 
-def environment(**more: str) -> dict[str, str]:
-    """This process's, without what points MLflow elsewhere."""
+def environment(root: Path = ROOT, /, **more: str) -> dict[str, str]:
+    """This process's variables, without those that point MLflow elsewhere. root: the project, or a copy of it."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "CREATOR_YIELD_"))}
-    return kept | {"PYTHONPATH": str(ROOT)} | more
+    return kept | {"PYTHONPATH": str(root)} | more
 
 
-def command(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the project in a folder."""
-    call = [sys.executable, str(ROOT / words[0]), *words[1:]]
-    return subprocess.run(call, cwd=folder, env=environment(**more), capture_output=True, text=True)
+def command(folder: Path, script: str | Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder. script: the project's, or the path of one in a copy of it."""
+    path = ROOT / script
+    variables = environment(path.parent, **more)
+    return subprocess.run([sys.executable, path, *words], cwd=folder, env=variables, capture_output=True, text=True)
 
 
 def digest(key: str) -> str:
@@ -74,42 +75,43 @@ class Server:
         *words: str,
         launcher: Sequence[str] = (sys.executable,),
         output: int | None = None,
+        root: Path = ROOT,
         **more: str,
     ) -> None:
-        """launcher: what runs `serve.py`. output: where it writes, else its log."""
+        """launcher: what runs `serve.py`. output: where it writes, else its log. root: the project, or a copy of it."""
         self.port, self.log = free_port(), folder / "serve.log"
-        call = [*launcher, str(ROOT / "serve.py"), "--data", str(data), "--port", str(self.port), *words]
-        told = environment(**more)
+        call = [*launcher, str(root / "serve.py"), "--data", str(data), "--port", str(self.port), *words]
+        variables = environment(root, **more)
         with self.log.open("wb") as log:
             out = log if output is None else output
-            self.process = subprocess.Popen(call, cwd=folder, env=told, stderr=out, stdout=out, process_group=0)
+            self.process = subprocess.Popen(call, cwd=folder, env=variables, stderr=out, stdout=out, process_group=0)
 
     def wait(self, path: str = "/readyz", wanted: str = "ready") -> None:
         """Until `path` answers 200 with `wanted` in it."""
         until = time.monotonic() + SECONDS
-        told = b""
+        found = b""
         while time.monotonic() < until and self.process.poll() is None:
             try:
                 reply = self.ask("GET", path)
-                told = reply.body
-                if reply.status == 200 and wanted in told.decode():
+                found = reply.body
+                if reply.status == 200 and wanted in found.decode():
                     return
             except OSError:
                 pass
             time.sleep(0.1)
-        raise AssertionError(f"{path} never told {wanted!r} but {told!r}; the log: {self.log.read_text()[-3000:]}")
+        raise AssertionError(f"{path} never answers {wanted!r} but {found!r}; the log: {self.log.read_text()[-3000:]}")
 
     def ask(self, method: str, path: str, body: Any = None, key: str | None = KEY, **headers: str) -> Reply:
         """One request on a connection of its own. body: bytes as they are, anything else as JSON."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
-        told = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if key is not None:
-            told["X-API-Key"] = key
+            sent["X-API-Key"] = key
         if body is not None:
-            told.setdefault("Content-Type", "application/json")
+            sent.setdefault("Content-Type", "application/json")
         raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         try:
-            connection.request(method, path, raw, told)
+            connection.request(method, path, raw, sent)
             reply = connection.getresponse()
             return Reply(reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read())
         finally:
@@ -159,14 +161,17 @@ def running(workspace: Path, *words: str, **more: Any) -> Iterator[Server]:
         started.stop()
 
 
-def make_workspace(folder: Path, market: Path, store: Path | None = None) -> Path:
-    """A folder with a store and a champion, a copy of the market's data, and a file of keys. store: an empty one."""
+def make_workspace(folder: Path, market: Path, store: Path | None = None, root: Path = ROOT) -> Path:
+    """A folder with a store and a champion, a copy of the market's data, and a file of keys.
+
+    store: an empty one. root: the project that trains, or a copy of it.
+    """
     shutil.copytree(market / "data", folder / "data")
     if store:
         shutil.copy(store, folder / "mlflow.db")
-    done = command(folder, "train.py", "data", "--search", "0")
+    done = command(folder, root / "train.py", "data", "--search", "0")
     assert done.returncode == 0, done.stderr
-    (folder / "keys").write_text(f"# who may ask\ntool:{digest(KEY)}\nlimited:{digest(LIMITED)}:3\n")
+    (folder / "keys").write_text(f"# who may call\ntool:{digest(KEY)}\nlimited:{digest(LIMITED)}:3\n")
     return folder
 
 
