@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from models import console
+import cli
+from features.faults import refuse
 
 if TYPE_CHECKING:
     from models.batch.score_file import Summary
@@ -35,18 +36,16 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "predict.py", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("candidates", type=cli.path, metavar="CANDIDATES", help="a .parquet or .csv file of candidates")
     parser.add_argument(
-        "candidates", type=console.path, metavar="CANDIDATES", help="a .parquet or .csv file of candidates"
+        "--data", required=True, type=cli.nonempty, metavar="DATA", help="folder of the tables, or duckdb://FILE"
     )
     parser.add_argument(
-        "--data", required=True, type=console.some, metavar="DATA", help="folder of the tables, or duckdb://FILE"
-    )
-    parser.add_argument(
-        "--output", required=True, type=console.path, metavar="FILE", help="a .parquet or .csv file to write"
+        "--output", required=True, type=cli.path, metavar="FILE", help="a .parquet or .csv file to write"
     )
     parser.add_argument(
         "--model",
-        type=console.some,
+        type=cli.nonempty,
         metavar="URI",
         default="models:/conversions-per-dollar@champion",
         help="models:/NAME@ALIAS or models:/NAME/VERSION (%(default)s)",
@@ -69,17 +68,17 @@ def check(asked: argparse.Namespace) -> Target | None:
     from models.uncertainty.target import MOST_DOLLARS, SURE, Target
 
     if not 0 < asked.level < 1:
-        console.refuse("--level", asked.level, "it is no probability", "Give a number between 0 and 1, such as 0.8.")
+        refuse("--level", asked.level, "it is no probability", "Give a number between 0 and 1, such as 0.8.")
     if asked.target_cost is not None and not 0 < asked.target_cost <= MOST_DOLLARS:
-        console.refuse("--target-cost", asked.target_cost, "it is no price", "Give dollars above 0, such as 25.")
+        refuse("--target-cost", asked.target_cost, "it is no price", "Give dollars above 0, such as 25.")
     if asked.confidence is not None and asked.target_cost is None:
         remedy = "Give --target-cost too, or leave it out."
-        console.refuse("--confidence", asked.confidence, "it means nothing without a target cost", remedy)
+        refuse("--confidence", asked.confidence, "it means nothing without a target cost", remedy)
     if asked.confidence is not None and not 0 < asked.confidence < 1:
         remedy = "Give a number between 0 and 1, such as 0.5."
-        console.refuse("--confidence", asked.confidence, "it is no probability", remedy)
+        refuse("--confidence", asked.confidence, "it is no probability", remedy)
     if not asked.candidates.is_file():
-        console.refuse("CANDIDATES", asked.candidates, "there is no such file", "Give a .parquet or .csv file.")
+        refuse("CANDIDATES", asked.candidates, "there is no such file", "Give a .parquet or .csv file.")
     check_output(asked.output, asked.candidates)
     if asked.target_cost is None:
         return None
@@ -92,9 +91,9 @@ def predict(asked: argparse.Namespace) -> None:
     from features.history.source import open_candidates, open_history
     from features.usage import changed_columns
 
-    with console.Progress() as progress, open_history(asked.data) as history:
+    with cli.Progress() as progress, open_history(asked.data) as history:
         candidates = open_candidates(history, asked.candidates)
-        console.note((*history.notes, *candidates.notes))
+        cli.note((*history.notes, *candidates.notes))
         from models.batch.score_file import check_candidates, score_file
 
         check_candidates(history, candidates, asked.output, target)
@@ -108,7 +107,7 @@ def predict(asked: argparse.Namespace) -> None:
         notes = candidates.notes
         if trained := model.scorer.facts.columns:  # not recorded by a training outside train.py
             changed = changed_columns(trained, history.given, candidates.columns)
-            console.note([changed] if changed else [])
+            cli.note([changed] if changed else [])
             notes += (changed,) if changed else ()
         summary = score_file(
             history, candidates, model.scorer, model.label, asked.output,
@@ -142,7 +141,7 @@ def tell(summary: Summary, model: Model, asked: argparse.Namespace, target: Targ
         ])  # fmt: skip
         if target:
             cells[-1] += [f"{row['probability_within_target']:.2f}", f"{row['walk_away_price']:,.0f}"]
-    console.show_table(cells)
+    cli.show_table(cells)
     if any(row["reasons"] != "[]" for row in summary.best):
         print("what moved these scores most, against the average score:")
         for row in summary.best:
@@ -154,4 +153,4 @@ def tell(summary: Summary, model: Model, asked: argparse.Namespace, target: Targ
 
 
 if __name__ == "__main__":
-    sys.exit(console.main(arguments, predict))
+    sys.exit(cli.main(arguments, predict))

@@ -16,7 +16,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from models import console
+import cli
+from features.faults import refuse
 
 EXAMPLES = """examples:
   python serve.py --data export/ --no-auth                                 on 127.0.0.1:8000, for this machine alone
@@ -49,19 +50,17 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def require(asked: argparse.Namespace) -> str:
     """The address to listen at. Raises InputError for a call that cannot be carried out."""
     if not 0 < asked.port < 65536:
-        console.refuse("--port", asked.port, "it is no port", "Give a number from 1 to 65535.")
+        refuse("--port", asked.port, "it is no port", "Give a number from 1 to 65535.")
     if "://" not in asked.data and not Path(asked.data).is_dir():
         problem = "it is a file, not a folder" if Path(asked.data).exists() else "there is no such folder"
         remedy = "Give the folder that holds collaborations and creators, or a database URL."
-        console.refuse("--data", asked.data, problem, remedy)
+        refuse("--data", asked.data, problem, remedy)
     try:
         found = socket.getaddrinfo(asked.host, asked.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        console.refuse("--host", asked.host, "it is no address of this machine", "Give 127.0.0.1, or 0.0.0.0 for all.")
+        refuse("--host", asked.host, "it is no address of this machine", "Give 127.0.0.1, or 0.0.0.0 for all.")
     if asked.no_auth and not all(ipaddress.ip_address(str(a[0]).partition("%")[0]).is_loopback for *_, a in found):
-        console.refuse(
-            "--no-auth", asked.host, "without keys only this machine may ask", "Use --host 127.0.0.1, or set keys."
-        )
+        refuse("--no-auth", asked.host, "without keys only this machine may ask", "Use --host 127.0.0.1, or set keys.")
     if not asked.no_auth:
         require_keys()
     # a name may stand for both kinds of addresses; clients that are given a name try both
@@ -72,7 +71,7 @@ def require(asked: argparse.Namespace) -> str:
             tried.bind(address)
         except OSError as error:
             received = f"{asked.host}:{asked.port}"
-            console.refuse("--port", received, f"it cannot be listened at ({error.strerror})", "Choose another.")
+            refuse("--port", received, f"it cannot be listened at ({error.strerror})", "Choose another.")
     return str(address[0])
 
 
@@ -84,10 +83,10 @@ def require_keys() -> None:
     remedy = f"Set {VARIABLE} to NAME:SHA256 of each key or to @FILE, or give --no-auth on 127.0.0.1."
     try:
         if not setting or not read(setting):
-            console.refuse(VARIABLE, "nothing", "there is no API key", remedy)
+            refuse(VARIABLE, "nothing", "there is no API key", remedy)
     except (ValueError, OSError) as error:
         told = str(error) if isinstance(error, ValueError) else str(error.strerror)
-        console.refuse(VARIABLE, "something else", told, remedy)
+        refuse(VARIABLE, "something else", told, remedy)
 
 
 def serve(asked: argparse.Namespace) -> int:
@@ -149,4 +148,4 @@ def listen(asked: argparse.Namespace, address: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(console.main(arguments, serve))
+    sys.exit(cli.main(arguments, serve))

@@ -12,11 +12,12 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from models import console
+import cli
+from features.faults import ATTENTION, DONE, refuse
 from models.registry.names import check_name
 
 if TYPE_CHECKING:
-    from models.registry.gate import Verdict
+    from models.registry.gate import Decision
     from models.report.summary import Report
 
 EXAMPLES = """examples:
@@ -34,7 +35,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "train.py", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", type=console.some, metavar="DATA", help="folder of the tables, or duckdb://FILE")
+    parser.add_argument("data", type=cli.nonempty, metavar="DATA", help="folder of the tables, or duckdb://FILE")
     parser.add_argument(
         "--experiment",
         metavar="NAME",
@@ -43,24 +44,20 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, metavar="N", default=0, help="same data and seed, same model (%(default)s)")
     parser.add_argument("--search", type=int, metavar="N", help="other settings to try for each recipe (2)")
-    parser.add_argument(
-        "--comment-classifier", type=console.path, metavar="DIR", help="a retrained one, instead of ours"
-    )
+    parser.add_argument("--comment-classifier", type=cli.path, metavar="DIR", help="a retrained one, instead of ours")
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser.parse_args(argv)
 
 
-def train(asked: argparse.Namespace) -> None:
-    """Train, log, register, promote; raises InputError for data or a call that is at fault."""
+def train(asked: argparse.Namespace) -> int:
+    """Train, log, register, promote; returns the exit status. Raises InputError for bad data or arguments."""
     if not 0 <= asked.seed < 2**31:
-        console.refuse("--seed", asked.seed, "it is out of range", "Give a whole number from 0 to 2147483647.")
+        refuse("--seed", asked.seed, "it is out of range", "Give a whole number from 0 to 2147483647.")
     if asked.search is not None and not 0 <= asked.search <= MOST_TRIES:
-        console.refuse("--search", asked.search, "it is out of range", f"Give a whole number from 0 to {MOST_TRIES}.")
+        refuse("--search", asked.search, "it is out of range", f"Give a whole number from 0 to {MOST_TRIES}.")
     check_name(asked.experiment)
     if asked.comment_classifier and not asked.comment_classifier.is_dir():
-        console.refuse(
-            "--comment-classifier", asked.comment_classifier, "there is no such folder", "Give a saved classifier."
-        )
+        refuse("--comment-classifier", asked.comment_classifier, "there is no such folder", "Give a saved classifier.")
     began = time.time()
     from features.comment_classifier.classifier import CommentClassifier
     from features.faults import InputError
@@ -76,12 +73,12 @@ def train(asked: argparse.Namespace) -> None:
 
     settings = FeatureSettings()
     with open_history(asked.data) as history:
-        console.note(history.notes)
+        cli.note(history.notes)
         if faults := check_trainable(history.collaborations):
             raise InputError(faults)
         classifier = CommentClassifier.load(asked.comment_classifier)
         # the run begins here, so that a store that cannot take the results shows before the work
-        with console.Progress() as progress, open_run(asked.experiment, int(began * 1000)) as run:
+        with cli.Progress() as progress, open_run(asked.experiment, int(began * 1000)) as run:
             prints = fingerprint(history)
             training = Training.from_history(history, settings, classifier, progress)
             recipes = with_settings(TRIES if asked.search is None else asked.search, asked.seed)
@@ -92,11 +89,14 @@ def train(asked: argparse.Namespace) -> None:
             found = summary.study(trained)
             progress("report", 1, 1)
             history.stamp.require_unchanged("DATA")
-            version, judged = promotion.record(run, found, history, prints)
-    tell(found, asked.experiment, version, judged, time.time() - began)
+            version, decision = promotion.record(run, found, history, prints)
+    print_summary(found, asked.experiment, version, decision, time.time() - began)
+    if decision.alarm:
+        print(f"alarm: {asked.experiment} {version}: {decision.why}", file=sys.stderr)
+    return ATTENTION if decision.alarm else DONE
 
 
-def tell(found: Report, name: str, version: str, judged: Verdict, seconds: float) -> None:
+def print_summary(found: Report, name: str, version: str, decision: Decision, seconds: float) -> None:
     """The summary on standard output."""
     from features.usage import in_words
     from models.evaluation.skill import skill_sentence
@@ -110,18 +110,19 @@ def tell(found: Report, name: str, version: str, judged: Verdict, seconds: float
         f"late conversions: {facts.maturity}; {seconds:.0f} s"
     )
     figures = backtest.figures()
-    console.show_table([row[1:] for row in summary.figures_table(figures[figures.fold == "all"])])
+    cli.show_table([row[1:] for row in summary.figures_table(figures[figures.fold == "all"])])
     tiers = ", ".join(f"{k} {c:.2f} ({n:,})" for k, (c, n) in backtest.coverage_by_group().items())
     print(f"coverage of the 80 % interval by tier: {tiers or 'not measured'}")
     for line in in_words(found.trained.training.unused):
         print(f"not in use, {line}")
     print(summary.unlike(backtest))
     print(summary.budget_line(found.bought))
-    print(f"models:/{name}/{version} {'is now the champion' if judged.promoted else 'is not promoted'}: {judged.why}")
+    outcome = "is now the champion" if decision.promoted else "is not promoted"
+    print(f"models:/{name}/{version} {outcome}: {decision.why}")
     print(
         f"the full report is the run's artefact {model_card.FILE}; claims of the articles tested: {found.claims.tested}"
     )
 
 
 if __name__ == "__main__":
-    sys.exit(console.main(arguments, train))
+    sys.exit(cli.main(arguments, train))

@@ -22,10 +22,10 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 
+import cli
 from benchmarks.figures import cells, judge, write_tables
 from benchmarks.market import BUILD, DEFAULT, Holdout, Prepared, make, opened, prepare, whole_numbers
 from features.catalogue import FAMILIES
-from models import console
 from models.estimators.maturity import taken_as_final
 from models.estimators.rate import RECIPES, RateModel, Recipe
 from models.training import Training, fit
@@ -140,7 +140,7 @@ def main(args: argparse.Namespace) -> None:
     sizes = replace(DEFAULT, creators=args.creators, results=args.results, candidates=args.candidates)
     wanted, lines = variants(), []
     args.output.mkdir(parents=True, exist_ok=True)
-    with console.Progress() as progress, tempfile.TemporaryDirectory(dir=args.output) as aside:
+    with cli.Progress() as progress, tempfile.TemporaryDirectory(dir=args.output) as aside:
         for seed in args.seeds:
             with opened(make(Path(aside) / "market", sizes, seed)) as (history, candidates):
                 prepared = prepare(history, candidates)
@@ -151,9 +151,9 @@ def main(args: argparse.Namespace) -> None:
             table = summary(every)
             write_tables(every, args.output / "ablation-runs")
             write_tables(table, args.output / "ablation")
-    console.show_table(cells(table))
+    cli.show_table(cells(table))
 
 
 if __name__ == "__main__":
     call = arguments(None)
-    sys.exit(console.run(lambda: main(call), debug=True))
+    sys.exit(cli.run(lambda: main(call), debug=True))

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import pandas as pd
 
+import cli
 from benchmarks.figures import cells, write, write_tables
 from benchmarks.market import BUILD, DEFAULT, Market, make, opened, prepare, thinned, whole_numbers
 from benchmarks.peers import OURS, measure_ours, measure_peers, task_of
-from models import console
 
 SIZES = (300, 1_000, 3_000, 8_000, 20_000)
 DRAWS = ((300, 5), (1_000, 3))  # up to so many results, so many draws; one beyond
@@ -107,7 +107,7 @@ def main(args: argparse.Namespace) -> None:
     market = make(args.output / "efficiency-market", settings, args.seed)
     runs = [(size, draw) for size in sizes for draw in range(draws(size, sizes[-1]))]
     lines: list[dict] = []
-    with console.Progress() as progress:
+    with cli.Progress() as progress:
         for done, (size, draw) in enumerate(runs, 1):
             lines += measure(market, size, draw, args.output)
             table = means(pd.DataFrame(lines))
@@ -115,9 +115,9 @@ def main(args: argparse.Namespace) -> None:
             write_tables(table, args.output / "efficiency")
             progress("runs", done, len(runs))
     write(args.output / "efficiency.png", picture(table))
-    console.show_table(cells(table))
+    cli.show_table(cells(table))
 
 
 if __name__ == "__main__":
     call = arguments(None)
-    sys.exit(console.run(lambda: main(call), debug=True))
+    sys.exit(cli.run(lambda: main(call), debug=True))

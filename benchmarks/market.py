@@ -19,10 +19,10 @@ from demo.__main__ import write_world
 from demo.market import make_market
 from demo.settings import MarketSettings
 from features.comment_classifier.classifier import CommentClassifier
+from features.faults import refuse
 from features.history.source import History, open_candidates, open_history
 from features.matrix import FeatureBuilder
 from features.settings import FeatureSettings
-from models import console
 from models.estimators.recipes import TRIES, with_settings
 from models.training import Trained, Training, fit
 
@@ -69,7 +69,7 @@ def opened(market: Market) -> Iterator[tuple[History, Holdout]]:
         hired = history.collaborations.creator_id.to_pandas()
         truth = read_truth(market.truth).reindex(spine.candidate_id)
         if absent := int(truth.conversions.isna().sum()):
-            console.refuse("--truth", f"nothing of {absent} candidates", "it is not theirs", "Give a row a candidate.")
+            refuse("--truth", f"nothing of {absent} candidates", "it is not theirs", "Give a row a candidate.")
         yield history, Holdout(spine, truth.reset_index(), spine.creator_id.isin(hired).to_numpy())
 
 
@@ -77,7 +77,7 @@ def read_truth(path: Path) -> pd.DataFrame:
     """spend, conversions and, where the market is made up, mean, by candidate_id."""
     table = pd.read_csv(path, dtype={"candidate_id": str}) if path.suffix == ".csv" else pd.read_parquet(path)
     if absent := {"candidate_id", "spend", "conversions"} - set(table):
-        console.refuse("--truth", path, f"it lacks {', '.join(sorted(absent))}", "Give a row a candidate.")
+        refuse("--truth", path, f"it lacks {', '.join(sorted(absent))}", "Give a row a candidate.")
     return table.set_index(table.candidate_id.astype(str)).drop(columns="candidate_id")
 
 

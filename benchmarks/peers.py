@@ -21,12 +21,13 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
+import cli
 from benchmarks.figures import FIGURES, cells, judge, write_tables
 from benchmarks.market import BUILD, Holdout, Market, Prepared, make, opened, prepare, train
 from benchmarks.peer_features import peer_features, split
 from benchmarks.peer_models import PEER_MODELS, Task, lightgbm_log
+from features.faults import refuse
 from features.history.source import History
-from models import console
 
 OURS, OUR_FEATURES = "creator-yield", "LightGBM log, our features"
 LEAST_IN_BAND = 200
@@ -58,7 +59,7 @@ def with_our_features(task: Task, prepared: Prepared) -> Task:
     return Task(known, new, task.counts, task.spend, task.settled, task.test_spend, task.seconds)
 
 
-def measure_ours(prepared: Prepared, holdout: Holdout, progress: console.Progress | None) -> tuple[dict, np.ndarray]:
+def measure_ours(prepared: Prepared, holdout: Holdout, progress: cli.Progress | None) -> tuple[dict, np.ndarray]:
     """Our line of the table, and whether each realised rate lies inside its interval (rows,)."""
     began = perf_counter()
     trained = train(prepared, progress=progress)
@@ -72,7 +73,7 @@ def measure_ours(prepared: Prepared, holdout: Holdout, progress: console.Progres
 
 
 def measure_peers(
-    tasks: dict[str, tuple[Task, float]], holdout: Holdout, models: Sequence[str], progress: console.Progress | None
+    tasks: dict[str, tuple[Task, float]], holdout: Holdout, models: Sequence[str], progress: cli.Progress | None
 ) -> list[dict]:
     """The peers' lines. tasks: the task of each model by its name, and the seconds that its features took."""
     lines = []
@@ -94,7 +95,7 @@ def measure_peers(
     return lines
 
 
-def compare(market: Market, seconds: float, progress: console.Progress | None) -> tuple[pd.DataFrame, list[str]]:
+def compare(market: Market, seconds: float, progress: cli.Progress | None) -> tuple[pd.DataFrame, list[str]]:
     """The table, ours first, and what else there is to say."""
     with opened(market) as (history, holdout):
         prepared = prepare(history, holdout, progress)
@@ -140,22 +141,22 @@ def main(args: argparse.Namespace) -> None:
     """Print the table and write it; raises InputError for a call or data at fault."""
     given = [args.data, args.candidates, args.truth]
     if any(given) and not all(given):
-        console.refuse("--data", args.data, "another market is three things", "Give --candidates and --truth too.")
+        refuse("--data", args.data, "another market is three things", "Give --candidates and --truth too.")
     if args.truth and not args.truth.is_file():
-        console.refuse("--truth", args.truth, "there is no such file", "Give a .parquet or .csv file.")
+        refuse("--truth", args.truth, "there is no such file", "Give a .parquet or .csv file.")
     name = "peers"
     if args.data:
         market = Market(args.data, args.candidates, args.truth)
         name += "-" + (args.truth.parent.name or "other")
     else:
         market = make(args.output / "market", seed=args.seed)
-    with console.Progress() as progress:
+    with cli.Progress() as progress:
         table, notes = compare(market, args.seconds, progress)
     write_tables(table, args.output / name)
     print("\n".join(notes))
-    console.show_table(cells(table))
+    cli.show_table(cells(table))
 
 
 if __name__ == "__main__":
     call = arguments(None)
-    sys.exit(console.run(lambda: main(call), debug=True))
+    sys.exit(cli.run(lambda: main(call), debug=True))

@@ -20,14 +20,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+import cli
 from benchmarks.figures import cells, write_tables
 from benchmarks.market import BUILD, Market, opened, prepare
 from benchmarks.peer_models import PEER_MODELS
 from benchmarks.peers import OURS, measure_ours, measure_peers, task_of
+from features.faults import refuse
 from features.history.contract import CANDIDATES
 from features.history.source import History, open_history
 from features.settings import FeatureSettings
-from models import console
 from models.estimators.maturity import fit_maturity
 from models.estimators.outcomes import Results
 from models.evaluation.backtest import LEAST_TRAINING, RIPE_SHARE
@@ -135,7 +136,7 @@ def main(args: argparse.Namespace) -> None:
     """Print the table and write it; raises InputError for data at fault, or too few."""
     lines: list[dict] = []
     args.output.mkdir(parents=True, exist_ok=True)
-    with console.Progress() as progress, tempfile.TemporaryDirectory(dir=args.output) as aside:
+    with cli.Progress() as progress, tempfile.TemporaryDirectory(dir=args.output) as aside:
         for done, share in enumerate(args.at, 1):
             with open_history(args.data) as history:
                 market = cut(history, share, args.test_share, Path(aside) / str(done))
@@ -143,15 +144,15 @@ def main(args: argparse.Namespace) -> None:
                 lines += [{"at": share} | line for line in measure(market)]
             progress("moments", done, len(args.at))
     if not lines:
-        console.refuse("DATA", args.data, "too little was known at every moment", "Give later ones with --at.")
+        refuse("DATA", args.data, "too little was known at every moment", "Give later ones with --at.")
     every = pd.DataFrame(lines)
     table = summary(every)
     write_tables(every, args.output / "rolling-origin-runs")
     write_tables(table, args.output / "rolling-origin")
     print(f"{every['at'].nunique()} moments")
-    console.show_table(cells(table))
+    cli.show_table(cells(table))
 
 
 if __name__ == "__main__":
     call = arguments(None)
-    sys.exit(console.run(lambda: main(call), debug=True))
+    sys.exit(cli.run(lambda: main(call), debug=True))

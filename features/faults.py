@@ -1,9 +1,12 @@
-"""What is wrong with an input or a call, told so that its owner can put it right."""
+"""Faults of an input or a call, worded so that its owner can put them right; and the exit statuses of the commands."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NoReturn
 
 from features.secrets import mask
+
+DONE, FAILED, AT_FAULT, ATTENTION = 0, 1, 2, 3  # ATTENTION: done, but a person should look
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,20 @@ class Fault:
 
 
 class InputError(Exception):
-    """All faults of an input, told at once; `str()` is one line a fault."""
+    """All faults of an input, reported at once; `str()` is one line a fault."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
         super().__init__("\n".join(map(str, self.faults)))
+
+
+class OutputError(Exception):
+    """An output that cannot be written although the input is right, such as a full disk; `str()` says all."""
+
+
+def refuse(option: str, received: object, problem: str, remedy: str) -> NoReturn:
+    """Raise InputError for a call that cannot be carried out."""
+    raise InputError([Fault(option, received=str(received), problem=problem, remedy=remedy)])
 
 
 def fail(where: str, problem: str, remedy: str, received: str | None = None, column: str | None = None) -> InputError:

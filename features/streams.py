@@ -1,6 +1,6 @@
 """Standard output and standard error that any reader may leave: closed early, full, not open, or not UTF-8.
 
-What is printed is there for its reader: where nobody reads it any more, the work goes on and its exit status tells.
+What is printed is there for its reader: where nobody reads it any more, the work goes on to its exit status.
 Imports nothing that is slow.
 """
 
@@ -35,7 +35,7 @@ class _Descriptor(io.FileIO):
 def steady_output() -> Iterator[Callable[[], OSError | None]]:
     """Standard output and standard error never raise inside the context.
 
-    Yields what tells why not all of standard output could be written; None, too, where its reader left.
+    Yields a function that returns why standard output could not be written in full; None where its reader just left.
     """
     _open_closed()
     before = sys.stdout, sys.stderr

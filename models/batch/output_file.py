@@ -22,8 +22,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from features.faults import Fault, InputError
-from models.console import CommandError
+from features.faults import Fault, InputError, OutputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -156,7 +155,7 @@ def _can_hold(ending: str, schema: pa.Schema) -> bool:
 def aside(output: Path) -> Iterator[Path]:
     """A folder beside the output, so that the last step is a rename; gone at the end, whatever happens.
 
-    Raises CommandError where the disk is full, or a limit on files is reached: the output is as it was.
+    Raises OutputError where the disk is full, or a limit on files is reached: the output is as it was.
     Folders that killed runs for the same output have left on this machine are removed first. A run holds a lock on its
     folder, which ends with the process, so a folder whose lock can be had is nobody's.
     """
@@ -172,7 +171,7 @@ def aside(output: Path) -> Iterator[Path]:
         if reason := next((text for text in FULL if text in str(error)), None):
             remedy = "The file is as it was before. Free some space, or choose another folder."
             told = Fault("--output", received=str(output), problem=f"it cannot be written ({reason})", remedy=remedy)
-            raise CommandError(str(told)) from error
+            raise OutputError(str(told)) from error
         raise
     finally:
         for folder, lock in owned:

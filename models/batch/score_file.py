@@ -53,7 +53,7 @@ def score_file(
     """Score all candidates into `output`, which is replaced at the very end. The chunk's size changes no bit of it.
 
     target: adds its two columns after the cost per conversion. A link as `output` stays one: what it names is written.
-    Raises InputError where DATA or the candidates changed meanwhile, CommandError where the disk is full.
+    Raises InputError where DATA or the candidates changed meanwhile, OutputError where the disk is full.
     """
     ending, output = output.suffix, behind(output)
     top = TOP if target is None else (*TOP, *TARGET_SCORES)

@@ -19,18 +19,19 @@ LEAST_ROWS = 10
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether the challenger is promoted, and why in words."""
+class Decision:
+    """Whether the challenger is promoted, and why in words. alarm: whether a person should look."""
 
     promoted: bool
     why: str
+    alarm: bool = False
 
 
-def decide(trained: Trained, champion: Scorer | None, history: History) -> Verdict:
+def decide(trained: Trained, champion: Scorer | None, history: History) -> Decision:
     """Judge a challenger beside the champion, each on the features that its own classifier and settings make.
 
-    history: what the challenger was trained on. Where the champion's features cannot be made, it is asked on the
-    challenger's, and the verdict says so.
+    history: what the challenger was trained on. Where the champion's features cannot be made, it is scored on the
+    challenger's, and the decision says so.
     """
     matrix, mine = trained.training.matrix, trained.scorer
     if champion is None:
@@ -41,39 +42,39 @@ def decide(trained: Trained, champion: Scorer | None, history: History) -> Verdi
     if alike or seen.all():
         return judge(trained.backtest, champion, matrix)
     at = rows.row.to_numpy(int)[~seen]
-    told = "the champion's features made by its own classifier and settings"
+    features = "the champion's features made by its own classifier and settings"
     try:
         with FeatureBuilder(history, champion.settings, champion.classifier) as builder:
             matrix = builder.build(trained.training.spine.iloc[at]).set_axis(at)
     except duckdb.Error as error:
-        told = f"the champion asked on the challenger's features, for its own cannot be made ({error})"
-    judged = judge(trained.backtest, champion, matrix)
-    return Verdict(judged.promoted, f"{judged.why}; {told}")
+        features = f"the champion scored on the challenger's features, for its own cannot be made ({error})"
+    decision = judge(trained.backtest, champion, matrix)
+    return Decision(decision.promoted, f"{decision.why}; {features}")
 
 
-def judge(challenger: Backtest, champion: Scorer | None, matrix: pd.DataFrame) -> Verdict:
+def judge(challenger: Backtest, champion: Scorer | None, matrix: pd.DataFrame) -> Decision:
     """Compare out-of-sample predictions on the newest fold.
 
     matrix: the champion's features of the rows that it never saw, by the backtest's positions (index). For those that
-    it was trained on its own backtest speaks; rows for which neither does are left out.
+    it was trained on its own backtest's predictions count; rows with neither are left out.
     """
     if champion is None:
-        return Verdict(True, "it is the first")
+        return Decision(True, "it is the first")
     newest = _newest(challenger)
     try:
         champion.encoding.require(matrix)
     except ValueError as error:
-        return Verdict(True, f"the champion cannot score today's features ({error})")
+        return Decision(True, f"the champion cannot score today's features ({error})")
     theirs = champion_rates(champion, newest, matrix)
     both = np.isfinite(theirs)
     if both.sum() < LEAST_ROWS:
-        return Verdict(False, f"only {both.sum()} results can be compared, {LEAST_ROWS} are needed")
+        return Decision(False, f"only {both.sum()} results can be compared, {LEAST_ROWS} are needed")
     ours, exposure = newest[OURS].to_numpy()[both], newest.exposure.to_numpy()[both]
     counts, variance = newest.counts.to_numpy()[both], newest.variance.to_numpy()[both]
     mine = float(count_loss(counts, ours * exposure, variance).mean())
     old = float(count_loss(counts, theirs[both] * exposure, variance).mean())
-    told = f"mean deviance {mine:.4f}, the champion's {old:.4f}, on the newest {both.sum()} results"
-    return Verdict(mine <= old, told)
+    figures = f"mean deviance {mine:.4f}, the champion's {old:.4f}, on the newest {both.sum()} results"
+    return Decision(mine <= old, figures)
 
 
 def _newest(backtest: Backtest) -> pd.DataFrame:

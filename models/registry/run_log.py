@@ -1,8 +1,8 @@
-"""What MLflow is told of a training.
+"""What is logged to MLflow of a training.
 
 - params: seed, results, recipes, maturity, features (number), tier_bounds, attribution_days
 - tags: data.TABLE (fingerprint of each table), comment_classifier (fingerprint), skill (a sentence), promoted (why),
-  process (what names the training process)
+  alarm (why a person should look, if one should), process (what names the training process)
 - metrics: MODEL.skill, .rank, .value, .total over all folds, the same with .by_fold at the end with step = fold, for
   MODEL in ours, one_rate, price_only, own_record, poisson_regression; ours.coverage, ours.width; coverage.TIER;
   evidence (t of the skill); level; budget.CHOICE (conversions for a tenth of the money over another choice's), the ends
@@ -11,7 +11,7 @@
   backtest.csv, environment.txt (Python and packages)
 - nested runs "fold 0", "fold 1", …: params cutoff and results, metrics MODEL.NAME and recipe.RECIPE.NAME
 
-`models.registry.promotion` sets the tag promoted and makes the model available, when all of this is there.
+`models.registry.promotion` sets the tags promoted and alarm and makes the model available, when all of this is there.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from features.secrets import mask
 from models.evaluation.backtest import Backtest
 from models.evaluation.metrics import measure
 from models.evaluation.skill import skill_sentence
+from models.registry.gate import Decision
 from models.registry.processes import TAG
 from models.registry.store_faults import guarded
 from models.report import model_card, summary
@@ -38,7 +39,9 @@ NAMES = ("skill", "rank", "value", "total", "coverage", "width")
 
 
 @guarded
-def log_run(client: MlflowClient, run: str, found: summary.Report, fingerprint: Mapping[str, str]) -> None:
+def log_run(
+    client: MlflowClient, run: str, found: summary.Report, fingerprint: Mapping[str, str], decision: Decision
+) -> None:
     """Log a training to its run, and its folds to runs of their own below it."""
     scorer, backtest = found.trained.scorer, found.trained.backtest
     facts = scorer.facts
@@ -54,7 +57,7 @@ def log_run(client: MlflowClient, run: str, found: summary.Report, fingerprint: 
         [Param(k, mask(str(v))) for k, v in params.items()],
         [RunTag(k, mask(v)) for k, v in tags.items()],
     )
-    client.log_text(run, model_card.model_card(found), model_card.FILE)
+    client.log_text(run, model_card.model_card(found, decision.why if decision.alarm else None), model_card.FILE)
     client.log_text(run, backtest.rows.to_csv(index=False), "backtest.csv")
     for file, figure in summary.plots(found).items():
         client.log_figure(run, figure, f"plots/{file}")

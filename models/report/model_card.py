@@ -48,8 +48,11 @@ PARTS = (
 )
 
 
-def model_card(report: Report) -> str:
-    """The model card in Markdown: what it is worth, what it was made from, what it uses."""
+def model_card(report: Report, alarm: str | None = None) -> str:
+    """The model card in Markdown: what the model is worth, what it was made from, what it uses.
+
+    alarm: why a person should look at this training, if one should; it comes first.
+    """
     trained = report.trained
     facts, backtest = trained.scorer.facts, trained.backtest
     used = [["feature", "family", "what it is", "unit", "mean factor"]]
@@ -76,7 +79,8 @@ def model_card(report: Report) -> str:
         "Features": [MOVES, "", *_markdown(used), *_unused(report)],
         "Limits": [LIMITS, "", unlike(backtest)],
     }
-    lines = [skill_sentence(facts.skill), "", "# Model card", "", made, "", *choices, ""]
+    first = [f"**Alarm**: {alarm}.", ""] if alarm else []
+    lines = [*first, skill_sentence(facts.skill), "", "# Model card", "", made, "", *choices, ""]
     for title, content in sections.items():
         lines += [f"## {title}", "", *content, ""]
     return "\n".join(lines)

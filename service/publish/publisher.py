@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from features.catalogue import CATALOGUE
+from features.faults import AT_FAULT, FAILED
 from features.history.freshness import Stamp
-from models.console import AT_FAULT, FAILED
 from service import logs
 from service.publish import lifeline, state
 from service.publish.batch_path import SECONDS

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from models.console import refuse
+from features.faults import refuse
 
 PREFIX = "creator-yield-"
 LONGEST = 88  # bytes of its path: with the name of a socket within it they may be 104 on macOS

@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from models.console import FAILED
+from features.faults import FAILED
 from service.publish.children import END_SECONDS, close
 from service.publish.publication import CURRENT, SILENT_SECONDS, silence, silence_text
 

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import cli
 import predict
 import train
-from models import console
 from models.explanations.reason_words import reason_words
 from tests.support.past_market import write_tables
 from tests.support.paths import ROOT
@@ -44,11 +44,11 @@ def _here(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _train(*argv: str) -> int:
-    return console.run(lambda: train.train(train.arguments(argv)))
+    return cli.run(lambda: train.train(train.arguments(argv)))
 
 
 def _predict(*argv: str) -> int:
-    return console.run(lambda: predict.predict(predict.arguments(argv)))
+    return cli.run(lambda: predict.predict(predict.arguments(argv)))
 
 
 def _score(output: str, *argv: str) -> int:
@@ -322,10 +322,10 @@ def test_columns_that_csv_cannot_hold_are_told_before_scoring(
 def test_a_wrong_call_is_told_before_anything_slow_is_imported(world: Path) -> None:
     calls = [["--output", "no/x.csv"], ["--output", "candidates.parquet"], ["--level", "2"], ["--target-cost", "0"]]
     code = (
-        "import sys, predict; from models import console\n"
+        "import sys, predict; import cli\n"
         f"for options in {calls!r}:\n"
         "    argv = ['candidates.parquet', '--data', 'data', '--output', 'x.csv', *options]\n"
-        "    assert console.run(lambda: predict.predict(predict.arguments(argv))) == 2\n"
+        "    assert cli.run(lambda: predict.predict(predict.arguments(argv))) == 2\n"
         "print(sorted({'mlflow', 'pandas', 'duckdb', 'lightgbm', 'scipy', 'pyarrow'} & set(sys.modules)))"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -26,9 +26,9 @@ import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 
+from cli import run
 from features.catalogue import CATALOGUE
 from models import tracking
-from models.console import run
 from models.registry import runs
 from tests.support.paths import ROOT
 

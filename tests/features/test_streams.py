@@ -13,20 +13,21 @@ from tests.support.paths import ROOT
 
 COMMAND = (
     "import argparse, sys\n"
-    "from models import console\n"
+    "import cli\n"
+    "from features.faults import refuse\n"
     "def work(call):\n"
-    "    with console.Progress() as progress:\n"
+    "    with cli.Progress() as progress:\n"
     "        for step in range(10):\n"
     "            progress('rows', step + 1, 10)\n"
     "    for row in range(3_000):\n"
     "        print(f'row {row}: ×3.2, P(≤ 5 $) – done… ß')\n"
     "    open(call.file, 'w').write('whole')\n"
-    "    if call.file == 'fault': console.refuse('--file', 'fault', 'it is named “fault”', 'Give another.')\n"
+    "    if call.file == 'fault': refuse('--file', 'fault', 'it is named “fault”', 'Give another.')\n"
     "def parse(argv):\n"
     "    parser = argparse.ArgumentParser('work', description='×' * 3000)\n"
     "    parser.add_argument('file'); parser.add_argument('--debug', action='store_true')\n"
     "    return parser.parse_args(argv)\n"
-    "sys.exit(console.main(parse, work))\n"
+    "sys.exit(cli.main(parse, work))\n"
 )
 full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
 

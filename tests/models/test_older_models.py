@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import cli
 import predict
-from models import console
 from models.registry import promotion
 from models.registry.registry import SCORER
 from models.scorer import FORMAT, OlderFormatError, Scorer
@@ -46,7 +46,7 @@ def test_predict_names_it_and_says_how_to_get_a_new_one(
     project: Path, tiny_market: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [str(tiny_market / "candidates.parquet"), "--data", str(tiny_market / "data"), "--output", "scores.csv"]
-    assert console.run(lambda: predict.predict(predict.arguments(words))) == console.AT_FAULT
+    assert cli.run(lambda: predict.predict(predict.arguments(words))) == 2
     received = capsys.readouterr().err.splitlines()
     problem = f"the model cannot be used ({NAME} 1: {SAVED}{FORMAT}): received models:/{NAME}@champion"
     assert received == [f"--model: {problem}. {TRAIN_AGAIN}, or name another version: models:/NAME/VERSION."]
@@ -65,5 +65,5 @@ def test_the_service_does_not_start_with_it(project: Path, tiny_market: Path, tm
 
 def test_the_next_training_takes_its_place(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, decision = promotion.compare(enter(project, monkeypatch), NAME, None, None)  # type: ignore[arg-type]
-    assert decision.promoted
+    assert (decision.promoted, decision.alarm) == (True, False)
     assert f"{NAME} 1: {SAVED}{FORMAT}" in decision.why

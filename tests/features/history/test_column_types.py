@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import cli
 import predict
 import train
 from features.faults import InputError
 from features.history.source import open_candidates, open_history
-from models import console
 from tests.support.contract_tables import candidates, frames, write
 
 
@@ -232,7 +232,7 @@ def test_an_empty_argument_is_refused(
         (train.train if command is train else predict.predict)(command.arguments(argv))
 
     try:
-        status: Any = console.run(call)
+        status: Any = cli.run(call)
     except SystemExit as left:  # argparse's own way
         status = left.code
     assert status == 2

@@ -12,13 +12,14 @@ import duckdb
 import pandas as pd
 import pytest
 
+import cli
 import train
 from features.faults import InputError
 from features.history.freshness import Stamp
 from features.history.mapping_reads import reads
 from features.history.source import open_candidates, open_history
 from features.settings import FeatureSettings
-from models import console, training
+from models import training
 from models.batch.score_file import score_file
 from models.registry import promotion, runs
 from models.report import summary
@@ -168,7 +169,7 @@ def test_no_model_is_recorded_of_files_that_changed(
     monkeypatch.setattr(summary, "study", lambda _: SimpleNamespace())
     monkeypatch.setattr(runs, "open_run", lambda *_: nullcontext())
     monkeypatch.setattr(promotion, "record", lambda *_: pytest.fail("it was recorded"))
-    assert console.run(lambda: train.train(train.arguments([str(tmp_path)]))) == 2
+    assert cli.run(lambda: train.train(train.arguments([str(tmp_path)]))) == 2
     assert "conversions.parquet. Nothing was written: start again" in capsys.readouterr().err
 
 

@@ -11,10 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from features.faults import InputError
+from features.faults import InputError, OutputError
 from features.history.freshness import Stamp
 from models.batch.output_file import aside, behind, check_columns, check_not_read, check_output, replace
-from models.console import CommandError
 from tests.support.paths import ROOT
 
 HOLD = (
@@ -160,7 +159,7 @@ def test_a_full_disk_is_one_fault_and_the_old_file_stays(tmp_path: Path) -> None
         OSError("Error writing bytes to file. Detail: [errno 28] No space left on device"),
         RuntimeError('IO Error: Could not write file "x": No space left on device'),
     ):
-        with pytest.raises(CommandError) as found, aside(output):
+        with pytest.raises(OutputError) as found, aside(output):
             raise error
         assert str(found.value).startswith("--output: it cannot be written (No space left on device): received ")
         assert _left(tmp_path) == ["scores.csv"]

@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 
 from models.registry import promotion, registry, runs
-from models.registry.gate import Verdict
+from models.registry.gate import Decision
 from models.scorer import Scorer
 from tests.support.small_store import NAME, enter, make_project
 
@@ -73,7 +73,7 @@ def compete(barrier: Barrier, scorer: Scorer) -> tuple[str, str | None, int]:
         judged.append(registry.champion_version(run.client, NAME))
         if len(judged) == 1:
             barrier.wait()  # all have looked, none has set the alias
-        return judged[-1], Verdict(True, "it is no worse")
+        return judged[-1], Decision(True, "it is no worse")
 
     with runs.open_run(NAME, 0) as run:
         version = runs.register(run.client, run.id, NAME, scorer)

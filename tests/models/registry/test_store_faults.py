@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+import cli
 import predict
 import train
 from features.faults import InputError
-from models import console
 from models.registry import promotion, registry, runs, store
 from models.scorer import Scorer
 from models.training import Training
+from tests.support.past_market import write_tables
 from tests.support.servers import closed_port, server, silent
 from tests.support.small_store import NAME, add_version, contents, enter, make_project
 
@@ -60,11 +61,11 @@ def command(
         began = time.monotonic()
         if name == "train":
             call = train.arguments([str(tiny_market / "data"), *words])
-            status = console.run(lambda: train.train(call))
+            status = cli.run(lambda: train.train(call))
         else:
             asked = [str(tiny_market / "candidates.parquet"), "--data", str(tiny_market / "data"), "--output", "s.csv"]
             call = predict.arguments([*asked, *words])
-            status = console.run(lambda: predict.predict(call))
+            status = cli.run(lambda: predict.predict(call))
         said = capsys.readouterr().err
         assert status == 2, said
         assert len(said.splitlines()) == 1, said
@@ -336,7 +337,6 @@ def test_a_champion_out_of_reach_keeps_its_place_and_a_damaged_one_does_not(
     stored: Path,
     loss: str,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     client = enter(project, monkeypatch)
     assert registry.load(client, URI).version == "1"
@@ -346,15 +346,14 @@ def test_a_champion_out_of_reach_keeps_its_place_and_a_damaged_one_does_not(
     try:
         spoil(files_of(client, project))
         said = command(name="predict")
-        against, verdict = promotion.compare(client, NAME, None, None)  # type: ignore[arg-type]
+        against, decision = promotion.compare(client, NAME, None, None)  # type: ignore[arg-type]
     finally:
         (stored / "away").rename(away)
     assert said.startswith("--model: ")
     assert "cannot be fetched" in said or lost
     assert "or name another version" in said
-    assert (against, verdict.promoted) == ("1", lost)
-    assert lost or "set the alias champion to this version" in verdict.why
-    assert ("the new version is not promoted" in capsys.readouterr().err) != lost
+    assert (against, decision.promoted, decision.alarm) == ("1", lost, True)
+    assert lost or "set the alias champion to this version" in decision.why
 
 
 def test_a_champion_of_a_newer_version_keeps_its_place(
@@ -366,9 +365,36 @@ def test_a_champion_of_a_newer_version_keeps_its_place(
     monkeypatch.setattr(scorer, "FORMAT", scorer.FORMAT + 1)
     add_version(client, small_scorer)
     monkeypatch.undo()
-    _, verdict = promotion.compare(client, NAME, None, None)  # type: ignore[arg-type]
-    assert not verdict.promoted
-    assert "a newer version saved it" in verdict.why
+    _, decision = promotion.compare(client, NAME, None, None)  # type: ignore[arg-type]
+    assert (decision.promoted, decision.alarm) == (False, True)
+    assert "a newer version saved it" in decision.why
+    assert "Update creator-yield and train again" in decision.why
+
+
+def test_a_training_that_cannot_be_compared_is_done_but_a_person_should_look(
+    project: Path, stored: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    client = enter(project, monkeypatch)
+    write_tables(project, rows=60)
+    shutil.rmtree(project / "mlartifacts")
+    (stored / "mlartifacts").rename(stored / "away")
+    monkeypatch.setattr("sys.argv", ["train.py", "data", "--search", "0"])
+    try:
+        status = cli.main(train.arguments, train.train)
+    finally:
+        (stored / "away").rename(stored / "mlartifacts")
+    said = capfd.readouterr()
+    assert status == 3
+    why = f"it could not be compared with the champion, {NAME} 1: its files cannot be fetched"
+    assert f"models:/{NAME}/2 is not promoted: {why}" in said.out
+    alarms = [line for line in said.err.splitlines() if line.startswith("alarm: ")]
+    assert [line.partition(": ")[2].startswith(f"{NAME} 2: {why}") for line in alarms] == [True]
+    version = client.get_model_version_by_alias(NAME, "challenger")
+    assert (registry.champion_version(client, NAME), str(version.version)) == ("1", "2")
+    run = client.get_run(version.run_id or "")
+    assert run.data.tags["alarm"].startswith(why)
+    card = project / "mlartifacts" / NAME / run.info.run_id / "artifacts" / "model_card.md"
+    assert card.read_text(encoding="utf-8").startswith(f"**Alarm**: {why}")
 
 
 def test_a_store_that_fails_later_fails_the_run(

@@ -16,7 +16,7 @@ from features.history.source import open_history
 from features.settings import FeatureSettings
 from models.evaluation.metrics import measure
 from models.evaluation.skill import measure_skill, skill_sentence
-from models.registry.gate import Verdict
+from models.registry.gate import Decision
 from models.report import summary
 from models.report.model_card import model_card
 from models.report.summary import Report
@@ -157,8 +157,8 @@ def test_no_plot_divides_conversions_that_never_came() -> None:
     assert "lift.png" not in shown
 
 
-def test_the_summary_is_short_and_begins_with_the_verdict(found: Report, capsys: pytest.CaptureFixture[str]) -> None:
-    train.tell(found, "summer", "3", Verdict(True, "it is the first"), 12.3)
+def test_the_summary_is_short_and_begins_with_the_skill(found: Report, capsys: pytest.CaptureFixture[str]) -> None:
+    train.print_summary(found, "summer", "3", Decision(True, "it is the first"), 12.3)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == skill_sentence(measure_skill(found.trained.backtest))
     assert lines[2].split() == ["model", "results", "skill", "rank", "value", "total", "coverage", "width"]

@@ -1,4 +1,4 @@
-"""What all commands share: exit statuses, one line a fault, progress. Imports nothing that is slow."""
+"""What the commands share: arguments, exit status, progress, tables. Imports nothing that is slow."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
-from features.faults import Fault, InputError
+from features.faults import AT_FAULT, DONE, FAILED, Fault, InputError, OutputError
 from features.secrets import masked_output
 from features.streams import steady_output
 
-DONE, FAILED, AT_FAULT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
-
-_told_to_leave = threading.Event()
-
-
-class CommandError(Exception):
-    """What stops a command although its input is right, such as a full disk; its text says all, with status 1."""
+INTERRUPTED, TERMINATED = 130, 143
+_terminated = threading.Event()
 
 
 def main(parse: Callable[[None], argparse.Namespace], command: Callable[[argparse.Namespace], int | None]) -> int:
-    """Read the command line, run a command with it, and return its exit status; secrets are masked in all it prints.
+    """Parse the command line, run the command, and return the exit status; secrets are masked in everything printed.
 
     A reader of the output who leaves early changes nothing; output that cannot be written gives status 1.
     """
-    with steady_output() as failure:
-        status = _main(parse, command)
+    with steady_output() as failure, masked_output():
+        try:
+            arguments = parse(None)
+        except SystemExit as leave:  # help, or arguments that argparse refuses
+            status = leave.code if isinstance(leave.code, int) else DONE
+        else:
+            status = run(lambda: command(arguments), arguments.debug)
         if error := failure():
             received, remedy = error.strerror or str(error), "Send it elsewhere, or free some space."
             print(Fault("standard output", None, None, None, received, "it cannot be written", remedy), file=sys.stderr)
@@ -39,18 +39,8 @@ def main(parse: Callable[[None], argparse.Namespace], command: Callable[[argpars
     return status
 
 
-def _main(parse: Callable[[None], argparse.Namespace], command: Callable[[argparse.Namespace], int | None]) -> int:
-    with masked_output():
-        try:
-            call, ended = parse(None), []
-        except SystemExit as leave:  # help, or a call that argparse refuses
-            return leave.code if isinstance(leave.code, int) else DONE
-        status = run(lambda: ended.append(command(call)), call.debug)
-    return status or sum(filter(None, ended))
-
-
-def run(command: Callable[[], None], debug: bool = False) -> int:
-    """Run a command and return its exit status; what is wrong is told on standard error, one line a fault.
+def run(command: Callable[[], int | None], debug: bool = False) -> int:
+    """Run a command and return its exit status; faults are printed on standard error, one line each.
 
     debug: also print the traceback of an error that is not the input's.
     """
@@ -58,49 +48,43 @@ def run(command: Callable[[], None], debug: bool = False) -> int:
         return _run(command, debug)
 
 
-def _run(command: Callable[[], None], debug: bool) -> int:
+def _run(command: Callable[[], int | None], debug: bool) -> int:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
     try:
-        command()
+        return command() or DONE
     except InputError as error:
         print(error, file=sys.stderr)
         return AT_FAULT
-    except CommandError as error:
+    except OutputError as error:
         print(error, file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception as error:  # the command's own end: whatever was not foreseen is told in a line, with status 1
-        if _told_to_leave.is_set():  # a library between may have made an error of its own of it
+    except Exception as error:  # whatever was not foreseen becomes one line and status 1
+        if _terminated.is_set():  # a library in between may have turned the signal into an error of its own
             return TERMINATED
         if debug:
             traceback.print_exc()
-        told = " ".join(str(error).split()) or type(error).__name__
-        print(f"{type(error).__name__}: {told}" + ("" if debug else " (--debug shows where)"), file=sys.stderr)
+        message = " ".join(str(error).split()) or type(error).__name__
+        print(f"{type(error).__name__}: {message}" + ("" if debug else " (--debug shows where)"), file=sys.stderr)
         return FAILED
-    return DONE
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    """Leave as from an exception, so that what lies aside is cleared away."""
-    _told_to_leave.set()
+    """Leave as from an exception, so that temporary files are removed."""
+    _terminated.set()
     raise SystemExit(TERMINATED)
 
 
-def refuse(option: str, received: object, problem: str, remedy: str) -> NoReturn:
-    """Raise InputError for a call that cannot be carried out."""
-    raise InputError([Fault(option, received=str(received), problem=problem, remedy=remedy)])
-
-
 def note(sentences: Iterable[str]) -> None:
-    """What a person should know before the work, on standard error."""
+    """Print on standard error what a person should know before the work begins."""
     for sentence in sentences:
         print(f"note: {sentence}", file=sys.stderr, flush=True)
 
 
-def some(text: str) -> str:
-    """An argument that is not empty; argparse refuses one that is, with status 2."""
+def nonempty(text: str) -> str:
+    """An argument that is not empty; argparse refuses an empty one with status 2."""
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty")
     return text
@@ -108,16 +92,16 @@ def some(text: str) -> str:
 
 def path(text: str) -> Path:
     """A path that is not empty: an empty one would be the current folder."""
-    return Path(some(text))
+    return Path(nonempty(text))
 
 
 class Progress:
-    """Tells on standard error how far a command is: a live bar on a terminal, else a line now and then."""
+    """Shows progress on standard error: a live bar on a terminal, otherwise a line now and then."""
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
         self._bars: dict[str, Any] = {}
-        self._told: dict[str, int] = {}
+        self._tenths: dict[str, int] = {}  # printed last, by stage
 
     def __enter__(self) -> Progress:
         if self._live:
@@ -137,20 +121,23 @@ class Progress:
             self._display.stop()
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """`done` of `total` steps of a stage are behind us."""
+        """Report that `done` of `total` steps of a stage are finished."""
         if self._live:
             if stage not in self._bars:
                 self._bars[stage] = self._display.add_task(stage, total=total)
             self._display.update(self._bars[stage], completed=done, total=total)
             return
         tenth = 10 * done // max(total, 1)
-        if tenth > self._told.get(stage, -1):
-            self._told[stage] = tenth
+        if tenth > self._tenths.get(stage, -1):
+            self._tenths[stage] = tenth
             print(f"{stage}: {done:,} of {total:,}", file=sys.stderr, flush=True)
 
 
 def show_table(cells: list[list[str]]) -> None:
-    """Print cells, a header first, as aligned columns on standard output; the first three lines up left."""
+    """Print cells, a header first, as aligned columns on standard output: texts to the left, numbers to the right.
+
+    Not by rich: piped, it cuts cells at 80 columns and drops `[words]` in brackets, and it takes 0.2 s to import.
+    """
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     for row in cells:
         line = (v.ljust(w) if v and not _is_number(v) else v.rjust(w) for v, w in zip(row, widths, strict=True))
