@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak-serve fuzz-serve test-bare test-clients audit lock clean
+.PHONY: help install demo test test-fast lint docs format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak-serve fuzz-serve test-bare test-clients audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,14 @@ lint: install ## check style, format and types
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+
+DOCUMENTED := features models service demo train predict serve cli
+# what pdoc warns of: types that cannot be resolved, modules that cannot be imported
+PDOC_FAULTS := $(foreach module,doc doc_ast doc_types,-W error::UserWarning:pdoc.$(module))
+
+docs: install ## make the API reference from the docstrings, in build/docs
+	rm -rf build/docs
+	PDOC_ALLOW_EXEC=1 $(BIN)/python $(PDOC_FAULTS) -m pdoc --output-directory build/docs $(DOCUMENTED)
 
 format: install ## put the code into the project's format
 	$(BIN)/python -m ruff check --fix .

@@ -21,7 +21,7 @@ from tests.support.paths import ROOT
 from tests.support.workspace import Server, command, environment, make_workspace, running
 
 NAME = "conversions-per-dollar"
-COPIED = ("features", "models", "service", "tests", "docs", "train.py", "predict.py", "serve.py", "pyproject.toml")
+COPIED = ("features", "models", "service", "tests", "docs")
 SECTIONS = {
     "Add a feature column": contributions.FEATURE,
     "Add a recipe": contributions.RECIPES,
@@ -35,10 +35,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("contributed") / "project"
     folder.mkdir()
     for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
-        else:
-            shutil.copy(ROOT / name, folder / name)
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+    for file in (*ROOT.glob("*.py"), ROOT / "pyproject.toml"):
+        shutil.copy(file, folder)
     for steps in SECTIONS.values():
         contributions.write(folder, steps)
     return folder

@@ -144,3 +144,11 @@ def test_lines_of_the_pages_wrap() -> None:
 def test_every_target_is_in_the_help() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert set(re.findall(r"^make ([a-z-]+)", done.stdout, re.M)) == makefile_targets()
+
+
+def test_the_api_reference_documents_every_package() -> None:
+    include = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
+    commands = {path.stem for path in ROOT.glob("*.py")}
+    documented = re.search(r"^DOCUMENTED := (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    assert documented
+    assert set(documented[1].split()) == {name.rstrip("*") for name in include} | commands
