@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint docs format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak-serve fuzz-serve test-bare test-clients audit lock clean
+.PHONY: help install demo test test-fast lint docs format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak-serve fuzz-serve test-bare test-clients client-types audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,11 +22,11 @@ install: $(STAMP) ## set up .venv from the locked versions
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
-$(STAMP): requirements-dev.lock pyproject.toml
+$(STAMP): requirements-dev.lock pyproject.toml client/pyproject.toml
 	rm -f $@
 	$(FIND_PYTHON) && "$$python" -m venv --clear $(VENV)
 	$(BIN)/python $(PIP_LOCKED) -r requirements-dev.lock
-	$(BIN)/python -m pip install --no-deps --no-build-isolation --no-index -e .
+	$(BIN)/python -m pip install --no-deps --no-build-isolation --no-index -e . -e ./client
 	@error=$$($(BIN)/python -c 'import lightgbm' 2>&1) || { printf '%s\n' "$$error" | tail -n 1; \
 		echo 'LightGBM needs OpenMP: apt-get install libgomp1 (Debian, Ubuntu) or brew install libomp (macOS)'; exit 1; } >&2
 	pwd -P > $@
@@ -52,6 +52,9 @@ test-bare: install ## load the registered model in an environment made from its 
 
 test-clients: install ## make clients from the OpenAPI document with common generators, compile and use them (needs npm)
 	$(BIN)/python -m pytest -m clients
+
+client-types: install ## write the client's types anew from the service's
+	$(BIN)/python -m service.api.client_types client/creator_yield_client/types.py
 
 lint: install ## check style, format and types
 	$(BIN)/python -m ruff check .

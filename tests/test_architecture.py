@@ -17,7 +17,7 @@ ROOMS = (
     "models.explanations", "models.estimators", "models.uncertainty", "models.evaluation", "models.training_facts",
     "models.scoring", "models.scorer", "models.training", "models.studies", "models.report", "models.registry",
     "models.tracking", "models.batch",
-    "service.problems", "service.logs", "service.online", "service.publish", "service.client", "service.api",
+    "service.problems", "service.logs", "service.online", "service.publish", "service.api",
     "demo", "benchmarks",
 )  # fmt: skip
 PACKAGES = ("features", "models", "service", "demo", "benchmarks")

@@ -1,13 +1,15 @@
 // The page: what is asked for, sent to the service; the answer or what is wrong, shown.
 
+import { MOST_ROWS } from "./page_contract.js";
 import { csv, download } from "./page_download.js";
-import { FileError, MOST_ROWS, NUMBERS, readCandidates, wholeKey } from "./page_files.js";
+import { complete, DEAL } from "./page_fields.js";
+import { FileError, NUMBERS, readCandidates, wholeKey } from "./page_files.js";
 import * as table from "./page_table.js";
 import { count, moment, whole } from "./page_words.js";
 
 const form = document.querySelector("#ask"), said = document.querySelector("#said"), wrong = document.querySelector("#wrong");
 const about = document.querySelector("#about"), remove = document.querySelector("#remove"), drop = document.querySelector("#drop");
-const DEAL = ["brand", "product_niche", "product_country", "objective", "starts_at", "promotion_hours", "deliverables", "spend"];
+complete(form);
 const LISTS = ["tier", "platform", "niche"];
 const FIELDS = new Set([...form.elements].map(field => field.name).filter(Boolean));
 const MOST_BYTES = 8 * 2 ** 20, MOST_FAULTS = 20;
@@ -81,7 +83,7 @@ async function placed(asking, lines, field) {
 
 async function rankCreators(wanted, signal) {
   const deal = {}, filters = {};
-  for (const name of DEAL) {
+  for (const { name } of DEAL) {
     const value = form[name].value.trim();
     if (value) deal[name] = NUMBERS.has(name) ? Number(value) : value;
   }

@@ -1,12 +1,9 @@
 // The table as a CSV that a spreadsheet opens as it is: a byte-order mark, CRLF, nothing that it would run.
 
+import { CANDIDATES, OF_CREATOR, SCORES, TARGET_SCORES } from "./page_contract.js";
 import { FORMULA } from "./page_files.js";
 
-const COLUMNS = ["candidate_id", "creator_id", "brand", "product_niche", "product_country", "objective", "starts_at", "promotion_hours",
-  "deliverables", "spend", "tier", "niche", "platform", "conversions_per_dollar", "conversions_per_dollar_low",
-  "conversions_per_dollar_high", "conversions", "cost_per_conversion", "probability_within_target", "walk_away_price", "rank",
-  "reasons", "warnings", "model_version"];
-const TARGET = new Set(["probability_within_target", "walk_away_price"]);
+const COLUMNS = [...CANDIDATES.map(({ name }) => name), ...OF_CREATOR, ...SCORES], TARGET = new Set(TARGET_SCORES);
 
 /** One cell, quoted; a text that might be a formula has a ' before it. */
 export function cell(value) {

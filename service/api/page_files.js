@@ -1,9 +1,10 @@
 // A file of candidates: its bytes → the rows that the service is sent, or the faults, by the file's own lines.
 
-export const REQUIRED = ["creator_id", "brand", "product_niche", "starts_at", "promotion_hours", "spend"];
-export const COLUMNS = ["candidate_id", ...REQUIRED, "product_country", "objective", "deliverables"];
-export const NUMBERS = new Set(["promotion_hours", "deliverables", "spend"]);
-export const MOST_ROWS = 10000;
+import { CANDIDATES, MOST_ROWS } from "./page_contract.js";
+
+export const REQUIRED = CANDIDATES.filter(({ name, required }) => required && name !== "candidate_id").map(({ name }) => name);
+export const COLUMNS = CANDIDATES.map(({ name }) => name);
+export const NUMBERS = new Set(CANDIDATES.filter(({ kind }) => ["number", "hours", "count"].includes(kind)).map(({ name }) => name));
 /** How a text begins that a spreadsheet may take for a formula, in full width too (OWASP, CSV injection). */
 export const FORMULA = /^\s*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
 const MOST_BYTES = 64 * 2 ** 20;

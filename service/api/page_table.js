@@ -2,7 +2,7 @@
 
 import { digits, factor, figure, money, moment, percent, price, reason, warning, whole } from "./page_words.js";
 
-export const KINDS = ["tier", "niche", "platform"];
+export const KINDS = ["tier", "niche", "platform"]; // what is known of a creator, as a row shows it
 const ROWS = 100;
 const FALLING = new Set(["conversions", "conversions_per_dollar", "probability_within_target", "walk_away_price"]);
 const TEXTS = ["creator_id", "candidate_id", "brand"];

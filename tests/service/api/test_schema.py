@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,9 +19,11 @@ from features.history.score_columns import SCORE_COLUMNS, SCORES, TARGET_SCORES
 from models.scorer import SCORES as OF_A_ROW
 from service.api import openapi
 from service.api.answers import Score
+from service.api.page import PARTS
 from service.api.request_types import REFUSED, Deal, Item
 from service.api.requests import read_score
 from service.problems import Problem
+from tests.support.paths import ROOT
 
 ITEM: dict[str, Any] = {
     "creator_id": "a", "brand": "b", "product_niche": "c", "starts_at": "2026-06-01", "promotion_hours": 48,
@@ -76,3 +83,56 @@ def test_the_longest_promotion_is_the_tables() -> None:
     for schema in ("Deal", "Item", "CollaborationRow"):
         properties = openapi.document()["components"]["schemas"][schema]["properties"]
         assert properties["promotion_hours"]["maximum"] == 2_400_000
+
+
+ADDED = """
+import json
+from creator_yield_client.types import Deal, Score
+from service.api import answers, openapi, request_types
+from service.api.page import PARTS
+from service.api.requests import read_score
+
+item = {"creator_id": "a", "brand": "b", "product_niche": "c", "starts_at": "2026-06-01", "promotion_hours": 48,
+        "spend": 300, "commission": 2.5}
+deal, score = (openapi.document()["components"]["schemas"][name]["properties"] for name in ("Deal", "Score"))
+assert read_score(json.dumps({"items": [item]}).encode())[-1] == []
+assert deal["commission"]["anyOf"][0] == {"type": "number", "minimum": 0.0, "maximum": 1e15}
+assert score["surprise"]["anyOf"][0] == {"type": "number"}
+assert "commission" in Deal.__struct_fields__ and "surprise" in Score.__struct_fields__
+page = PARTS["/page_contract.js"][1].decode()
+assert '"name": "commission", "kind": "number", "required": false' in page and '"surprise"' in page
+"""
+
+
+def test_a_column_that_is_declared_is_in_requests_answers_document_client_and_page(tmp_path: Path) -> None:
+    for name in ("features", "models", "service", "client"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    contract = tmp_path / "features/history/contract.py"
+    column = '    "commission": column("number", "dollars for every conversion on top", unit="US dollars", low=0),\n'
+    text = contract.read_text(encoding="utf-8")
+    contract.write_text(text.replace("_DEAL = {\n", f"_DEAL = {{\n{column}", 1), encoding="utf-8")
+    scores = tmp_path / "features/history/score_columns.py"
+    text = scores.read_text(encoding="utf-8")
+    more = '    ScoreColumn("surprise", "number", "how unusual the deal is", given="interval"),\n    ScoreColumn("rank"'
+    scores.write_text(text.replace('    ScoreColumn("rank"', more, 1), encoding="utf-8")
+    scorer = tmp_path / "models/scoring.py"  # who declares a column also says what holds it
+    text = scorer.read_text(encoding="utf-8")
+    scorer.write_text(text.replace('"walk_away", "reasons"', '"walk_away", "low", "reasons"', 1), encoding="utf-8")
+    environment = {"PYTHONPATH": f"{tmp_path}:{tmp_path / 'client'}", "PATH": "/usr/bin:/bin", "PYTHONSAFEPATH": "1"}
+    types = tmp_path / "client/creator_yield_client/types.py"
+    for call in (["-m", "service.api.client_types", str(types)], ["-c", ADDED]):
+        done = subprocess.run([sys.executable, *call], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_page_takes_its_columns_from_the_contract_alone() -> None:
+    """Columns that the page's own files name stand in the contract; lists of them are made from it."""
+    columns = {*CANDIDATES.columns, *NAMES, "tier", "niche", "platform"}
+    html = PARTS["/"][1].decode()
+    assert set(re.findall(r'data-key="(\w+)"', html)) <= columns
+    form = html[html.index('id="deal"') : html.index('id="creators"')]
+    assert set(re.findall(r'name="(\w+)"', form)) == set(CANDIDATES.columns) - {"candidate_id", "creator_id"}
+    for path, (_, body) in PARTS.items():
+        if path.endswith(".js") and path not in ("/page_contract.js", "/page_labels.js"):
+            named = re.findall(r'"(\w+)"', body.decode())
+            assert len({*named} & set(CANDIDATES.columns)) <= 4, path
