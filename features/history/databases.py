@@ -27,8 +27,7 @@ def tables(connection: duckdb.DuckDBPyConnection, scheme: str, path: str) -> tup
         connection.execute(f"ATTACH {quote(path)} AS data (READ_ONLY)")
     except duckdb.Error as error:
         raise _not_opened(where, error) from error
-    listed = "SELECT table_name FROM information_schema.tables WHERE table_catalog = 'data' AND table_schema = 'main'"
-    held = {row[0] for row in connection.execute(listed).fetchall()}
+    held = {table for schema, table in named(connection) if schema == "main"}
     sources: dict[str, Source] = {}
     faults: list[Fault] = []
     for table, schema in TABLES.items():
@@ -40,11 +39,20 @@ def tables(connection: duckdb.DuckDBPyConnection, scheme: str, path: str) -> tup
                 remedy = "Correct the view; relative paths in it are those of the current folder."
                 received = explain(error)
                 faults.append(Fault(table, received=received, problem=f"the view {table} fails", remedy=remedy))
+        elif alike := next((one for one in held if one.lower() == table), None):
+            remedy = f"Rename it to {table}: names are exact."
+            faults.append(Fault(table, problem=f"{alike} is there, but no {table}", remedy=remedy))
         elif not schema.metadata["optional"]:
             received = f"the tables {', '.join(sorted(held)[:8])}" if held else "no table"
             remedy = "Make a table or view of this name."
             faults.append(Fault(table, received=received, problem="the table is missing", remedy=remedy))
     return sources, faults
+
+
+def named(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Schema and name of each table and view of the attached database."""
+    listed = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_catalog = 'data'"
+    return connection.execute(listed).fetchall()
 
 
 def _not_opened(where: str, error: duckdb.Error) -> InputError:

@@ -24,6 +24,12 @@ FOREIGN = (
 )
 
 
+def forms(table: str, last: str = "or ") -> str:
+    """The names under which a table is read from a folder."""
+    *most, end = (f"{table}{ending or '/'}" for ending in ENDINGS)
+    return f"{', '.join(most)}{'' if last else ','} {last}{end}"
+
+
 def find(folder: Path, table: str, required: bool) -> Path | None:
     """The one file or folder that holds `table`; None where an optional one is absent."""
     try:
@@ -34,15 +40,17 @@ def find(folder: Path, table: str, required: bool) -> Path | None:
     if len(found) > 1:
         names = " and ".join(path.name for path in found)
         raise fail(table, f"there is more than one form of the table: {names}", "Keep one and move the others away.")
-    forms = ", ".join(f"{table}{end or '/'}" for end in ENDINGS)
     if not found and (others := [one for one in held if _is_alike(one, table)]):
-        problem, remedy = f"{others[0]} is there, but no form in which the table is read", f"Make it one of {forms}."
+        problem, remedy = (
+            f"{others[0]} is there, but no form in which the table is read",
+            f"Make it one of {forms(table, '')}.",
+        )
         if others[0].lower() in [f"{table}{end}" for end in ENDINGS]:
             remedy = f"Rename it to {others[0].lower()}: names are exact."
         raise fail(table, problem, remedy)
     if not found and required:
         received = f"a folder with {', '.join(held[:8]) or 'nothing'}{' and more' if len(held) > 8 else ''}"
-        raise fail(table, "the table is missing", f"Put one of {forms} into the folder.", received)
+        raise fail(table, "the table is missing", f"Put one of {forms(table, '')} into the folder.", received)
     return found[0] if found else None
 
 

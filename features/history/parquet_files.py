@@ -1,5 +1,6 @@
 """A table in a Parquet file, or in a folder of Parquet parts."""
 
+import json
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ _LOGS = {
     "_delta_log": ("it is a Delta table: its log says which parts count, and which rows were deleted", "Delta"),
     ".hoodie": ("it is a Hudi table: its log says which parts count", "Hudi"),
     "metadata": ("it is an Iceberg table: its metadata say which parts count", "Iceberg"),
+    "_spark_metadata": ("a Spark stream wrote it: its log says which parts count", "streamed"),
 }
 _NO_ROWS = ("_SUCCESS", "_metadata", "_common_metadata", "_committed_", "_started_", "Thumbs.db", "desktop.ini")
 
@@ -89,10 +91,24 @@ def _no_parquet(part: Path, label: str, table: str, error: Exception) -> InputEr
     return fail(table, f"{label} is no whole Parquet file", "Export or copy it again.", first_line(error))
 
 
+def passed_over(path: Path, table: str) -> list[str]:
+    """Names of the files below a folder of parts that hold no rows, sorted."""
+    return [str(one) for one in sorted(_files(path, table)) if _holds_no_rows(one) or _is_hidden(one)]
+
+
+def _holds_no_rows(below: Path) -> bool:
+    return below.name.startswith("._") or below.name.startswith(_NO_ROWS) or below.name.endswith(".crc")
+
+
+def _is_hidden(below: Path) -> bool:
+    return any(one.startswith(("_", ".")) for one in below.parts)
+
+
 def _parts(path: Path, table: str) -> list[Path]:
     """The parts of a folder, sorted; raises InputError where something else there may hold rows, or says which do."""
     parts, others = [], []
-    for below in sorted(_files(path, table)):
+    found = sorted(_files(path, table))
+    for below in found:
         first = below.parts[0]
         if first in _LOGS and (first != "metadata" or below.name.endswith((".metadata.json", ".avro"))):
             problem, program = _LOGS[first]
@@ -101,12 +117,11 @@ def _parts(path: Path, table: str) -> list[Path]:
         if "_temporary" in below.parts:
             remedy = "Wait until it is done, or write the folder again; then delete _temporary/."
             raise fail(table, f"{path.name}/ holds _temporary/: its writer is not done, or failed", remedy)
-        if below.name.startswith("._") or below.name.startswith(_NO_ROWS) or below.name.endswith(".crc"):
+        if _holds_no_rows(below):
             continue
-        hidden = any(one.startswith(("_", ".")) for one in below.parts)
-        if below.suffix == ".parquet" and not hidden:
+        if below.suffix == ".parquet" and not _is_hidden(below):
             parts.append(path / below)
-        elif not hidden or below.suffix.lower() in (".parquet", ".csv"):
+        elif not _is_hidden(below) or below.suffix.lower() in (".parquet", ".csv"):
             others.append(below)
     if others and (parts or not all(one.suffix == "" for one in others)):
         counted = "a file that is no part" if len(others) == 1 else f"{len(others)} files that are no parts"
@@ -115,7 +130,30 @@ def _parts(path: Path, table: str) -> list[Path]:
         raise fail(table, problem, remedy, ", ".join(map(str, others[:3])))
     if not parts:
         raise fail(table, f"the folder {path.name}/ holds no .parquet file", "Put the table's parts into it.")
+    _refuse_uncommitted(path, found, table)
     return parts
+
+
+def _refuse_uncommitted(path: Path, found: list[Path], table: str) -> None:
+    """Refuse parts that logs of Databricks' commits do not count: removed ones, and those of an unfinished write."""
+    for log in (one for one in found if one.name.startswith("_started_")):
+        if (committed := log.with_name(log.name.replace("_started_", "_committed_"))) not in found:
+            problem = f"{path.name}/ holds {log} but no {committed.name}: its writer is not done, or failed"
+            remedy = f"Wait until it is done, or write the folder again; then delete {log.name}."
+            raise fail(table, problem, remedy)
+    for log in (one for one in found if one.name.startswith("_committed_")):
+        if log.name.startswith("_committed_vacuum"):  # of old parts that were deleted
+            continue
+        try:
+            removed = {log.with_name(str(one)) for one in json.loads((path / log).read_text("utf-8"))["removed"]}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            remedy = "Write the folder again, or delete the log if all parts count."
+            raise fail(table, f"{path.name}/{log} does not say which parts count", remedy, first_line(error)) from error
+        if gone := sorted(removed & {*found}):
+            count = f"{len(gone)} part{'' if len(gone) == 1 else 's'}"
+            problem = f"{path.name}/ holds {count} of which {log} says that they no longer count"
+            remedy = "Delete them, or save the rows that count as plain Parquet."
+            raise fail(table, problem, remedy, ", ".join(map(str, gone[:3])))
 
 
 def _files(path: Path, table: str) -> Iterator[Path]:
@@ -131,7 +169,7 @@ def _files(path: Path, table: str) -> Iterator[Path]:
                 raise fail(
                     table, f"{link} is a link to a folder, which is not followed", "Put the folder itself there."
                 )
-            if one in ("_delta_log", "_temporary"):  # refused even if it is empty
+            if one in ("_delta_log", "_spark_metadata", "_temporary"):  # refused even if it is empty
                 yield (Path(folder) / one / "any").relative_to(path)
         for one in files:
             yield (Path(folder) / one).relative_to(path)

@@ -18,7 +18,7 @@ from ibis.backends.duckdb import Backend
 from features.engines import duckdb as engine
 from features.engines.duckdb import Source, name, quote
 from features.faults import Fault, InputError, fail
-from features.history import databases, files
+from features.history import databases, files, unread
 from features.history.checks import casts, check_table
 from features.history.column_names import missing_columns
 from features.history.contract import CANDIDATES, OUTCOMES, TABLES
@@ -116,7 +116,7 @@ def open_history(
                 order = list(TABLES)
                 raise InputError(sorted(faults, key=lambda f: order.index(f.where) if f.where in order else -1))
             typed = {t: _typed(backend, sources[t], raw[t], t) if t in raw else None for t in TABLES}
-            notes = notes_on_history(typed, now)
+            notes = (*_notes_on_names(backend, data, [*raw], stamp), *notes_on_history(typed, now))
             stamp.require_unchanged("DATA")
             given = {t: frozenset(sources[t].columns) & frozenset(TABLES[t].columns) for t in raw}
             yield History(backend, **typed, stamp=stamp, notes=notes, given=given)
@@ -125,6 +125,12 @@ def open_history(
             raise
         finally:
             backend.disconnect()
+
+
+def _notes_on_names(backend: Backend, data: str | Path, tables: list[str], stamp: Stamp) -> Iterator[str]:
+    if "://" in str(data):
+        return unread.notes_on_database({*TABLES} - {*tables}, databases.named(backend.con))
+    return unread.notes_on_folder(Path(data), tables, stamp.files)
 
 
 def _connect(threads: int | None, memory_limit: str | None, scratch: str) -> Backend:

@@ -57,6 +57,13 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "Iceberg": (put("metadata/v1.metadata.json"), "posts/ holds metadata/: it is an Iceberg table"),
     "Hudi": (put(".hoodie/hoodie.properties"), "posts/ holds .hoodie/: it is a Hudi table"),
     "unfinished": (put("_temporary/0/part-9.parquet"), "posts/ holds _temporary/: its writer is not done, or failed"),
+    "removed": (
+        put("_committed_1", b'{"added": [], "removed": ["part-000.parquet", "part-009.parquet"]}'),
+        "posts/ holds 1 part of which _committed_1 says that they no longer count: received part-000.parquet",
+    ),
+    "a log that is none": (put("_committed_1", b"[]"), "posts/_committed_1 does not say which parts count"),
+    "started": (put("_started_1"), "posts/ holds _started_1 but no _committed_1: its writer is not done, or failed"),
+    "a stream": (put("_spark_metadata/0"), "posts/ holds _spark_metadata/: a Spark stream wrote it"),
     "unfinished and empty": (lambda folder: (folder / "_temporary").mkdir(), "posts/ holds _temporary/"),
     "a part of CSV": (put("part-9.csv", b"a,b\n"), "posts/ holds a file that is no part: received part-9.csv"),
     "capitals": (put("part-9.PARQUET"), "posts/ holds a file that is no part: received part-9.PARQUET"),
@@ -94,10 +101,15 @@ def test_what_holds_no_rows_is_passed_over(tmp_path: Path) -> None:
     folder = with_parts(tmp_path)
     for name in ("_SUCCESS", "._part-000.parquet", ".part-000.parquet.crc", "_metadata", ".DS_Store", "_started_1"):
         (folder / name).write_bytes(b"\0\5\x16\7")
+    (folder / "_committed_1").write_text('{"added": ["part-000.parquet"], "removed": ["part-009.parquet"]}')
     (folder / "part-001.parquet").rename(tmp_path / "elsewhere")
     (folder / "part-001.parquet").symlink_to(tmp_path / "elsewhere")
     with open_history(tmp_path, threads=1) as history:
         assert column(history, "post_id") == [f"p{i}" for i in range(8)]
+        assert history.notes == (
+            "posts: 7 files are skipped in posts/, which hold no rows: .DS_Store, ._part-000.parquet, "
+            ".part-000.parquet.crc and 4 more",
+        )
 
 
 TABLES = {
