@@ -34,10 +34,10 @@ def notes_on_folder(folder: Path, tables: Collection[str], read: Iterable[str]) 
         count = "is not read" if len(names) == 1 else f"are not read ({len(names):,} files)"
         there = f"the table is read from {table} alone" if table in tables else f"the table would be {forms(table)}"
         yield f"{table}: {_shown(names)} {count}; {there}, or {table}.sql may join several files"
-    for table, place in ((table, folder / f"{table}{end}") for table in tables for end in ("", ".parquet")):
-        if place.is_dir() and (names := passed_over(place, table)):
+    for table, parts in ((table, folder / f"{table}{end}") for table in tables for end in ("", ".parquet")):
+        if parts.is_dir() and (names := passed_over(parts, table)):
             count = "1 file is" if len(names) == 1 else f"{len(names):,} files are"
-            yield f"{table}: {count} skipped in {place.name}/, which hold no rows: {_shown(names)}"
+            yield f"{table}: {count} skipped in {parts.name}/, which hold no rows: {_shown(names)}"
 
 
 def notes_on_database(absent: Collection[str], held: Iterable[tuple[str, str]]) -> Iterator[str]:
