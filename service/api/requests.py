@@ -137,7 +137,7 @@ def for_creators(deal: Deal, creator_ids: Sequence[str]) -> Terms:
 
 def terms(items: Sequence[Item]) -> Terms:
     """Items, column by column. Raises ValueError where a field says what no deal can be."""
-    return Terms(creator_id=_each(_required, [i.creator_id for i in items]), **_columns(items))
+    return Terms(creator_id=_REQUIRED.each([i.creator_id for i in items]), **_columns(items))
 
 
 def _columns(deals: Sequence[Deal]) -> dict[str, Any]:
@@ -145,16 +145,8 @@ def _columns(deals: Sequence[Deal]) -> dict[str, Any]:
     return {name: read(list(map(values, deals))) for name, (values, read) in _READ.items()}
 
 
-def _texts(values: list[Text]) -> list[str]:
-    return _each(_required, values)
-
-
-def _optional_texts(values: list[Key | None]) -> list[str | None]:
-    return _each(_optional, values)
-
-
 def _moments(values: list[str]) -> np.ndarray:
-    return np.array(_each(micros, values), np.int64)
+    return np.array(_MOMENTS.each(values), np.int64)
 
 
 def _numbers(values: list[float | None]) -> np.ndarray:
@@ -168,10 +160,26 @@ def _counts(values: list[float | None]) -> np.ndarray:
     return found
 
 
-def _each(read: Callable[[Any], T], values: list[Any]) -> list[T]:
-    """Every value read; what stands there often is read once."""
-    found = {value: read(value) for value in set(values)}
-    return [found[value] for value in values]
+class _Memory(dict[Any, T]):
+    """What `read` makes of a value; those of earlier requests are looked up, at the speed of C."""
+
+    MOST, LONGEST = 100_000, 64  # values and characters of each, so that nobody fills the worker's memory
+
+    def __init__(self, read: Callable[[Any], T]) -> None:
+        super().__init__()
+        self.read = read
+
+    def __missing__(self, value: Any) -> T:
+        found = self.read(value)
+        if not isinstance(value, str) or len(value) <= self.LONGEST:
+            if len(self) >= self.MOST:
+                self.clear()
+            self[value] = found
+        return found
+
+    def each(self, values: list[Any]) -> list[T]:
+        """Every value, read."""
+        return list(map(self.__getitem__, values))
 
 
 def _required(value: Text) -> str:
@@ -184,11 +192,14 @@ def _optional(value: Key | None) -> str | None:
     return None if value is None else as_text(value) or None
 
 
+_REQUIRED, _OPTIONAL, _MOMENTS = _Memory(_required), _Memory(_optional), _Memory(micros)
+
+
 def _reader(name: str) -> Callable[[list[Any]], Any]:
     column = CANDIDATES.columns[name]
     kinds: dict[str, Callable[[list[Any]], Any]] = {
         "time": _moments, "number": _numbers, "hours": _numbers, "count": _counts,
-        "text": _texts if column.required else _optional_texts,
+        "text": (_REQUIRED if column.required else _OPTIONAL).each,
     }  # fmt: skip
     return kinds[kind_of(column)]
 

@@ -7,12 +7,14 @@ import json
 import re
 from datetime import datetime
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.api import requests
 from service.api.bodies import LARGE_ROOM, MOST_BYTES, ROOM, SMALL_BYTES, Room
 from service.api.misspelt import closest
 from service.api.openapi import document
@@ -190,6 +192,19 @@ def test_candidates_that_repeat_are_refused_by_row() -> None:
         (9, "row 7 has it too, received '7'"),
     ]  # fmt: skip
     assert len(faults({"items": [ITEM | {"candidate_id": "a"}, ITEM | {"candidate_id": "a", "spend": -1}]})) == 2
+
+
+def test_texts_read_before_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Mock(side_effect=str.upper)
+    memory = requests._Memory[str](read)
+    monkeypatch.setattr(memory, "MOST", 3)
+    assert memory.each(["a", "b", "a"]) == ["A", "B", "A"]
+    assert read.call_count == 2
+    long = "x" * (memory.LONGEST + 1)
+    assert memory.each([long]) == [long.upper()]
+    assert long not in memory
+    assert memory.each(["c", "d", "e"]) == ["C", "D", "E"]
+    assert len(memory) <= 3
 
 
 def test_filters_that_leave_nobody_are_said() -> None:
