@@ -17,14 +17,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cli
-from features.faults import refuse
+from features.faults import fail, refuse
 
 EXAMPLES = """examples:
   python serve.py --data export/ --no-auth                                 on 127.0.0.1:8000, for this machine alone
   CREATOR_YIELD_API_KEYS=@keys.txt python serve.py --data export/ --host 0.0.0.0
   python serve.py --data export/ --model models:/conversions-per-dollar/3 --no-auth
 
-docs/service.md tells what may be asked."""
+docs/service.md describes the requests."""
 WORKERS = max(2, min(os.cpu_count() or 2, 8))
 
 
@@ -33,35 +33,43 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "serve.py", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", required=True, metavar="DATA", help="folder of the tables, or duckdb://FILE")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="(%(default)s)")
+    parser.add_argument(
+        "--data", type=cli.nonempty, required=True, metavar="DATA", help="folder of the tables, or duckdb://FILE"
+    )
+    parser.add_argument("--host", type=cli.nonempty, default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on (%(default)s)")
     parser.add_argument(
         "--model",
+        type=cli.nonempty,
         metavar="URI",
         default="models:/conversions-per-dollar@champion",
-        help="models:/NAME@ALIAS or models:/NAME/VERSION; an alias is followed (%(default)s)",
+        help="models:/NAME@ALIAS or models:/NAME/VERSION; a new version under an alias is taken up (%(default)s)",
     )
-    parser.add_argument("--no-auth", action="store_true", help="ask for no key; on a loopback address only")
+    parser.add_argument("--no-auth", action="store_true", help="serve without keys; on a loopback address only")
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser.parse_args(argv)
 
 
-def require(asked: argparse.Namespace) -> str:
-    """The address to listen at. Raises InputError for a call that cannot be carried out."""
-    if not 0 < asked.port < 65536:
-        refuse("--port", asked.port, "it is no port", "Give a number from 1 to 65535.")
-    if "://" not in asked.data and not Path(asked.data).is_dir():
-        problem = "it is a file, not a folder" if Path(asked.data).exists() else "there is no such folder"
+def require(call: argparse.Namespace) -> str:
+    """The address to listen on. Raises InputError for a call that cannot be carried out."""
+    if not 0 < call.port < 65536:
+        refuse("--port", call.port, "it is not a port", "Give a number from 1 to 65535.")
+    if "://" not in call.data and not Path(call.data).is_dir():
+        problem = "it is a file, not a folder" if Path(call.data).exists() else "there is no such folder"
         remedy = "Give the folder that holds collaborations and creators, or a database URL."
-        refuse("--data", asked.data, problem, remedy)
+        refuse("--data", call.data, problem, remedy)
     try:
-        found = socket.getaddrinfo(asked.host, asked.port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(call.host, call.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        refuse("--host", asked.host, "it is no address of this machine", "Give 127.0.0.1, or 0.0.0.0 for all.")
-    if asked.no_auth and not all(ipaddress.ip_address(str(a[0]).partition("%")[0]).is_loopback for *_, a in found):
-        refuse("--no-auth", asked.host, "without keys only this machine may ask", "Use --host 127.0.0.1, or set keys.")
-    if not asked.no_auth:
+        refuse("--host", call.host, "it is not an address of this machine", "Give 127.0.0.1, or 0.0.0.0 for all.")
+    if call.no_auth and not all(ipaddress.ip_address(str(a[0]).partition("%")[0]).is_loopback for *_, a in found):
+        refuse(
+            "--no-auth",
+            call.host,
+            "without keys only this machine may send requests",
+            "Use --host 127.0.0.1, or set keys.",
+        )
+    if not call.no_auth:
         require_keys()
     # a name may stand for both kinds of addresses; clients that are given a name try both
     family, kind, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
@@ -70,8 +78,8 @@ def require(asked: argparse.Namespace) -> str:
         try:
             tried.bind(address)
         except OSError as error:
-            received = f"{asked.host}:{asked.port}"
-            refuse("--port", received, f"it cannot be listened at ({error.strerror})", "Choose another.")
+            received = f"{call.host}:{call.port}"
+            refuse("--port", received, f"the service cannot listen there ({error.strerror})", "Choose another.")
     return str(address[0])
 
 
@@ -82,16 +90,15 @@ def require_keys() -> None:
     setting = os.environ.get(VARIABLE, "")
     remedy = f"Set {VARIABLE} to NAME:SHA256 of each key or to @FILE, or give --no-auth on 127.0.0.1."
     try:
-        if not setting or not read(setting):
-            refuse(VARIABLE, "nothing", "there is no API key", remedy)
+        read(setting)
     except (ValueError, OSError) as error:
-        told = str(error) if isinstance(error, ValueError) else str(error.strerror)
-        refuse(VARIABLE, "something else", told, remedy)
+        problem = str(error) if isinstance(error, ValueError) else f"the file cannot be read ({error.strerror})"
+        raise fail(VARIABLE, problem, remedy) from None
 
 
-def serve(asked: argparse.Namespace) -> int:
-    """Serve until told to end; the exit status. Raises InputError for a call that is at fault."""
-    address = require(asked)
+def serve(call: argparse.Namespace) -> int:
+    """Serve until the server is stopped; the exit status. Raises InputError for a call that is at fault."""
+    address = require(call)
     from service import logs
     from service.api.app import HOST, NO_AUTH, PORT, STATE
     from service.publish import state
@@ -99,14 +106,16 @@ def serve(asked: argparse.Namespace) -> int:
 
     logs.set_up()
     if stale := [folder.name for folder in state.remove_stale()]:
-        logging.getLogger("creator_yield").info("left by killed servers, removed", extra={"facts": {"folders": stale}})
+        logging.getLogger("creator_yield").info(
+            "removed folders of servers that were killed", extra={"facts": {"folders": stale}}
+        )
     folder = state.make()
-    os.environ |= {STATE: str(folder), NO_AUTH: "1" if asked.no_auth else ""}
-    os.environ |= {HOST: asked.host, PORT: str(asked.port)}
+    os.environ |= {STATE: str(folder), NO_AUTH: "1" if call.no_auth else ""}
+    os.environ |= {HOST: call.host, PORT: str(call.port)}
     try:
-        supervisor = Supervisor(folder, asked.data, asked.model)
+        supervisor = Supervisor(folder, call.data, call.model)
         try:
-            listen(asked, address)
+            listen(call, address)
         except SystemExit:
             if not supervisor.status:  # else it was the supervisor who ended the server
                 raise
@@ -117,8 +126,8 @@ def serve(asked: argparse.Namespace) -> int:
     return supervisor.status
 
 
-def listen(asked: argparse.Namespace, address: str) -> None:
-    """Answer requests until told to end."""
+def listen(call: argparse.Namespace, address: str) -> None:
+    """Answer requests until the server is stopped."""
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
@@ -131,7 +140,7 @@ def listen(asked: argparse.Namespace, address: str) -> None:
         "service.api.app:make",
         factory=True,
         address=address,
-        port=asked.port,
+        port=call.port,
         interface=Interfaces.RSGI,
         workers=WORKERS,
         backlog=4096,
@@ -143,7 +152,7 @@ def listen(asked: argparse.Namespace, address: str) -> None:
         respawn_failed_workers=True,
         respawn_interval=0.1,
         workers_kill_timeout=30,
-        log_enabled=asked.debug,
+        log_enabled=call.debug,
     ).serve()
 
 

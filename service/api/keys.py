@@ -32,17 +32,23 @@ class Key:
 
 
 def read(setting: str) -> list[Key]:
-    """The keys of the variable's value. Raises ValueError for an entry of another form, OSError for a file."""
-    text = Path(setting[1:]).read_text(encoding="utf-8") if setting.startswith("@") else setting
-    text = re.sub(r"#.*", "", text)
-    found = []
-    for number, entry in enumerate(re.split(r"[\s,]+", text.strip()), 1):
-        told = _ENTRY.fullmatch(entry)
-        if told is None:  # never shown: it may be a key in plain text
-            raise ValueError(f"entry {number} is not NAME:SHA256 or NAME:SHA256:REQUESTS_PER_SECOND")
-        limit = int(told["limit"]) if told["limit"] else None
-        found.append(Key(told["name"], bytes.fromhex(told["digest"]), limit))
-    return found
+    """The keys of the variable's value. Raises ValueError for none or for one of another form, OSError for a file."""
+    try:
+        text = Path(setting[1:]).read_text(encoding="utf-8") if setting.startswith("@") else setting
+    except UnicodeDecodeError:
+        raise ValueError("the file is not UTF-8") from None
+    entries = [entry for entry in re.split(r"[\s,]+", re.sub(r"#.*", "", text)) if entry]
+    if not entries:  # a file that is being written, too: it must not shut everybody out
+        raise ValueError("there is no API key")
+    return [_key(number, entry) for number, entry in enumerate(entries, 1)]
+
+
+def _key(number: int, entry: str) -> Key:
+    parts = _ENTRY.fullmatch(entry)
+    if parts is None:  # never shown: it may be a key in plain text
+        raise ValueError(f"entry {number} is not NAME:SHA256 or NAME:SHA256:REQUESTS_PER_SECOND")
+    limit = int(parts["limit"]) if parts["limit"] else None
+    return Key(parts["name"], bytes.fromhex(parts["digest"]), limit)
 
 
 class Keys:
@@ -67,8 +73,8 @@ class Keys:
     def _changed(self) -> tuple[int, ...]:
         if not self.setting.startswith("@"):
             return ()
-        told = Path(self.setting[1:]).stat()
-        return told.st_mtime_ns, told.st_size, told.st_ino
+        file = Path(self.setting[1:]).stat()
+        return file.st_mtime_ns, file.st_size, file.st_ino
 
     def find(self, presented: str) -> Key | None:
         """The key that was presented; every one is compared, in the same time."""

@@ -271,7 +271,10 @@ def main(arguments: list[str]) -> int:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     publisher = Publisher(folder, data, uri)
 
+    ending = threading.Event()
+
     def leave(regular: bool) -> None:
+        ending.set()
         for child in list(Child.running):
             child.end()
         if not regular:  # the server was killed, and its workers finish what they have in hand
@@ -282,6 +285,8 @@ def main(arguments: list[str]) -> int:
         try:
             publisher.first()
         except (TrialError, OSError) as error:
+            if ending.is_set():  # that is why its process ended; `lifeline` is about to end this one
+                threading.Event().wait()
             print(error, file=sys.stderr)
             return AT_FAULT if isinstance(error, TrialError) and error.at_fault else FAILED
     while True:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -98,7 +99,7 @@ def test_a_port_in_use_is_one_fault() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        with pytest.raises(InputError, match=r"--port: it cannot be listened at \(Address already in use\)"):
+        with pytest.raises(InputError, match=r"--port: the service cannot listen there \(Address already in use\)"):
             parsed("--no-auth", port=other.getsockname()[1])
 
 
@@ -106,6 +107,31 @@ def test_a_port_in_use_is_one_fault() -> None:
 def test_a_host_that_is_none_is_one_fault(host: str) -> None:
     with pytest.raises(InputError, match="--host"):
         parsed("--no-auth", "--host", host)
+
+
+@pytest.mark.parametrize("option", ["--data", "--host", "--model"])
+def test_an_empty_value_is_no_value(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        serve.arguments(["--data", "x", option, " "])
+    assert left.value.code == 2
+    assert f"argument {option}: it is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(b"# none\n", "there is no API key"), (b"", "there is no API key"), (b"tool:\xff", "the file is not UTF-8"),
+     (b"tool:secret", "entry 1 is not NAME:SHA256"), (None, "the file cannot be read (No such file or directory)")],
+)  # fmt: skip
+def test_keys_that_cannot_be_read_are_one_fault(
+    content: bytes | None, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if content is not None:
+        (tmp_path / "keys").write_bytes(content)
+    monkeypatch.setenv("CREATOR_YIELD_API_KEYS", f"@{tmp_path / 'keys'}")
+    with pytest.raises(InputError) as raised:
+        parsed()
+    assert str(raised.value).startswith(f"CREATOR_YIELD_API_KEYS: {problem}")
+    assert "secret" not in str(raised.value)
 
 
 def _has_ipv6() -> bool:
@@ -129,7 +155,11 @@ def test_it_listens_on_ipv6_and_ends_quietly_when_it_is_ended_early(workspace: P
         except OSError:
             if started.process.poll() is not None or arrived.wait(0.1):
                 break
+    for _ in range(600):
+        if list(workspace.glob("creator-yield-*/scratch-*")):
+            break  # its model is being loaded, by a process that now ends
+        time.sleep(0.1)
     assert started.stop() == 0, started.log.read_text()
     assert arrived.is_set()
-    assert "panicked" not in started.log.read_text()
+    assert [line for line in started.log.read_text().splitlines() if not line.startswith("{")] == []
     assert not list(workspace.glob("creator-yield-*"))

@@ -525,7 +525,7 @@ def test_calls_at_fault_end_with_2(workspace: Path, tmp_path: Path) -> None:
         (("--no-auth", "--host", "0.0.0.0"), {}, "--no-auth: without keys only this machine may ask"),
         ((), {}, "CREATOR_YIELD_API_KEYS: there is no API key"),
         ((), {"CREATOR_YIELD_API_KEYS": "my plain key"}, "entry 1 is not NAME:SHA256"),
-        (("--port", "0"), keys, "--port: it is no port"),
+        (("--port", "0"), keys, "--port: it is not a port"),
     ]
     for words, environment, said in calls:
         done = command(workspace, "serve.py", "--data", "data", *words, **environment)
