@@ -65,7 +65,7 @@ INCLUDE = {
 LEVEL = {
     "name": "level",
     "in": "query",
-    "description": f"Probability that the interval holds; else {USUAL_LEVEL}.",
+    "description": f"Probability that the interval holds, which include=interval must request; else {USUAL_LEVEL}.",
     "schema": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
 }
 TARGET_COST = {

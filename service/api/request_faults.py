@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -61,7 +62,7 @@ def _filter_faults(filters: Any) -> list[FieldError]:
         found += _list_faults(filters.get(name), name, f"/filters/{name}", _wrong_word)
     for name in BOUNDS:
         value = filters.get(name)
-        if value is not None and (wrong := wrong_number(value)):
+        if value is not None and (wrong := wrong_number(value, -sys.float_info.max, most=sys.float_info.max)):
             found.append(FieldError(f"{wrong}, received {shown(value)}", name, pointer=f"/filters/{name}"))
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ import numpy as np
 
 from features.history.column_types import kind_of
 from features.history.contract import CANDIDATES
+from service.api import repeated_keys
 from service.api.misspelt import hint, misspelt
 from service.api.request_faults import RANK, SCORE, misplaced, rank_faults, repeated, score_faults
 from service.api.request_history import History, notices_of
@@ -49,20 +51,24 @@ def read_score(body: bytes) -> tuple[Terms, list[str | None], History | None, No
     try:
         try:
             request: ScoreRequest = _strict_score.decode(body)
+            plain = True
         except msgspec.ValidationError:
             request = _score.decode(body)
             members = _generic(body)
             notices = misspelt(members["items"], (*OF_ITEM, *DEAL_COLUMNS, *REFUSED), "/items")
             notices += notices_of(members.get("history"))
+            plain = False
         candidates = [None if i.candidate_id is None else as_text(i.candidate_id) for i in request.items]
         found = terms(request.items), candidates, request.history, notices
+        if not plain or request.history is not None or repeated_keys.possible(body, request.items):
+            _require_keys_once(body)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         members = _generic(body)
         if not isinstance(members, dict) or not isinstance(members.get("items"), list):
             raise _unlike('{"items": […]}', "items", members, SCORE) from None
         if len(members["items"]) > MOST_ITEMS:
             raise _too_many(len(members["items"])) from None
-        raise _faulty(score_faults(members), error) from None
+        raise _faulty(repeated_keys.faults(body) + score_faults(members), error) from None
     named = [one for one in candidates if one]
     if len(set(named)) < len(named) and (twice := repeated(candidates)):
         raise _faulty(twice, ValueError("candidate_id"))
@@ -84,6 +90,7 @@ def read_rank(body: bytes) -> tuple[Deal, RankRequest, Notices]:
             request.creator_ids = [_required(one) for one in request.creator_ids]
             notices += _twice(request.creator_ids)
         for_creators(request.deal, [])
+        _require_keys_once(body)
         return request.deal, request, notices + _empty(request.filters)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         members = _generic(body)
@@ -91,7 +98,12 @@ def read_rank(body: bytes) -> tuple[Deal, RankRequest, Notices]:
             raise _unlike('{"deal": {…}}', "deal", members, RANK) from None
         if isinstance(members.get("creator_ids"), list) and len(members["creator_ids"]) > MOST_ITEMS:
             raise _too_many(len(members["creator_ids"])) from None
-        raise _faulty(rank_faults(members), error) from None
+        raise _faulty(repeated_keys.faults(body) + rank_faults(members), error) from None
+
+
+def _require_keys_once(body: bytes) -> None:
+    if twice := repeated_keys.faults(body):
+        raise _faulty(twice, ValueError("a key stands twice"))
 
 
 def _deal_notices(deal: dict[str, Any]) -> Notices:
@@ -209,9 +221,25 @@ _READ = {
 }  # what the features of a request are made from
 
 
+class _Literal(float):
+    """A number that shows itself as it was written."""
+
+    def __new__(cls, text: str) -> _Literal:
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 def _generic(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
+    except msgspec.ValidationError:  # a number that no float can hold, such as 1e400: its field is named by the faults
+        return json.loads(body, parse_int=_Literal, parse_float=_Literal)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise Problem(400, "not-json", f"The body is no JSON that can be read: {_why(body, error)}.") from None
 

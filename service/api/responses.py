@@ -64,6 +64,8 @@ class Options:
         level, cost, sure = (_number(told, name) for name in PARAMETERS[1:])
         if level is not None and not 0 < level < 1:
             raise _refused("level", "a number between 0 and 1 is needed, such as 0.8")
+        if level is not None and "interval" not in parts:
+            raise _refused("level", "it means nothing without include=interval")
         if cost is not None and not 0 < cost <= MOST_DOLLARS:
             raise _refused("target_cost", f"dollars above 0 and up to {MOST_DOLLARS:g} are needed, such as 25")
         if sure is not None and cost is None:

@@ -38,8 +38,8 @@ def accepts_what_the_schema_allows(
     """`positive_data_acceptance`, but for what is beyond the schemas.
 
     These are rows of a history that do not fit one another or DATA, candidate_ids that repeat, filters by values that
-    no creator has, and a confidence without its target. Only the problem that says so is let pass, and only where it is
-    so; all other checks look at these answers too.
+    no creator has, a confidence without its target, and a level without its interval. Only the problem that says so
+    is let pass, and only where it is so; all other checks look at these answers too.
     """
     query, body = case.query or {}, case.body if isinstance(case.body, dict) else {}
     filters = body.get("filters")
@@ -47,7 +47,8 @@ def accepts_what_the_schema_allows(
         "invalid-history": body.get("history") is not None,
         "invalid-items": _repeats(body.get("items")),
         "invalid-filter": isinstance(filters, dict) and any(filters.get(name) for name in LISTS),
-        "invalid-parameter": "confidence" in query and "target_cost" not in query,
+        "invalid-parameter": ("confidence" in query and "target_cost" not in query)
+        or ("level" in query and "interval" not in query.get("include", [])),
     }
     if response.status_code == 422 and so.get(response.json()["type"].removeprefix(TYPE), False):
         return None

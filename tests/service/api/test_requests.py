@@ -20,6 +20,7 @@ from service.api.misspelt import closest
 from service.api.openapi import document
 from service.api.request_values import MOMENT, NO_MOMENT, micros, wrong_time
 from service.api.requests import read_rank, read_score
+from service.api.responses import Options
 from service.problems import FieldError, Problem
 from tests.support.workspace import Server
 
@@ -313,3 +314,67 @@ async def _fill(room: Room) -> None:
     for one in held:
         one.take()
     assert room.held == 0
+
+
+TEXT = json.dumps(ITEM)[1:-1]
+TWICE = [
+    ('{"items": [{%s, "spend": 400}]}', "/items/0/spend"),
+    ('{"items": [{%s, "objective": null, "objective": "sales"}]}', "/items/0/objective"),
+    ('{"items": [{%s}, {%s, "sp\\u0065nd"\n: 400}]}', "/items/1/spend"),
+    ('{"items": [{%s, "brand": "a: b", "objective": "c: d"}]}', "/items/0/brand"),
+    ('{"items": [{%s, "note": 1, "note": 2}]}', "/items/0/note"),
+    ('{"items": [], "items": [{%s}]}', "/items"),
+    ('{"items": [{%s}], "history": null, "history": {"creators": []}}', "/history"),
+    ('{"items": [{%s}], "history": {"creators": [{"creator_id": "m", "platform": "x", "niche": "y", "niche": "z"}]}}',
+     "/history/creators/0/niche"),
+    ('{"items": [{%s, "spend": -1}]}', "/items/0/spend"),
+    ('{"deal": {%s, "brand": "b"}}', "/deal/brand"),
+    ('{"deal": {%s}, "limit": 3, "limit": 4}', "/limit"),
+    ('{"deal": {%s}, "filters": {"tier": ["nano"], "tier": ["micro"]}}', "/filters/tier"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "pointer"), TWICE, ids=range(len(TWICE)))
+def test_a_key_that_stands_twice_is_refused_by_name(body: str, pointer: str) -> None:
+    with pytest.raises(Problem) as caught:
+        (read_score if '"items"' in body else read_rank)(body.replace("%s", TEXT).encode())
+    fault = caught.value.errors[0]
+    assert (fault.field, fault.pointer) == (pointer.rpartition("/")[2], pointer)
+    assert fault.detail == "it is there more than once in the same object: leave one"
+
+
+def test_keys_that_only_look_alike_are_not_refused() -> None:
+    full = ITEM | {
+        "candidate_id": "a:b",
+        "objective": 'x": "y',
+        "brand": "br\u00e0nd: \\u003a",
+        "product_country": None,
+    }
+    for item in (ITEM, full, ITEM | {"note": {"a": 1}, "product_country": None}, ITEM | {"starts_at": "2026-06-01"}):
+        for indent in (None, 1):
+            read_score(json.dumps({"items": [item, item | {"candidate_id": "c"}]}, indent=indent).encode())
+    read_score(f'{{"items": [{{{TEXT}, "note": {{"a": 1, "a": 2}}}}]}}'.encode())  # nobody reads what is in it
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 5000])
+def test_a_number_that_no_float_holds_is_refused_by_field(number: str) -> None:
+    for field in ("spend", "promotion_hours", "deliverables", "creator_id"):
+        kept = json.dumps({name: value for name, value in ITEM.items() if name != field})[:-1]
+        with pytest.raises(Problem) as caught:
+            read_score(f'{{"items": [{kept}, "{field}": {number}}}]}}'.encode())
+        (fault,) = caught.value.errors
+        assert (caught.value.status, fault.field, fault.pointer) == (422, field, f"/items/0/{field}")
+        assert f"received {number[:50]}" in fault.detail
+    for body, pointer in ((f'"limit": {number}', "/limit"), (f'"filters": {{"followers_min": {number}}}', "/filters/")):
+        with pytest.raises(Problem) as caught:
+            read_rank(f'{{"deal": {{{TEXT}}}, {body}}}'.encode())
+        assert str(caught.value.errors[0].pointer).startswith(pointer)
+    read_score(f'{{"items": [{{{TEXT}, "note": {number}}}]}}'.encode())
+
+
+def test_a_level_without_an_interval_is_refused() -> None:
+    for query in ("level=0.9", "level=0.9&include=reasons"):
+        with pytest.raises(Problem, match="level: it means nothing without include=interval") as caught:
+            Options.read(query)
+        assert caught.value.errors[0].field == "level"
+    assert Options.read("level=0.9&include=interval").level == 0.9
