@@ -25,8 +25,8 @@ EXAMPLES = """examples:
   python predict.py candidates.csv --data export/ --output scores.csv --target-cost 25
   python predict.py candidates.csv --data export/ --output scores.csv --target-cost 25 --confidence 0.8
 
-With a target cost per conversion, two columns tell how likely a deal stays within it, and the walk-away price: the
-highest spend at which it still does with the confidence asked for.
+With a target cost per conversion, two more columns say how likely a deal stays within it, and its walk-away price: the
+highest spend at which it still does with the given confidence.
 docs/models.md says what the columns and warnings mean."""
 REASONS = 2  # shown for each of the best
 
@@ -56,76 +56,76 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--confidence",
         type=float,
         metavar="P",
-        help="how sure the walk-away price must be of the target cost (0.5)",
+        help="probability with which the walk-away price must meet the target cost (0.5)",
     )
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser.parse_args(argv)
 
 
-def check(asked: argparse.Namespace) -> Target | None:
+def check(args: argparse.Namespace) -> Target | None:
     """The target, if there is one. Raises InputError for a wrong call, before anything slow is imported."""
     from models.batch.output_file import check_output
     from models.uncertainty.target import MOST_DOLLARS, SURE, Target
 
-    if not 0 < asked.level < 1:
-        refuse("--level", asked.level, "it is no probability", "Give a number between 0 and 1, such as 0.8.")
-    if asked.target_cost is not None and not 0 < asked.target_cost <= MOST_DOLLARS:
-        refuse("--target-cost", asked.target_cost, "it is no price", "Give dollars above 0, such as 25.")
-    if asked.confidence is not None and asked.target_cost is None:
+    if not 0 < args.level < 1:
+        refuse("--level", args.level, "it is no probability", "Give a number between 0 and 1, such as 0.8.")
+    if args.target_cost is not None and not 0 < args.target_cost <= MOST_DOLLARS:
+        refuse("--target-cost", args.target_cost, "it is no price", "Give dollars above 0, such as 25.")
+    if args.confidence is not None and args.target_cost is None:
         remedy = "Give --target-cost too, or leave it out."
-        refuse("--confidence", asked.confidence, "it means nothing without a target cost", remedy)
-    if asked.confidence is not None and not 0 < asked.confidence < 1:
+        refuse("--confidence", args.confidence, "it means nothing without a target cost", remedy)
+    if args.confidence is not None and not 0 < args.confidence < 1:
         remedy = "Give a number between 0 and 1, such as 0.5."
-        refuse("--confidence", asked.confidence, "it is no probability", remedy)
-    if not asked.candidates.is_file():
-        refuse("CANDIDATES", asked.candidates, "there is no such file", "Give a .parquet or .csv file.")
-    check_output(asked.output, asked.candidates)
-    if asked.target_cost is None:
+        refuse("--confidence", args.confidence, "it is no probability", remedy)
+    if not args.candidates.is_file():
+        refuse("CANDIDATES", args.candidates, "there is no such file", "Give a .parquet or .csv file.")
+    check_output(args.output, args.candidates)
+    if args.target_cost is None:
         return None
-    return Target(asked.target_cost, SURE if asked.confidence is None else asked.confidence)
+    return Target(args.target_cost, SURE if args.confidence is None else args.confidence)
 
 
-def predict(asked: argparse.Namespace) -> None:
+def predict(args: argparse.Namespace) -> None:
     """Score a file into a file; raises InputError for data or a call that is at fault."""
-    target = check(asked)
+    target = check(args)
     from features.history.source import open_candidates, open_history
     from features.usage import changed_columns
 
-    with cli.Progress() as progress, open_history(asked.data) as history:
-        candidates = open_candidates(history, asked.candidates)
+    with cli.Progress() as progress, open_history(args.data) as history:
+        candidates = open_candidates(history, args.candidates)
         cli.note((*history.notes, *candidates.notes))
         from models.batch.score_file import check_candidates, score_file
 
-        check_candidates(history, candidates, asked.output, target)
+        check_candidates(history, candidates, args.output, target)
         from models import tracking
         from models.batch.output_file import check_not_kept
         from models.registry import artifacts
 
         client = tracking.connect(create=False)
-        check_not_kept(asked.output, artifacts.places(client))
-        model = tracking.require(client, asked.model)
+        check_not_kept(args.output, artifacts.places(client))
+        model = tracking.require(client, args.model)
         notes = candidates.notes
         if trained := model.scorer.facts.columns:  # not recorded by a training outside train.py
             changed = changed_columns(trained, history.given, candidates.columns)
             cli.note([changed] if changed else [])
             notes += (changed,) if changed else ()
         summary = score_file(
-            history, candidates, model.scorer, model.label, asked.output,
-            level=asked.level, target=target, progress=progress,
+            history, candidates, model.scorer, model.label, args.output,
+            level=args.level, target=target, progress=progress,
         )  # fmt: skip
-    tell(summary, model, asked, target)
+    print_summary(summary, model, args, target)
     for note in notes:  # once more, where the scores are looked at
         print(note)
 
 
-def tell(summary: Summary, model: Model, asked: argparse.Namespace, target: Target | None) -> None:
+def print_summary(summary: Summary, model: Model, args: argparse.Namespace, target: Target | None) -> None:
     """The summary on standard output; what the model is worth comes first."""
     from models.evaluation.skill import skill_sentence
     from models.explanations.reason_words import reason_words
 
     print(skill_sentence(model.scorer.facts.skill))
-    print(f"{summary.rows:,} candidates scored by {model.label} into {asked.output}")
-    percent = f"{100 * asked.level:g} %"
+    print(f"{summary.rows:,} candidates scored by {model.label} into {args.output}")
+    percent = f"{100 * args.level:g} %"
     cells = [
         ["rank", "candidate", "creator", "brand", "spend $", "conversions/$", percent, "conversions", "$/conversion"]
     ]
@@ -149,7 +149,7 @@ def tell(summary: Summary, model: Model, asked: argparse.Namespace, target: Targ
     print("warnings: " + (", ".join(f"{k} {n:,}" for k, n in summary.warnings.items()) or "none"))
     unlike = summary.warnings.get("unlike_results", 0)
     share = unlike / max(summary.rows, 1)
-    print(f"unlike anything that past results tell of: {unlike:,} of {summary.rows:,} candidates ({share:.1%})")
+    print(f"unlike all past results: {unlike:,} of {summary.rows:,} candidates ({share:.1%})")
 
 
 if __name__ == "__main__":

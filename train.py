@@ -49,15 +49,15 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def train(asked: argparse.Namespace) -> int:
+def train(args: argparse.Namespace) -> int:
     """Train, log, register, promote; returns the exit status. Raises InputError for bad data or arguments."""
-    if not 0 <= asked.seed < 2**31:
-        refuse("--seed", asked.seed, "it is out of range", "Give a whole number from 0 to 2147483647.")
-    if asked.search is not None and not 0 <= asked.search <= MOST_TRIES:
-        refuse("--search", asked.search, "it is out of range", f"Give a whole number from 0 to {MOST_TRIES}.")
-    check_name(asked.experiment)
-    if asked.comment_classifier and not asked.comment_classifier.is_dir():
-        refuse("--comment-classifier", asked.comment_classifier, "there is no such folder", "Give a saved classifier.")
+    if not 0 <= args.seed < 2**31:
+        refuse("--seed", args.seed, "it is out of range", "Give a whole number from 0 to 2147483647.")
+    if args.search is not None and not 0 <= args.search <= MOST_TRIES:
+        refuse("--search", args.search, "it is out of range", f"Give a whole number from 0 to {MOST_TRIES}.")
+    check_name(args.experiment)
+    if args.comment_classifier and not args.comment_classifier.is_dir():
+        refuse("--comment-classifier", args.comment_classifier, "there is no such folder", "Give a saved classifier.")
     began = time.time()
     from features.comment_classifier.classifier import CommentClassifier
     from features.faults import InputError
@@ -69,30 +69,30 @@ def train(asked: argparse.Namespace) -> int:
     from models.registry import promotion
     from models.registry.runs import open_run
     from models.report import summary
-    from models.training import Training, fit
+    from models.training import TrainingSet, fit
 
     settings = FeatureSettings()
-    with open_history(asked.data) as history:
+    with open_history(args.data) as history:
         cli.note(history.notes)
         if faults := check_trainable(history.collaborations):
             raise InputError(faults)
-        classifier = CommentClassifier.load(asked.comment_classifier)
+        classifier = CommentClassifier.load(args.comment_classifier)
         # the run begins here, so that a store that cannot take the results shows before the work
-        with cli.Progress() as progress, open_run(asked.experiment, int(began * 1000)) as run:
+        with cli.Progress() as progress, open_run(args.experiment, int(began * 1000)) as run:
             prints = fingerprint(history)
-            training = Training.from_history(history, settings, classifier, progress)
-            recipes = with_settings(TRIES if asked.search is None else asked.search, asked.seed)
+            training = TrainingSet.from_history(history, settings, classifier, progress)
+            recipes = with_settings(TRIES if args.search is None else args.search, args.seed)
             trained = fit(
-                training, settings, classifier, seed=asked.seed, recipes=recipes, data=prints,
+                training, settings, classifier, seed=args.seed, recipes=recipes, data=prints,
                 columns=columns_read(history.given), progress=progress,
             )  # fmt: skip
             found = summary.study(trained)
             progress("report", 1, 1)
             history.stamp.require_unchanged("DATA")
             version, decision = promotion.record(run, found, history, prints)
-    print_summary(found, asked.experiment, version, decision, time.time() - began)
+    print_summary(found, args.experiment, version, decision, time.time() - began)
     if decision.alarm:
-        print(f"alarm: {asked.experiment} {version}: {decision.why}", file=sys.stderr)
+        print(f"alarm: {args.experiment} {version}: {decision.why}", file=sys.stderr)
     return ATTENTION if decision.alarm else DONE
 
 

@@ -28,7 +28,7 @@ from benchmarks.market import BUILD, DEFAULT, Holdout, Prepared, make, opened, p
 from features.catalogue import FAMILIES
 from models.estimators.maturity import taken_as_final
 from models.estimators.rate import RECIPES, RateModel, Recipe
-from models.training import Training, fit
+from models.training import TrainingSet, fit
 
 WHOLE = "the whole model"
 SHOWN = ("value", "rank", "unseen", "skill", "log_r2", "total", "coverage")
@@ -69,7 +69,7 @@ def variants() -> dict[str, Variant]:
     }
 
 
-def changed(training: Training, variant: Variant) -> Training:
+def changed(training: TrainingSet, variant: Variant) -> TrainingSet:
     """The training that a variant sees."""
     out = replace(training, matrix=training.matrix.drop(columns=list(variant.without)))
     if not variant.creators:
@@ -78,7 +78,7 @@ def changed(training: Training, variant: Variant) -> Training:
         kept = np.flatnonzero(training.results.until >= training.results.final)
         # without the daily counts the folds, too, know a result only when it is whole
         results = replace(out.results.take(kept), daily=None)
-        out = Training(out.matrix.iloc[kept].reset_index(drop=True), out.spine.iloc[kept], results)
+        out = TrainingSet(out.matrix.iloc[kept].reset_index(drop=True), out.spine.iloc[kept], results)
     return out
 
 

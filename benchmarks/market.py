@@ -24,7 +24,7 @@ from features.history.source import History, open_candidates, open_history
 from features.matrix import FeatureBuilder
 from features.settings import FeatureSettings
 from models.estimators.recipes import TRIES, with_settings
-from models.training import Trained, Training, fit
+from models.training import Trained, TrainingSet, fit
 
 BUILD = Path("build/benchmarks")
 DEFAULT = MarketSettings()
@@ -85,7 +85,7 @@ def read_truth(path: Path) -> pd.DataFrame:
 class Prepared:
     """What our model is made from and scores: the training, the candidates' matrix, and the seconds it took."""
 
-    training: Training
+    training: TrainingSet
     matrix: pd.DataFrame
     settings: FeatureSettings
     classifier: CommentClassifier
@@ -96,7 +96,7 @@ def prepare(history: History, holdout: Holdout, progress: Progress | None = None
     """Features of the past results and of the candidates, as `train.py` and `predict.py` make them."""
     began = perf_counter()
     settings, classifier = FeatureSettings(), CommentClassifier.load()
-    training = Training.from_history(history, settings, classifier, progress)
+    training = TrainingSet.from_history(history, settings, classifier, progress)
     with FeatureBuilder(history, settings, classifier) as builder:
         matrix = builder.build(holdout.spine)
     return Prepared(training, matrix, settings, classifier, perf_counter() - began)

@@ -30,7 +30,7 @@ from features.history.contract import CANDIDATES
 from features.history.source import History, open_history
 from features.settings import FeatureSettings
 from models.estimators.maturity import fit_maturity
-from models.estimators.outcomes import Results
+from models.estimators.outcomes import Outcomes
 from models.evaluation.backtest import LEAST_TRAINING, RIPE_SHARE
 
 PEERS = (
@@ -50,7 +50,7 @@ def cut(history: History, share: float, test_share: float, folder: Path) -> Mark
     """
     spine = history.collaborations.order_by("starts_at", "collaboration_id").to_pandas()
     daily = None if history.conversions is None else history.conversions.to_pandas()
-    results = Results.from_tables(spine, daily, FeatureSettings().attribution_days)
+    results = Outcomes.from_tables(spine, daily, FeatureSettings().attribution_days)
     moment = results.starts[int(share * len(results))].astype("datetime64[D]").astype("datetime64[us]")
     end = results.starts[min(int((share + test_share) * len(results)), len(results) - 1)]
     rows, then = results.as_of(moment)

@@ -23,7 +23,7 @@ from features.comment_classifier.classifier import CommentClassifier
 from features.history.source import open_history
 from features.settings import FeatureSettings
 from models.estimators.maturity import fit_maturity
-from models.training import Training, fit
+from models.training import TrainingSet, fit
 from models.uncertainty.support import fit_support
 
 KNOWN_SHARE, SETTLED_SHARE, SCORED = 0.7, 0.9, 100_000
@@ -46,7 +46,7 @@ def _second(values: pd.Series) -> str:
     return str(values.value_counts().index[1])
 
 
-def measure(training: Training) -> Iterator[list[str]]:
+def measure(training: TrainingSet) -> Iterator[list[str]]:
     """A line a case, as cells."""
     results, matrix = training.results, training.matrix
     cutoff = results.starts[int(KNOWN_SHARE * len(results))]
@@ -57,7 +57,7 @@ def measure(training: Training) -> Iterator[list[str]]:
         left_out = chosen(matrix).to_numpy(bool, na_value=False)
         kept = np.flatnonzero(~left_out[rows])
         known, spine = (table.iloc[rows[kept]].reset_index(drop=True) for table in (matrix, training.spine))
-        part = Training(known, spine, then.take(kept))
+        part = TrainingSet(known, spine, then.take(kept))
         scorer = fit(part, FeatureSettings(), CommentClassifier.load()).scorer
         cells = [name, f"{len(kept):,}", f"{scorer.intervals.unlike_variance:.2f}"]
         for tested in (after[left_out[after]], after[~left_out[after]]):
@@ -72,7 +72,7 @@ def measure(training: Training) -> Iterator[list[str]]:
         yield cells
 
 
-def seconds(training: Training) -> tuple[float, float]:
+def seconds(training: TrainingSet) -> tuple[float, float]:
     """Of the clock and of the processor, to judge SCORED rows."""
     support = fit_support(training.matrix, training.creators)
     rows = training.matrix.iloc[np.arange(SCORED) % len(training.matrix)].reset_index(drop=True)
@@ -90,7 +90,7 @@ def main(argv: list[str]) -> None:
                 folder = Path(scratch) / "market" / "data"
                 subprocess.run([sys.executable, "-m", "demo", str(folder.parent)], check=True, capture_output=True)
             with open_history(folder) as history:
-                training = Training.from_history(history, FeatureSettings(), CommentClassifier.load())
+                training = TrainingSet.from_history(history, FeatureSettings(), CommentClassifier.load())
             print(f"\n{data}\n")
             print("| left out | trained on | variance | left-out rows | flagged | covered before | covered | "
                   "other rows | flagged | covered before | covered |")  # fmt: skip

@@ -26,7 +26,7 @@ from models.estimators.mixed import MixedModel
 from models.estimators.rate import Component, RateModel, Trees
 from models.scoring import Scoring
 from models.training_facts import TrainingFacts
-from models.uncertainty.interval import EVERY, Intervals
+from models.uncertainty.interval import POOLED, Intervals
 from models.uncertainty.support import Support
 from models.uncertainty.target import Target
 
@@ -92,7 +92,7 @@ class Scorer:
         """The contract's score columns but rank and model_version, a row per row of the matrix, in its order.
 
         matrix: the catalogue's columns. spine: `creator_id` and `spend` in dollars, row by row; `starts_at` too, else
-        no warning tells of deals far ahead.
+        there is no warning of deals far ahead.
         level: of the central interval. target: adds its two columns (`Target.worth`).
         Raises ValueError for a column that is missing or a level outside (0, 1).
         """
@@ -110,7 +110,7 @@ class Scorer:
     def groups(self, matrix: pd.DataFrame) -> np.ndarray:
         """The group of every row whose intervals are calibrated together: its follower tier."""
         if "tier" not in matrix:
-            return np.full(len(matrix), EVERY)
+            return np.full(len(matrix), POOLED)
         return matrix["tier"].fillna("unknown").to_numpy(object).astype(str)
 
     def save(self, folder: Path) -> None:

@@ -18,7 +18,7 @@ from features.history.score_columns import row_columns
 from models.estimators.encoding import FIRST_LEVEL, OTHER, Encoding
 from models.estimators.rate import RateModel
 from models.explanations.reasons import top_reasons
-from models.uncertainty.interval import EVERY, Intervals
+from models.uncertainty.interval import POOLED, Intervals
 from models.uncertainty.support import Support
 from models.uncertainty.target import Target
 
@@ -96,14 +96,14 @@ class Scoring:
         self._codes = [*needed, "unknown_category", "outside_training_range", UNLIKE, FAR_AHEAD]
         self._bits = 1 << np.arange(len(self._codes))
         terms = support.terms
-        self._numbers = np.array([place[name] for name in terms.ladders], np.intp)
+        self._numbers = np.array([place[name] for name in terms.knots], np.intp)
         self._described = np.array([place[name] for name in terms.levels], np.intp)
         tables = [[-1, len(known), *(known.get(text, len(known)) for text in self.coding.levels[name])]
                   for name, known in terms.places.items()]  # fmt: skip
         self._support_codes = np.array([code for table in tables for code in table], np.intp)
         self._first_codes = np.cumsum([0, *map(len, tables)])[:-1]
         self._tier = place.get("tier")
-        tiers = ["unknown", EVERY, *self.coding.levels["tier"]] if self._tier is not None else ["unknown"]
+        tiers = ["unknown", POOLED, *self.coding.levels["tier"]] if self._tier is not None else ["unknown"]
         self._groups = np.array(tiers)
         self._shares = lru_cache(LEVELS)(lambda level: intervals.shares(tiers, level))
         self._warnings = lru_cache(1 << len(self._codes))(self._named)

@@ -15,11 +15,11 @@ from features.history.source import History
 from features.matrix import FeatureBuilder
 from features.settings import FeatureSettings
 from features.usage import unused
-from models.estimators.count_data import Observed
+from models.estimators.count_data import CountData
 from models.estimators.encoding import Encoding
 from models.estimators.level_trend import at_newest_level
 from models.estimators.maturity import Maturity, fit_maturity
-from models.estimators.outcomes import Results
+from models.estimators.outcomes import Outcomes
 from models.estimators.rate import RECIPES, Component, RateModel, Recipe, fit_component
 from models.evaluation.backtest import OURS, Backtest, Progress, observe, run_backtest
 from models.evaluation.skill import measure_skill
@@ -30,15 +30,16 @@ from models.uncertainty.support import fit_support
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingSet:
     """What a model is made from: a matrix and the results of its rows, in the order of their start.
 
-    spine: the collaborations (rows,) with the contract's columns. unused: why, by feature that tells no deals apart.
+    spine: the collaborations (rows,) with the contract's columns. unused: reason by feature that is the same in every
+    deal or never known.
     """
 
     matrix: pd.DataFrame
     spine: pd.DataFrame
-    results: Results
+    results: Outcomes
     unused: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -53,7 +54,7 @@ class Training:
         settings: FeatureSettings,
         classifier: CommentClassifier,
         progress: Progress | None = None,
-    ) -> Training:
+    ) -> TrainingSet:
         """Build the features of all past collaborations, each as of its own start."""
         table = history.collaborations
         spine = table.order_by("starts_at", "collaboration_id").to_pandas()
@@ -67,7 +68,7 @@ class Training:
         return cls(
             matrix,
             spine,
-            Results.from_tables(spine, daily, settings.attribution_days).with_kinds(matrix),
+            Outcomes.from_tables(spine, daily, settings.attribution_days).with_kinds(matrix),
             unused(matrix, history.given),
         )
 
@@ -78,11 +79,11 @@ class Trained:
 
     scorer: Scorer
     backtest: Backtest
-    training: Training
+    training: TrainingSet
 
 
 def fit(
-    training: Training,
+    training: TrainingSet,
     settings: FeatureSettings,
     classifier: CommentClassifier,
     *,
@@ -105,7 +106,7 @@ def fit(
 
 
 def _fit(
-    training: Training,
+    training: TrainingSet,
     settings: FeatureSettings,
     classifier: CommentClassifier,
     seed: int,
@@ -117,8 +118,8 @@ def _fit(
     backtest = run_backtest(matrix, creators, results, seed=seed, recipes=recipes, jobs=jobs, progress=progress)
     maturity = fit_maturity(results)
     encoding = Encoding.fit(matrix, creators)
-    observed = at_newest_level(observe(matrix, creators, encoding, results, maturity), results.starts)
-    rate = _fit_rate(observed, backtest, recipes, seed, jobs)
+    count_data = at_newest_level(observe(matrix, creators, encoding, results, maturity), results.starts)
+    rate = _fit_rate(count_data, backtest, recipes, seed, jobs)
     if progress:
         progress("model", 1, 1)
     rows = backtest.rows
@@ -143,19 +144,19 @@ def _fit(
     return Trained(scorer, backtest, training)
 
 
-def _fit_rate(observed: Observed, backtest: Backtest, recipes: Sequence[Recipe], seed: int, jobs: int) -> RateModel:
+def _fit_rate(count_data: CountData, backtest: Backtest, recipes: Sequence[Recipe], seed: int, jobs: int) -> RateModel:
     """The recipes that the backtest gave a weight, on all rows; one rate for all where results are too few."""
-    constant = float(np.log(observed.level))
-    if not observed.enough or not backtest.weights.any() or not len(backtest.rows):
+    constant = float(np.log(count_data.level))
+    if not count_data.enough or not backtest.weights.any() or not len(backtest.rows):
         return RateModel([], [], backtest.level, constant)
     chosen = [(recipe, float(w)) for recipe, w in zip(recipes, backtest.weights, strict=True) if w > 0]
     components: list[Component] = Parallel(n_jobs=jobs, prefer="threads")(
-        delayed(fit_component)(observed, recipe, seed) for recipe, _ in chosen
+        delayed(fit_component)(count_data, recipe, seed) for recipe, _ in chosen
     )
     return RateModel(components, [w for _, w in chosen], backtest.level, constant)
 
 
-def _facts(training: Training, backtest: Backtest, rate: RateModel, maturity: Maturity, seed: int) -> TrainingFacts:
+def _facts(training: TrainingSet, backtest: Backtest, rate: RateModel, maturity: Maturity, seed: int) -> TrainingFacts:
     results = training.results
     return TrainingFacts(
         seed=seed,

@@ -170,8 +170,8 @@ def aside(output: Path) -> Iterator[Path]:
         # libraries wrap the system's error in their own, with its text
         if reason := next((text for text in FULL if text in str(error)), None):
             remedy = "The file is as it was before. Free some space, or choose another folder."
-            told = Fault("--output", received=str(output), problem=f"it cannot be written ({reason})", remedy=remedy)
-            raise OutputError(str(told)) from error
+            fault = Fault("--output", received=str(output), problem=f"it cannot be written ({reason})", remedy=remedy)
+            raise OutputError(str(fault)) from error
         raise
     finally:
         for folder, lock in owned:

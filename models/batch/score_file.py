@@ -31,7 +31,7 @@ TOP = ("candidate_id", "creator_id", "brand", "spend", *SCORES[:5], "reasons")
 
 @dataclass(frozen=True)
 class Summary:
-    """What a scoring run tells: rows, the ten best as plain values, how often each warning was given."""
+    """What came of a scoring run: rows, the ten best as plain values, how often each warning was given."""
 
     rows: int
     best: list[dict[str, Any]]
@@ -65,10 +65,10 @@ def score_file(
         with ExitStack() as files:
             writers: list[pq.ParquetWriter] = []
             for batch in candidates.batches(chunk):
-                part, told = _score(batch, builder, scorer, label, level, target)
-                counted.update(told)
+                part, codes = _score(batch, builder, scorer, label, level, target)
+                counted.update(codes)
                 best = _best(best, part, top)
-                # the engine ranks by the rate alone: it does not tell capitals of the candidates' own columns apart
+                # the engine ranks by the rate alone: it ignores case in the candidates' own columns
                 tables = [
                     part.select([*candidates.columns, *row_columns(target is not None), "model_version"]),
                     part.select(["conversions_per_dollar"]),
@@ -108,7 +108,7 @@ def _score(
 ) -> tuple[pa.Table, Counter[str]]:
     spine = batch.to_pandas()
     scores = scorer.score(builder.build(spine), spine, level, target=target)
-    codes = Counter(code for told in scores.warnings for code in json.loads(told))
+    codes = Counter(code for text in scores.warnings for code in json.loads(text))
     part = pa.Table.from_batches([batch])
     for name in scores:
         kind = pa.string() if name in TEXTS else pa.float64()

@@ -1,8 +1,8 @@
-"""What estimators are fitted to: counts with an exposure, and how loud each speaks.
+"""What estimators are fitted to: counts with an exposure, and the weight of each row.
 
 E[count] = exposure × rate, with exposure = spend × share arrived. A count's variance is m + (a + v) m² for an expected
-count m, so a collaboration speaks with weight 1 / (1/m + a + v): small counts are noisy, large ones do not rule
-(McCullagh & Nelder 1989, Generalized Linear Models, ch. 9; a = dispersion, v = doubt about the share that has arrived).
+count m, so a collaboration has weight 1 / (1/m + a + v): small counts are noisy, large ones do not dominate (McCullagh
+& Nelder 1989, Generalized Linear Models, ch. 9; a = dispersion, v = uncertainty of the share that has arrived).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LEAST_ROWS, LEAST_CONVERSIONS = 40, 20
 
 
 @dataclass(frozen=True)
-class Observed:
+class CountData:
     """What an estimator is fitted to, in the order of time.
 
     features: (rows, columns + 1) float64 as `encoding` made them. counts, exposure (dollars × share arrived), variance
@@ -31,9 +31,11 @@ class Observed:
     exposure: np.ndarray
     variance: np.ndarray
 
-    def take(self, rows: np.ndarray | slice) -> Observed:
+    def take(self, rows: np.ndarray | slice) -> CountData:
         """The given rows."""
-        return Observed(self.features[rows], self.encoding, self.counts[rows], self.exposure[rows], self.variance[rows])
+        return CountData(
+            self.features[rows], self.encoding, self.counts[rows], self.exposure[rows], self.variance[rows]
+        )
 
     @property
     def enough(self) -> bool:
@@ -42,14 +44,14 @@ class Observed:
 
     @property
     def weight(self) -> np.ndarray:
-        """How loud each row speaks, mean 1."""
+        """The weight of each row, mean 1."""
         expected = self.exposure * self.counts.sum() / self.exposure.sum()
         weight = 1 / (1 / np.maximum(expected, 1e-12) + DISPERSION + self.variance)
         return weight / weight.mean()
 
     @property
     def level(self) -> float:
-        """Conversions per dollar of all, each row speaking with its weight."""
+        """Conversions per dollar of all rows, weighted."""
         expected = self.exposure * (self.counts.sum() / self.exposure.sum())
         tempered = 1 / (1 + (DISPERSION + self.variance) * expected)
         return float(max((tempered * self.counts).sum(), 0.5) / (tempered * self.exposure).sum())
@@ -64,6 +66,6 @@ def count_loss(counts: np.ndarray, expected: np.ndarray, variance: np.ndarray | 
 
 
 def level_shift(counts: np.ndarray, expected: np.ndarray, variance: np.ndarray) -> float:
-    """Log of what came over what was expected, no row ruling; half a conversion stands on both sides."""
+    """Log of counted over expected conversions, in which no row dominates; half a conversion is added to both."""
     tempered = 1 / (1 + (DISPERSION + variance) * expected)
     return float(np.log(((tempered * counts).sum() + 0.5) / ((tempered * expected).sum() + 0.5)))

@@ -69,8 +69,8 @@ class Encoding:
         for i, name in enumerate(self.columns):
             values = matrix[name]
             out[:, i] = self._codes(name, values) if name in self.levels else values.to_numpy(float, na_value=np.nan)
-        asked = pd.Index(as_text(creators, "creator_id"), dtype=object)
-        out[:, -1] = pd.Index(self.creators, dtype=object).get_indexer(asked) + 1
+        wanted = pd.Index(as_text(creators, "creator_id"), dtype=object)
+        out[:, -1] = pd.Index(self.creators, dtype=object).get_indexer(wanted) + 1
         return out
 
     @property
@@ -84,7 +84,7 @@ class Encoding:
     def place(self, name: str, otherwise: int | None = None) -> int:
         """Position of a column; `otherwise` for one that the model does not know.
 
-        Raises ValueError for such a column where nothing else is told.
+        Raises ValueError for such a column where nothing else is known.
         """
         if name in self.columns:
             return self.columns.index(name)

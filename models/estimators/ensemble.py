@@ -1,4 +1,4 @@
-"""Which recipes speak and how loud, and the level: chosen on rows that the trees have not seen, in time."""
+"""The weights of recipes, and the level: chosen on rows that the trees have not seen, in time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from models.estimators.count_data import DISPERSION, count_loss, level_shift
 
 PRIOR_ROWS, LEAST_WEIGHT, MOST_IN_ALL = 20.0, 0.05, 1.5
-LEAST_ROWS_TO_CHOOSE, LOUDER = 30, 0.8
+LEAST_ROWS_TO_CHOOSE, FOLD_DECAY = 30, 0.8
 
 
 def fit_weights(
@@ -22,8 +22,8 @@ def fit_weights(
     """Weights of recipes that minimise the negative-binomial deviance, shrunk to equal ones.
 
     deviations: (rows, recipes), each recipe's log rate less its centre, out of fold. base: (rows,) log rate of an
-    average row. Every fold has a level of its own here: recipes are chosen by how they tell rows apart; the level is
-    `fit_level`'s. The sum of weights may differ from 1: below it the blend leans to one rate for all.
+    average row. Every fold has a level of its own here: recipes are chosen by how they rank rows; the level is
+    `fit_level`'s. The sum of weights may differ from 1: below it the ensemble leans to one rate for all.
     """
     recipes = deviations.shape[1]
     equal = np.full(recipes, 1 / recipes)
@@ -50,7 +50,7 @@ def fit_weights(
 def fit_level(
     log_rate: np.ndarray, counts: np.ndarray, exposure: np.ndarray, variance: np.ndarray, fold: np.ndarray
 ) -> float:
-    """Log correction of the level from the folds' misses, newer ones louder.
+    """Log correction of the level from the folds' misses, newer ones with more weight.
 
     `models.estimators.level_trend` follows the level up to a cut-off; this is what its forecasts missed after it.
     Shrunk by how much the folds disagree (James & Stein 1961).
@@ -60,8 +60,8 @@ def fit_level(
         return 0.0
     parts = [fold == j for j in folds]
     misses = np.array([level_shift(counts[p], exposure[p] * np.exp(log_rate[p]), variance[p]) for p in parts])
-    loud = LOUDER ** np.arange(len(folds))[::-1]
-    loud = loud / loud.sum()
-    mean = float(loud @ misses)
-    noise = float(np.var(misses, ddof=1) * (loud @ loud))
+    weight = FOLD_DECAY ** np.arange(len(folds))[::-1]
+    weight = weight / weight.sum()
+    mean = float(weight @ misses)
+    noise = float(np.var(misses, ddof=1) * (weight @ weight))
     return mean * max(0.0, 1 - noise / mean**2) if mean else 0.0

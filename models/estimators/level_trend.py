@@ -1,7 +1,7 @@
-"""How the level of all rates has moved, so that old results can teach on today's level.
+"""How the level of all rates has moved, so that old results can be used on today's level.
 
 The level is a random walk over periods of equal length, fitted beside everything that the mixed model knows of a deal,
-so that a change of who was hired does not pass as a change of level (a local level model: Harvey 1989, Forecasting,
+so that a change of who was hired is not taken for a change of level (a local level model: Harvey 1989, Forecasting,
 Structural Time Series Models and the Kalman Filter, ch. 2; as a penalised regression on steps).
 """
 
@@ -11,27 +11,27 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.estimators.count_data import Observed
-from models.estimators.mixed import fit_beside
+from models.estimators.count_data import CountData
+from models.estimators.mixed import fit_further_terms
 from models.estimators.outcomes import DAY
 
 # the weight of results (2 each for a large count) that draws half as much as the penalty does
 PERIODS, PENALTY_STEP = 20, 30.0
 
 
-def fit_drift(observed: Observed, starts: np.ndarray) -> np.ndarray:
+def fit_level_trend(count_data: CountData, starts: np.ndarray) -> np.ndarray:
     """Log level of every row's period over that of the newest (rows,); zeros where results are too few to tell.
 
     starts: datetime64 (rows,).
     """
     age = (starts.max() - starts) / DAY
-    if not observed.enough or age.max() <= 0:
+    if not count_data.enough or age.max() <= 0:
         return np.zeros(len(starts))
     period = np.minimum((age / age.max() * PERIODS).astype(int), PERIODS - 1)
     steps = (period[:, None] > np.arange(PERIODS - 1)).astype(float)
-    return steps @ fit_beside(observed, steps, PENALTY_STEP)
+    return steps @ fit_further_terms(count_data, steps, PENALTY_STEP)
 
 
-def at_newest_level(observed: Observed, starts: np.ndarray) -> Observed:
+def at_newest_level(count_data: CountData, starts: np.ndarray) -> CountData:
     """The same counts with the exposure that would have brought them on the newest level."""
-    return replace(observed, exposure=observed.exposure * np.exp(fit_drift(observed, starts)))
+    return replace(count_data, exposure=count_data.exposure * np.exp(fit_level_trend(count_data, starts)))

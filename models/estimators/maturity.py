@@ -1,12 +1,12 @@
 """How much of a collaboration's final conversions has arrived by the time of counting.
 
-Where conversions are told by day, the completion curve is the reverse-hazard estimate for right-truncated delays
+Where conversions are listed by day, the completion curve is the reverse-hazard estimate for right-truncated delays
 (Lagakos, Barraj & De Gruttola 1988, Biometrika 75, 515-523; the chain ladder of insurers): with h(k) the share of the
 first k days' conversions that came on day k, F(k - 1) = F(k) (1 - h(k)). Promotion lengths have hazards of their own,
 shrunk to those of all, and tiers within them, shrunk to theirs; a platform raises the curve to a power (proportional
 reversed hazards: Gupta & Gupta 2007, Journal of Statistical Planning and Inference 137, 3525-3536). Elsewhere an
-exponential delay is fitted across ages of counting. Where every collaboration is counted at the same age nothing tells
-of what comes later, and counts are taken as final.
+exponential delay is fitted across ages of counting. Where every collaboration is counted at the same age nothing shows
+what comes later, and counts are taken as final.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from models.estimators.outcomes import DAY, Results
+from models.estimators.outcomes import DAY, Outcomes
 
 FINAL = "counts taken as final"
 BY_DAY = "conversions by day"
 BY_AGE = "counts across ages"
 PRIOR_DAYS, PRIOR_SPREAD = 5.0, 0.7
-LEAST_TOLD, GROUP_ROWS, GROUP_PRIOR, LEAST_SHARE = 20, 100, 50.0, 1e-3
+LEAST_LISTED, GROUP_ROWS, GROUP_PRIOR, LEAST_SHARE = 20, 100, 50.0, 1e-3
 MOST_VARIANCE = 25.0
 EXPONENTS, EXPONENT_SPREAD = np.exp(np.linspace(-1.2, 1.2, 49)), 0.3
 
@@ -35,7 +35,7 @@ class Maturity:
     days: ages in days (knots,), from 0. bounds: promotion hours that part the groups (groups - 1,). tiers: names, the
     first one is "" for a tier that is not known. shares: (groups, tiers, knots), rising to 1; linear between knots, 1
     beyond the last. variance: (knots,), of the logarithm of a single collaboration's share: how much they differ, and
-    how surely the curve is known. source: where the curve is from. exponents: by platform, the power that the curve is
+    how well the curve is known. source: where the curve is from. exponents: by platform, the power that the curve is
     raised to; below 1 conversions come sooner, a platform that is not there has 1.
     """
 
@@ -70,7 +70,7 @@ class Maturity:
         """Variance of the logarithm of one collaboration's share at these ages (days)."""
         return np.interp(ages, self.days, self.variance)
 
-    def arrived(self, results: Results) -> tuple[np.ndarray, np.ndarray]:
+    def arrived(self, results: Outcomes) -> tuple[np.ndarray, np.ndarray]:
         """Share that had come when each result was counted, and the variance of its logarithm (rows,) each.
 
         A result whose attribution window had passed is whole, whatever other results of its age still wait for.
@@ -81,8 +81,8 @@ class Maturity:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; `from_dict` is its inverse."""
-        told = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()}
-        return told | {"tiers": list(self.tiers), "exponents": dict(self.exponents)}
+        values = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()}
+        return values | {"tiers": list(self.tiers), "exponents": dict(self.exponents)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Maturity:
@@ -101,8 +101,8 @@ def taken_as_final() -> Maturity:
     return Maturity(np.array([0.0, 1.0]), np.array([]), ("",), np.ones((1, 1, 2)), np.zeros(2), FINAL)
 
 
-def fit_maturity(results: Results) -> Maturity:
-    """Learn completion from what the results tell."""
+def fit_maturity(results: Outcomes) -> Maturity:
+    """Learn completion from the results."""
     ages = results.ages
     if len(results) < 2 or np.ptp(ages) < 0.1 * max(float(ages.max()), 1e-9) or (results.until >= results.final).all():
         return taken_as_final()
@@ -110,13 +110,13 @@ def fit_maturity(results: Results) -> Maturity:
     return by_day or _by_age(results)
 
 
-def _weights(results: Results) -> np.ndarray:
+def _weights(results: Outcomes) -> np.ndarray:
     expected = results.spend * results.counts.sum() / results.spend.sum()
     return 1 / (1 + expected / max(float(np.median(expected)), 1e-9))
 
 
-def _by_day(results: Results) -> Maturity | None:
-    """Reverse hazards by day of age, the groups' shrunk to those of all; None where too few tell of a whole day."""
+def _by_day(results: Outcomes) -> Maturity | None:
+    """Reverse hazards by day of age, the groups' shrunk to those of all; None where too few have a whole day."""
     daily = results.daily
     assert daily is not None
     midnight = results.starts.astype("datetime64[D]").astype("datetime64[us]")
@@ -125,20 +125,20 @@ def _by_day(results: Results) -> Maturity | None:
     age = ((daily.date.to_numpy() - midnight[row]) / DAY).astype(int)
     keep = (age >= 0) & (age < whole[row])
     row, age, came = row[keep], age[keep], daily.conversions.to_numpy()[keep]
-    told = np.unique(row)
-    if len(told) < LEAST_TOLD:
+    listed = np.unique(row)
+    if len(listed) < LEAST_LISTED:
         return None
     length = int(min(age.max(initial=0) + 1, 730))
     table = np.zeros((len(results), length))
     np.add.at(table, (row, np.minimum(age, length - 1)), came)
-    so_far = np.cumsum(table[told], axis=1)
-    complete = whole[told][:, None] > np.arange(length)
-    weight = _weights(results)[told][:, None] * complete
-    bounds = _groups(results.hours[told])
-    group = np.searchsorted(bounds, results.hours[told], side="left")
-    arrived, base = weight * table[told], weight * so_far
-    tiers = ("", *sorted(set(results.tier[told].tolist()) - {""}))
-    tier = _places(tiers, results.tier[told])
+    so_far = np.cumsum(table[listed], axis=1)
+    complete = whole[listed][:, None] > np.arange(length)
+    weight = _weights(results)[listed][:, None] * complete
+    bounds = _groups(results.hours[listed])
+    group = np.searchsorted(bounds, results.hours[listed], side="left")
+    arrived, base = weight * table[listed], weight * so_far
+    tiers = ("", *sorted(set(results.tier[listed].tolist()) - {""}))
+    tier = _places(tiers, results.tier[listed])
     pooled = _hazard(arrived, base, np.zeros(arrived.shape[1]), 0.0)
     by_group = [_hazard(arrived[group == g], base[group == g], pooled, GROUP_PRIOR) for g in range(len(bounds) + 1)]
     curves = np.array([
@@ -149,9 +149,9 @@ def _by_day(results: Results) -> Maturity | None:
         for g, hazard in enumerate(by_group)
     ])  # fmt: skip
     own = curves[group, tier]
-    exponents = _exponents(own, results.platform[told], arrived, base)
-    own = own ** np.array([exponents.get(str(name), 1.0) for name in results.platform[told]])[:, None]
-    variance = _spread(so_far, complete, own) + _doubt(pooled, base.sum(0))
+    exponents = _exponents(own, results.platform[listed], arrived, base)
+    own = own ** np.array([exponents.get(str(name), 1.0) for name in results.platform[listed]])[:, None]
+    variance = _spread(so_far, complete, own) + _uncertainty(pooled, base.sum(0))
     # A start lies half a day after its midnight on average, from which the days are counted.
     days = np.maximum(np.arange(length + 1) - 0.5, 0.0)
     return Maturity(days, bounds, tiers, curves, np.minimum(variance, MOST_VARIANCE), BY_DAY, exponents)
@@ -180,10 +180,10 @@ def _exponents(curves: np.ndarray, platform: np.ndarray, arrived: np.ndarray, ba
     return out
 
 
-def _doubt(hazard: np.ndarray, base: np.ndarray) -> np.ndarray:
+def _uncertainty(hazard: np.ndarray, base: np.ndarray) -> np.ndarray:
     """Variance of log F at the knots, by the delta method from the hazards of all later days (as Greenwood's formula).
 
-    hazard, base: (days,), and how many conversions speak of each.
+    hazard, base: (days,), and the number of conversions behind each.
     """
     late = np.minimum(hazard[1:], 0.99)
     later = np.cumsum((late / ((1 - late) * np.maximum(base[1:], 1.0)))[::-1])[::-1]
@@ -209,12 +209,12 @@ def _spread(so_far: np.ndarray, complete: np.ndarray, curves: np.ndarray) -> np.
     prior = (1 - mean.mean(0)) / mean.mean(0)
     if ripe.sum() >= 20:
         f, part = mean[ripe], so_far[ripe] / total[ripe][:, None]
-        told = ((part - f) ** 2 - f * (1 - f) / total[ripe][:, None]).mean(0) / f.mean(0) ** 2
-        prior = np.clip((ripe.sum() * told + 20 * prior) / (ripe.sum() + 20), 0, MOST_VARIANCE)
+        excess = ((part - f) ** 2 - f * (1 - f) / total[ripe][:, None]).mean(0) / f.mean(0) ** 2
+        prior = np.clip((ripe.sum() * excess + 20 * prior) / (ripe.sum() + 20), 0, MOST_VARIANCE)
     return np.concatenate([[MOST_VARIANCE], np.minimum(prior, MOST_VARIANCE)])
 
 
-def _by_age(results: Results) -> Maturity:
+def _by_age(results: Outcomes) -> Maturity:
     """An exponential delay, its mean in days chosen by likelihood with a prior; over-dispersed counts."""
     ages, means = results.ages, np.geomspace(0.2, 60, 60)
     weight, best, chosen = _weights(results), -np.inf, PRIOR_DAYS

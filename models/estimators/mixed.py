@@ -1,10 +1,10 @@
-"""A log-linear mixed model of the rate: what few results can bear, and what they tell about each creator.
+"""A log-linear mixed model of the rate: what few results can bear, and what they show of each creator.
 
 log rate = offset + Σ slope × column + Σ effect of category + effect of the niche pair + effect of the creator
 
 Numbers enter as logarithms where they can, so ratios of them (price per view, per follower) are straight lines. Slopes,
-effects of categories, of niche pairs and of creators are drawn to 0 by penalties, so a creator's effect is the
-credibility estimate of what the columns leave unexplained about them: the more results, the less it is drawn in.
+effects of categories, of niche pairs and of creators are shrunk to 0 by penalties, so a creator's effect is the
+credibility estimate of what the columns leave unexplained about them: the more results, the less it is shrunk.
 Fitted by penalised quasi-likelihood (Breslow & Clayton 1993, JASA 88, 9-25) with the negative-binomial variance of
 `models.estimators.rate`. The creators' block of the normal equations is diagonal and is eliminated (Schur complement),
 so the cost grows with (creators + columns) × columns², not with creators³.
@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from scipy import linalg, sparse
 
-from models.estimators.count_data import DISPERSION, Observed
+from models.estimators.count_data import DISPERSION, CountData
 from models.estimators.encoding import FIRST_LEVEL, Encoding
 
-# against the weight of results, 2 each for a large count: where they are equal, a term is drawn half of the way to 0
+# against the weight of results, 2 each for a large count: where they are equal, a term is shrunk halfway to 0
 PENALTY_SLOPE, PENALTY_PAIR, PENALTY_CREATOR = 30.0, 3.0, 2.0
 ITERATIONS, LARGEST_STEP = 6, 3.0
 FEW_VALUES, RARE_MISSING, TAIL = 12, 0.01, 0.005
@@ -47,7 +47,7 @@ class Line:
 
     @classmethod
     def fit(cls, column: int, values: np.ndarray) -> Line | None:
-        """Learn it from a column (rows,) with NaN; None for a column that tells nothing."""
+        """Learn it from a column (rows,) with NaN; None for a column that never varies."""
         known = values[~np.isnan(values)]
         distinct = np.unique(known)
         flagged = 1 - len(known) / len(values) > RARE_MISSING
@@ -56,20 +56,20 @@ class Line:
         shift = None
         if len(distinct) > FEW_VALUES and distinct[0] >= 0:
             shift = float(np.quantile(known[known > 0], 0.05))
-        bent = known if shift is None else np.log(known + shift)
-        low, high = (float(q) for q in np.quantile(bent, [TAIL, 1 - TAIL]))
-        bent = np.clip(bent, low, high)
-        usual = float(np.median(bent))
-        filled = np.concatenate([bent, np.full(len(values) - len(known), usual)])
+        transformed = known if shift is None else np.log(known + shift)
+        low, high = (float(q) for q in np.quantile(transformed, [TAIL, 1 - TAIL]))
+        transformed = np.clip(transformed, low, high)
+        usual = float(np.median(transformed))
+        filled = np.concatenate([transformed, np.full(len(values) - len(known), usual)])
         return cls(column, shift, low, high, usual, float(filled.mean()), float(filled.std()) or 1.0, flagged)
 
     def apply(self, features: np.ndarray) -> np.ndarray:
         """(rows, 1 or 2) of the encoded features."""
         values = features[:, self.column]
         missing = np.isnan(values)
-        bent = values if self.shift is None else np.log(np.maximum(values, 0.0) + self.shift)
-        bent = np.where(missing, self.usual, np.clip(bent, self.low, self.high))
-        line = (bent - self.mean) / self.scale
+        transformed = values if self.shift is None else np.log(np.maximum(values, 0.0) + self.shift)
+        transformed = np.where(missing, self.usual, np.clip(transformed, self.low, self.high))
+        line = (transformed - self.mean) / self.scale
         return np.column_stack([line, missing]) if self.flagged else line[:, None]
 
 
@@ -83,8 +83,8 @@ class _Lines:
         lines, first = tuple(lines[i] for i in order), first[order]
         self.column = np.array([line.column for line in lines], np.intp)
         self.shift = np.array([line.shift for line in lines if line.shift is not None])
-        told = np.array([(line.low, line.high, line.usual, line.mean, line.scale) for line in lines]).reshape(-1, 5)
-        self.low, self.high, self.usual, self.mean, self.scale = np.ascontiguousarray(told.T)
+        values = np.array([(line.low, line.high, line.usual, line.mean, line.scale) for line in lines]).reshape(-1, 5)
+        self.low, self.high, self.usual, self.mean, self.scale = np.ascontiguousarray(values.T)
         self.flagged = np.flatnonzero([line.flagged for line in lines])
         self.slope, self.slope_missing = slopes[first], slopes[first[self.flagged] + 1]
 
@@ -92,8 +92,8 @@ class _Lines:
         """Add every line's terms to its column of `out`; no two lines share one."""
         values = features.take(self.column, axis=1)
         missing = np.isnan(values)
-        bent = values[:, : len(self.shift)]
-        np.log(np.maximum(bent, 0.0) + self.shift, out=bent)
+        transformed = values[:, : len(self.shift)]
+        np.log(np.maximum(transformed, 0.0) + self.shift, out=transformed)
         values = np.where(missing, self.usual, np.minimum(np.maximum(values, self.low), self.high))
         out[:, self.column] += (values - self.mean) / self.scale * self.slope
         out[:, self.column[self.flagged]] += missing.take(self.flagged, axis=1) * self.slope_missing
@@ -106,7 +106,7 @@ class MixedModel:
     Columns are positions in the encoded features, whose last one holds the creator's code. lines, slopes: numbers and
     their slopes, one or two each. categories: effects by code. pair: columns of the creator's and the product's niche;
     pair_effects by both codes, 0 for a pair that was never met. creators: effect by code; code 0 is the unknown.
-    told_with: columns with which the effects of creator and pair are told as reasons, the last (-1) for want of those.
+    reason_columns: columns under which the effects of creator and pair appear as reasons; without those the last (-1).
     """
 
     lines: tuple[Line, ...]
@@ -115,7 +115,7 @@ class MixedModel:
     pair: tuple[int, int] | None
     pair_effects: np.ndarray
     creators: np.ndarray
-    told_with: tuple[int, int]
+    reason_columns: tuple[int, int]
     offset: float
     centre: float
     recipe: str = "mixed"
@@ -131,7 +131,7 @@ class MixedModel:
         columns, effects, starts = self._all_effects
         if len(columns):
             out[:, columns] += effects.take(features[:, columns].astype(np.int64) + starts)
-        creator, pair = self.told_with
+        creator, pair = self.reason_columns
         out[:, creator] += self.creators[_codes(features, -1)]
         if self.pair is not None:
             first, second = self.pair
@@ -158,7 +158,7 @@ class MixedModel:
             "pair": self.pair and list(self.pair),
             "pair_effects": self.pair_effects.tolist(),
             "creators": self.creators.tolist(),
-            "told_with": list(self.told_with),
+            "reason_columns": list(self.reason_columns),
             "offset": self.offset,
             "centre": self.centre,
         }
@@ -173,7 +173,7 @@ class MixedModel:
             values["pair"] and (values["pair"][0], values["pair"][1]),
             np.array(values["pair_effects"], float),
             np.array(values["creators"], float),
-            (values["told_with"][0], values["told_with"][1]),
+            (values["reason_columns"][0], values["reason_columns"][1]),
             values["offset"],
             values["centre"],
         )
@@ -183,39 +183,39 @@ def _codes(features: np.ndarray, column: int) -> np.ndarray:
     return features[:, column].astype(np.int64)
 
 
-def fit_mixed(observed: Observed, strength: float = 1.0) -> MixedModel:
+def fit_mixed(count_data: CountData, strength: float = 1.0) -> MixedModel:
     """Fit the model, penalties of slopes, categories and niche pairs times `strength`.
 
     Raises ValueError for results that are too few.
     """
-    if not observed.enough:
-        raise ValueError(f"{len(observed.counts)} results with {observed.counts.sum():.0f} conversions are too few")
-    x, encoding = observed.features, observed.encoding
-    lines, sizes = _lines(observed), _sizes(encoding)
-    slopes, effects, creators = _fit(observed, lines, np.zeros((len(x), 0)), 0.0, strength)
+    if not count_data.enough:
+        raise ValueError(f"{len(count_data.counts)} results with {count_data.counts.sum():.0f} conversions are too few")
+    x, encoding = count_data.features, count_data.encoding
+    lines, sizes = _lines(count_data), _sizes(encoding)
+    slopes, effects, creators = _fit(count_data, lines, np.zeros((len(x), 0)), 0.0, strength)
     categories = dict(zip(sizes, effects, strict=False))
     pair, pair_effects = encoding.pair, np.zeros((0, 0))
     if pair is not None:
         pair_effects = np.zeros((sizes[pair[0]], sizes[pair[1]]))
         pair_effects.flat[_met(x, pair, sizes)[0]] = effects[len(sizes)]
-    told_with = tuple(encoding.place(name, otherwise=-1) for name in ("creator_record", "niche_pair_record"))
+    reason_columns = tuple(encoding.place(name, otherwise=-1) for name in ("creator_record", "niche_pair_record"))
     model = MixedModel(
-        lines, slopes[1:], categories, pair, pair_effects, creators, (told_with[0], told_with[1]), 0.0, 0.0
+        lines, slopes[1:], categories, pair, pair_effects, creators, (reason_columns[0], reason_columns[1]), 0.0, 0.0
     )
-    model = replace(model, offset=float(slopes[0] + np.log(observed.level)))
-    return replace(model, centre=float(np.average(model.log_rate(x), weights=observed.weight)))
+    model = replace(model, offset=float(slopes[0] + np.log(count_data.level)))
+    return replace(model, centre=float(np.average(model.log_rate(x), weights=count_data.weight)))
 
 
-def fit_beside(observed: Observed, terms: np.ndarray, penalty: float) -> np.ndarray:
-    """Slopes of further terms (rows, k) that are fitted beside all that the model has, drawn to 0 by `penalty`."""
-    slopes, _, _ = _fit(observed, _lines(observed), terms, penalty)
+def fit_further_terms(count_data: CountData, terms: np.ndarray, penalty: float) -> np.ndarray:
+    """Slopes of further terms (rows, k) that are fitted beside all that the model has, shrunk to 0 by `penalty`."""
+    slopes, _, _ = _fit(count_data, _lines(count_data), terms, penalty)
     return slopes[len(slopes) - terms.shape[1] :]
 
 
-def _lines(observed: Observed) -> tuple[Line, ...]:
-    encoding = observed.encoding
+def _lines(count_data: CountData) -> tuple[Line, ...]:
+    encoding = count_data.encoding
     numbers = [i for i in range(len(encoding.columns)) if i not in encoding.categorical]
-    return tuple(line for i in numbers if (line := Line.fit(i, observed.features[:, i])) is not None)
+    return tuple(line for i in numbers if (line := Line.fit(i, count_data.features[:, i])) is not None)
 
 
 def _sizes(encoding: Encoding) -> dict[int, int]:
@@ -229,15 +229,15 @@ def _met(x: np.ndarray, pair: tuple[int, int], sizes: Mapping[int, int]) -> tupl
 
 
 def _fit(
-    observed: Observed, lines: tuple[Line, ...], further: np.ndarray, penalty_further: float, strength: float = 1.0
+    count_data: CountData, lines: tuple[Line, ...], further: np.ndarray, penalty_further: float, strength: float = 1.0
 ) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
     """Slopes (the intercept, the lines', the further terms'), effects of categories and of the pairs that were met (and
     an empty one), effects of creators: reweighted least squares on the working response.
 
-    A creator's effect is known but roughly, and the mean of exp(effect) lies above exp(its mean) by half its variance:
+    A creator's effect is known only roughly, and the mean of exp(effect) lies above exp(its mean) by half its variance:
     that half is part of the effect, most of all for the unknown creator.
     """
-    x, encoding = observed.features, observed.encoding
+    x, encoding = count_data.features, count_data.encoding
     terms = np.hstack([np.ones((len(x), 1)), *(line.apply(x) for line in lines), further])
     sizes = _sizes(encoding)
     groups = [(_codes(x, i), size, strength * PENALTY_SLOPE) for i, size in sizes.items()]
@@ -250,26 +250,28 @@ def _fit(
     nothing = sparse.csr_array((len(terms), 0))
     indicators = sparse.hstack([nothing, *(_indicators(code, size) for code, size, _ in groups)], format="csr")
     penalty = np.concatenate([penalties, *(np.full(size, p) for _, size, p in groups)])
-    expected = observed.exposure * observed.level
-    eta = np.log((observed.counts + 0.5) / (expected + 0.5))
-    response, weight = eta, observed.weight
+    expected = count_data.exposure * count_data.level
+    eta = np.log((count_data.counts + 0.5) / (expected + 0.5))
+    response, weight = eta, count_data.weight
     of_creator = _indicators(creator, creators)
     for _ in range(ITERATIONS + 1):
         fixed, effects = _solve(terms, indicators, of_creator, penalty, weight, response)
         eta = terms @ fixed[: terms.shape[1]] + indicators @ fixed[terms.shape[1] :] + effects[creator]
         mean = expected * np.exp(np.clip(eta, -20, 20))
-        residual, spoke = response - eta, weight
-        weight = (DISPERSION + 0.5) / (1 / mean + DISPERSION + observed.variance)
-        response = eta + np.clip((observed.counts - mean) / mean, -LARGEST_STEP, LARGEST_STEP)
-    told = of_creator.T @ spoke
-    doubt = _scale(residual, spoke, told) / (told + PENALTY_CREATOR)
+        residual, last_weight = response - eta, weight
+        weight = (DISPERSION + 0.5) / (1 / mean + DISPERSION + count_data.variance)
+        response = eta + np.clip((count_data.counts - mean) / mean, -LARGEST_STEP, LARGEST_STEP)
+    evidence = of_creator.T @ last_weight
+    uncertainty = _scale(residual, last_weight, evidence) / (evidence + PENALTY_CREATOR)
     slopes, rest = fixed[: terms.shape[1]], fixed[terms.shape[1] :]
-    return slopes, np.split(rest, np.cumsum([size for _, size, _ in groups])), effects + doubt / 2
+    return slopes, np.split(rest, np.cumsum([size for _, size, _ in groups])), effects + uncertainty / 2
 
 
-def _scale(residual: np.ndarray, weight: np.ndarray, told: np.ndarray) -> float:
-    """Variance of a result of large count around the fit; each creator takes up about told / (told + penalty) of it."""
-    taken = float((told / (told + PENALTY_CREATOR)).sum())
+def _scale(residual: np.ndarray, weight: np.ndarray, evidence: np.ndarray) -> float:
+    """Variance of a result of large count around the fit; each creator takes up about evidence / (evidence + penalty)
+    of it.
+    """
+    taken = float((evidence / (evidence + PENALTY_CREATOR)).sum())
     return float((weight * residual**2).sum() / max(len(residual) - taken, 1.0))
 
 

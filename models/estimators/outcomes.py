@@ -14,13 +14,13 @@ DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True)
-class Results:
+class Outcomes:
     """Collaborations in the order of their start, with their counts.
 
     starts, until, final: datetime64[us] (rows,): when they went live, up to when they were counted, and when the
-    attribution window after the promotion's end has passed. hours, spend, counts: float (rows,).
-    daily: columns row (position), date (datetime64[us], midnight), conversions; None where nothing is told by day.
-    tier, platform: str (rows,), "" where they are not known; delays depend on them.
+    attribution window after the promotion's end has passed. hours, spend, counts: float (rows,). daily: columns row
+    (position), date (datetime64[us], midnight), conversions; None where no conversions are listed by day. tier,
+    platform: str (rows,), "" where they are not known; delays depend on them.
     """
 
     identifiers: np.ndarray
@@ -35,22 +35,22 @@ class Results:
     daily: pd.DataFrame | None = None
 
     @classmethod
-    def from_tables(cls, collaborations: pd.DataFrame, daily: pd.DataFrame | None, attribution_days: float) -> Results:
+    def from_tables(cls, collaborations: pd.DataFrame, daily: pd.DataFrame | None, attribution_days: float) -> Outcomes:
         """From the contract's tables; collaborations must lie in the order in which they are wanted."""
         starts = collaborations.starts_at.to_numpy("datetime64[us]")
         hours = collaborations.promotion_hours.to_numpy(float)
         window = (np.minimum(hours / 24 + attribution_days, LONGEST_DAYS) * DAY_US).astype("timedelta64[us]")
-        told = None
+        listed = None
         if daily is not None and len(daily):
             row = pd.Series(np.arange(len(starts)), index=collaborations.collaboration_id.to_numpy())
-            told = pd.DataFrame(
+            listed = pd.DataFrame(
                 {
                     "row": row.reindex(daily.collaboration_id.to_numpy()).to_numpy(),
                     "date": daily.date.to_numpy("datetime64[us]"),
                     "conversions": daily.conversions.to_numpy(float),
                 }
             )
-            told = told.dropna(subset="row").astype({"row": int}).sort_values(["row", "date"], ignore_index=True)
+            listed = listed.dropna(subset="row").astype({"row": int}).sort_values(["row", "date"], ignore_index=True)
         return cls(
             collaborations.collaboration_id.to_numpy(object),
             starts,
@@ -61,11 +61,11 @@ class Results:
             collaborations.conversions.to_numpy(float),
             np.full(len(starts), ""),
             np.full(len(starts), ""),
-            told,
+            listed,
         )
 
-    def with_kinds(self, matrix: pd.DataFrame) -> Results:
-        """The same results with the tier and platform that a matrix of the same rows tells."""
+    def with_kinds(self, matrix: pd.DataFrame) -> Outcomes:
+        """The same results with the tier and platform of a matrix of the same rows."""
         tier, platform = (
             matrix[name].fillna("").to_numpy(object).astype(str) if name in matrix else now
             for name, now in (("tier", self.tier), ("platform", self.platform))
@@ -85,7 +85,7 @@ class Results:
         """Days from the start to the counting, float (rows,)."""
         return (self.until - self.starts) / DAY
 
-    def take(self, rows: np.ndarray) -> Results:
+    def take(self, rows: np.ndarray) -> Outcomes:
         """The given rows (positions), in the given order."""
         daily = self.daily
         if daily is not None:
@@ -94,14 +94,14 @@ class Results:
             daily = daily.assign(row=place[daily.row.to_numpy()]).query("row >= 0")
             daily = daily.sort_values(["row", "date"], ignore_index=True)
         names = ("identifiers", "starts", "until", "final", "hours", "spend", "counts", "tier", "platform")
-        return Results(**{name: getattr(self, name)[rows] for name in names}, daily=daily)
+        return Outcomes(**{name: getattr(self, name)[rows] for name in names}, daily=daily)
 
-    def as_of(self, moment: np.datetime64) -> tuple[np.ndarray, Results]:
+    def as_of(self, moment: np.datetime64) -> tuple[np.ndarray, Outcomes]:
         """What was known at a moment: positions of the rows, and their results as they stood.
 
-        Where `daily` tells a row by then, it counts so far; any other row's whole count is known from `known` on and
-        left out before. A row without a conversion so far counts as told where every row is whose whole count, above 0,
-        was known by then.
+        Where `daily` lists a row by then, its count so far is known; any other row's whole count is known from `known`
+        on and left out before. A row without a conversion so far counts as listed where every row is whose whole count,
+        above 0, was known by then.
         """
         moment = moment.astype("datetime64[D]").astype("datetime64[us]")
         started, by_day = self.starts < moment, np.zeros(len(self), bool)

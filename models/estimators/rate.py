@@ -15,7 +15,7 @@ import lightgbm as lgb
 import numpy as np
 from lightgbm.basic import _LIB
 
-from models.estimators.count_data import DISPERSION, Observed, count_loss, level_shift
+from models.estimators.count_data import DISPERSION, CountData, count_loss, level_shift
 from models.estimators.mixed import MixedModel, fit_mixed
 from models.explanations.tree_shap import TreeShap
 
@@ -36,7 +36,7 @@ class Recipe:
 
     @property
     def family(self) -> str:
-        """The name without what tells its settings apart."""
+        """The name without the suffix of its settings."""
         return self.name.partition("-")[0]
 
 
@@ -107,36 +107,36 @@ def _address(array: np.ndarray) -> int:
 Component = Trees | MixedModel
 
 
-def fit_component(observed: Observed, recipe: Recipe, seed: int) -> Component:
+def fit_component(count_data: CountData, recipe: Recipe, seed: int) -> Component:
     """Fit one recipe. Raises ValueError for results that are too few."""
     if recipe.objective == "mixed":
-        return replace(fit_mixed(observed, **recipe.settings), recipe=recipe.name)
-    return fit_trees(observed, recipe, seed)
+        return replace(fit_mixed(count_data, **recipe.settings), recipe=recipe.name)
+    return fit_trees(count_data, recipe, seed)
 
 
-def fit_trees(observed: Observed, recipe: Recipe, seed: int, threads: int = 1) -> Trees:
+def fit_trees(count_data: CountData, recipe: Recipe, seed: int, threads: int = 1) -> Trees:
     """Fit one recipe; the number of trees is where the newest 15 % of the rows are fitted best by the others.
 
     Rows must be in the order of time. Raises ValueError for results that are too few.
     """
-    rows = len(observed.counts)
-    if not observed.enough:
-        raise ValueError(f"{rows} results with {observed.counts.sum():.0f} conversions are too few for trees")
+    rows = len(count_data.counts)
+    if not count_data.enough:
+        raise ValueError(f"{rows} results with {count_data.counts.sum():.0f} conversions are too few for trees")
     settings = _settings(rows, seed, threads) | recipe.settings
     older = int(rows * (1 - STOPPING_SHARE))
     trees = FEWEST_TREES
-    if observed.counts[:older].sum() > 0:
-        first = _Problem(observed.take(slice(0, older)), recipe, settings)
-        second = first.held_out(observed.take(slice(older, rows)))
+    if count_data.counts[:older].sum() > 0:
+        first = _Problem(count_data.take(slice(0, older)), recipe, settings)
+        second = first.held_out(count_data.take(slice(older, rows)))
         trees = max(first.train(ROUNDS, second).best_iteration, FEWEST_TREES)
-    problem = _Problem(observed, recipe, settings)
+    problem = _Problem(count_data, recipe, settings)
     text = problem.train(trees).model_to_string(num_iteration=-1)
     fitted = Trees(recipe.name, text, problem.offset, 0.0)
-    log_rate = fitted.log_rate(observed.features)
-    expected = observed.exposure * np.exp(log_rate)
-    shift = level_shift(observed.counts, expected, observed.variance) if recipe.objective == "log" else 0.0
+    log_rate = fitted.log_rate(count_data.features)
+    expected = count_data.exposure * np.exp(log_rate)
+    shift = level_shift(count_data.counts, expected, count_data.variance) if recipe.objective == "log" else 0.0
     fitted.offset += shift
-    fitted.centre = float(np.average(log_rate, weights=observed.weight)) + shift
+    fitted.centre = float(np.average(log_rate, weights=count_data.weight)) + shift
     return fitted
 
 
@@ -165,17 +165,17 @@ class _Problem:
 
     def __init__(
         self,
-        observed: Observed,
+        count_data: CountData,
         recipe: Recipe,
         settings: dict[str, Any],
         level: float | None = None,
         reference: lgb.Dataset | None = None,
     ) -> None:
-        self.observed, self.recipe, self.settings = observed, recipe, settings
-        self.level = observed.level if level is None else level
-        counts, exposure = observed.counts, observed.exposure
+        self.count_data, self.recipe, self.settings = count_data, recipe, settings
+        self.level = count_data.level if level is None else level
+        counts, exposure = count_data.counts, count_data.exposure
         label = counts / exposure
-        weight: np.ndarray | None = observed.weight
+        weight: np.ndarray | None = count_data.weight
         self.offset = 0.0
         if recipe.objective == "log":
             self.offset = float(np.log(self.level))
@@ -184,18 +184,18 @@ class _Problem:
             self.offset = float(np.log(self.level))
             label, weight = np.arange(len(counts), dtype=float), None
         self.data = lgb.Dataset(
-            observed.features[:, : len(observed.encoding.columns)],
+            count_data.features[:, : len(count_data.encoding.columns)],
             label,
             weight=weight,
-            categorical_feature=observed.encoding.categorical,
+            categorical_feature=count_data.encoding.categorical,
             params=settings,
             reference=reference,
             free_raw_data=True,
         )
 
-    def held_out(self, observed: Observed) -> _Problem:
+    def held_out(self, count_data: CountData) -> _Problem:
         """The same problem on other rows."""
-        return _Problem(observed, self.recipe, self.settings, self.level, self.data)
+        return _Problem(count_data, self.recipe, self.settings, self.level, self.data)
 
     def train(self, rounds: int, held_out: _Problem | None = None) -> lgb.Booster:
         objective: str | Callable = {"log": "regression"}.get(self.recipe.objective, self.recipe.objective)
@@ -213,16 +213,16 @@ class _Problem:
         )
 
     def _expected(self, raw: np.ndarray, level: float) -> np.ndarray:
-        return self.observed.exposure * level * np.exp(np.clip(raw, -20, 20))
+        return self.count_data.exposure * level * np.exp(np.clip(raw, -20, 20))
 
     def _gradient(self, raw: np.ndarray, data: lgb.Dataset) -> tuple[np.ndarray, np.ndarray]:
         """Of the negative-binomial log likelihood in the log rate, and its expected curvature."""
         expected = self._expected(raw, self.level)
-        damped = 1 + (DISPERSION + self.observed.variance) * expected
-        return (expected - self.observed.counts) / damped, expected / damped + 1e-6
+        damped = 1 + (DISPERSION + self.count_data.variance) * expected
+        return (expected - self.count_data.counts) / damped, expected / damped + 1e-6
 
     def _loss(self, raw: np.ndarray, data: lgb.Dataset) -> tuple[str, float, bool]:
-        loss = count_loss(self.observed.counts, self._expected(raw, self.level), self.observed.variance)
+        loss = count_loss(self.count_data.counts, self._expected(raw, self.level), self.count_data.variance)
         return "negative_binomial", float(loss.mean()), False
 
 

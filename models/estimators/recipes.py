@@ -1,4 +1,6 @@
-"""A bounded search of settings: a few others beside each recipe's usual ones, taken only where the folds are sure."""
+"""A bounded search of settings: a few others beside each recipe's usual ones, taken only where the folds clearly prefer
+them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import numpy as np
 from models.estimators.count_data import count_loss, level_shift
 from models.estimators.rate import RECIPES, Recipe
 
-# fewer and more leaves than usual come first; what follows is drawn
+# fewer and more leaves than usual come first; further ones are random
 TREES: tuple[dict[str, float], ...] = ({"num_leaves": 4, "lambda_l2": 5.0}, {"num_leaves": 15, "feature_fraction": 0.3})
 STRENGTHS = (3.0, 0.4)
 TRIES, SURE = 2, 1.0

@@ -1,8 +1,7 @@
-"""The proof in time: fit on what was known at a moment, judge on what started after it; again from a later moment.
+"""Backtest in time: fit on what was known at a cut-off, test on what started after it; again from a later cut-off.
 
-Between the rows that teach and those that judge lies a gap: a result teaches only once it was known at the cut-off,
-whole or as far as it was told by day then. All choices (weights of recipes, level, intervals) that a fold is judged
-with come from earlier folds.
+A result is trained on only once it was known at the cut-off, in full or as far as its days were listed by then. All
+choices (weights of recipes, level, intervals) that a fold is tested with come from earlier folds.
 """
 
 from __future__ import annotations
@@ -14,17 +13,17 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from models.estimators.count_data import Observed
+from models.estimators.count_data import CountData
 from models.estimators.encoding import Encoding
 from models.estimators.ensemble import fit_level, fit_weights
 from models.estimators.level_trend import at_newest_level
 from models.estimators.maturity import Maturity, fit_maturity
-from models.estimators.outcomes import Results
+from models.estimators.outcomes import Outcomes
 from models.estimators.rate import RECIPES, Component, Recipe, fit_component
 from models.estimators.recipes import best_of_families
 from models.evaluation.baselines import NAMES, predict_baselines
 from models.evaluation.metrics import covered, measure
-from models.uncertainty.interval import EVERY, fit_intervals
+from models.uncertainty.interval import POOLED, fit_intervals
 from models.uncertainty.support import fit_support
 
 FOLDS, FOLD_ROWS, LEAST_TRAINING, RIPE_SHARE = 5, 15, 10, 0.9
@@ -34,16 +33,16 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Fold:
-    """A cut-off, the rows that were known then with their results as they stood, and the rows that judge."""
+    """A cut-off, the rows that were known then with their results as they stood, and the rows to test on."""
 
     cutoff: np.datetime64
     train: np.ndarray
-    then: Results
+    then: Outcomes
     test: np.ndarray
 
 
-def make_folds(results: Results, ripe: np.ndarray, folds: int = FOLDS) -> list[Fold]:
-    """Cut-offs over the newer half of the ripe results (positions), each judged up to the next cut-off.
+def make_folds(results: Outcomes, ripe: np.ndarray, folds: int = FOLDS) -> list[Fold]:
+    """Cut-offs over the newer half of the ripe results (positions), each tested up to the next cut-off.
 
     results: in the order of their start. Folds that nothing precedes are left out; there may be none.
     """
@@ -64,17 +63,17 @@ def make_folds(results: Results, ripe: np.ndarray, folds: int = FOLDS) -> list[F
 
 
 def observe(
-    matrix: pd.DataFrame, creators: np.ndarray, encoding: Encoding, results: Results, maturity: Maturity
-) -> Observed:
+    matrix: pd.DataFrame, creators: np.ndarray, encoding: Encoding, results: Outcomes, maturity: Maturity
+) -> CountData:
     """What an estimator is fitted to, from a matrix and the creators and results of its rows."""
     share, variance = maturity.arrived(results)
     features = encoding.transform(matrix, creators)
-    return Observed(features, encoding, results.counts, results.spend * share, variance)
+    return CountData(features, encoding, results.counts, results.spend * share, variance)
 
 
-def fit_recipes(observed: Observed, recipes: Sequence[Recipe], seed: int) -> list[Component]:
+def fit_recipes(count_data: CountData, recipes: Sequence[Recipe], seed: int) -> list[Component]:
     """A fit of every recipe, or none at all where results are too few."""
-    return [fit_component(observed, recipe, seed) for recipe in recipes] if observed.enough else []
+    return [fit_component(count_data, recipe, seed) for recipe in recipes] if count_data.enough else []
 
 
 def _run(
@@ -82,24 +81,24 @@ def _run(
     number: int,
     matrix: pd.DataFrame,
     creators: np.ndarray,
-    results: Results,
+    results: Outcomes,
     recipes: Sequence[Recipe],
     seed: int,
 ) -> pd.DataFrame:
-    """Predictions for the rows that judge: a column a baseline, each recipe's deviation (d_) and centre (c_), and the
+    """Predictions for the test rows: a column a baseline, each recipe's deviation (d_) and centre (c_), and the
     log rate for all (`constant`)."""
     known = matrix.iloc[fold.train]
     encoding = Encoding.fit(known, creators[fold.train])
-    observed = observe(known, creators[fold.train], encoding, fold.then, fit_maturity(fold.then))
+    count_data = observe(known, creators[fold.train], encoding, fold.then, fit_maturity(fold.then))
     features = encoding.transform(matrix.iloc[fold.test], creators[fold.test])
     spend = results.spend[fold.test]
     out: dict[str, np.ndarray | float] = dict(
-        predict_baselines(observed, creators[fold.train], encoding, features, creators[fold.test], spend)
+        predict_baselines(count_data, creators[fold.train], encoding, features, creators[fold.test], spend)
     )
     out["excess"] = fit_support(known, creators[fold.train]).excess(matrix.iloc[fold.test])
-    observed = at_newest_level(observed, fold.then.starts)
-    fits = fit_recipes(observed, recipes, seed)
-    out["constant"] = float(np.log(observed.level))
+    count_data = at_newest_level(count_data, fold.then.starts)
+    fits = fit_recipes(count_data, recipes, seed)
+    out["constant"] = float(np.log(count_data.level))
     for i, recipe in enumerate(recipes):
         out[f"c_{recipe.name}"] = fits[i].centre if fits else out["constant"]
         out[f"d_{recipe.name}"] = fits[i].log_rate(features) - fits[i].centre if fits else np.zeros(len(features))
@@ -110,7 +109,7 @@ def _run(
 class Backtest:
     """Predictions of rows that were not known when they were made, and the choices that follow from all of them.
 
-    rows: one a judged collaboration, in the order of time: row (position), fold, collaboration_id, creator_id, counts,
+    rows: one a tested collaboration, in the order of time: row (position), fold, collaboration_id, creator_id, counts,
     exposure, variance, group, `ours` and the baselines (conversions per dollar), low and high (80 %), excess (above 0
     the row was unlike what was known at its fold's cut-off, `models.uncertainty.support`).
     weights: of the recipes. level: log correction. cutoffs: of the folds.
@@ -138,8 +137,10 @@ class Backtest:
                     **measure(part[model].to_numpy(), counts, exposure),
                 }
                 if model == OURS:
-                    told = part.dropna(subset="low")
-                    line |= covered(told.low.to_numpy(), told.high.to_numpy(), (told.counts / told.exposure).to_numpy())
+                    known = part.dropna(subset="low")
+                    line |= covered(
+                        known.low.to_numpy(), known.high.to_numpy(), (known.counts / known.exposure).to_numpy()
+                    )
                 table.append(line)
         columns = ["fold", "model", "rows", "skill", "rank", "value", "total", "coverage", "width"]
         return pd.DataFrame(table, columns=columns)
@@ -160,15 +161,15 @@ class Backtest:
 
     def _inside(self) -> pd.Series:
         """Whether the realised rate lay in the 80 % interval, of the rows that have one."""
-        told = self.rows.dropna(subset="low")
-        rate = told.counts / told.exposure
-        return (rate >= told.low - 1e-12) & (rate <= told.high + 1e-12)
+        known = self.rows.dropna(subset="low")
+        rate = known.counts / known.exposure
+        return (rate >= known.low - 1e-12) & (rate <= known.high + 1e-12)
 
 
 def run_backtest(
     matrix: pd.DataFrame,
     creators: np.ndarray,
-    results: Results,
+    results: Outcomes,
     *,
     seed: int = 0,
     recipes: Sequence[Recipe] = RECIPES,
@@ -185,7 +186,7 @@ def run_backtest(
         parts.append(part)
         if progress:
             progress("backtest", len(parts), len(made))
-    group = matrix["tier"].fillna("unknown") if "tier" in matrix else pd.Series(EVERY, index=matrix.index)
+    group = matrix["tier"].fillna("unknown") if "tier" in matrix else pd.Series(POOLED, index=matrix.index)
     rows = pd.concat(parts, ignore_index=True) if parts else _no_rows(recipes)
     at = rows.row.to_numpy(int)
     rows = rows.assign(
@@ -231,16 +232,16 @@ def _choose(rows: pd.DataFrame, recipes: Sequence[Recipe], folds: Sequence[Fold]
         rows.loc[now, OURS] = rate
         past = past[past.ripe]
         if len(past) >= 2 * FOLD_ROWS:
-            law = fit_intervals(
+            intervals = fit_intervals(
                 (past.ours * past.exposure).to_numpy(), past.counts.to_numpy(), past.group.to_numpy(),
                 past.excess.to_numpy(),
             )  # fmt: skip
             exposure = rows.exposure[now].to_numpy()
-            low, high = law.bounds(rate * exposure, rows.group[now].to_numpy(), 0.8, rows.excess[now].to_numpy())
+            low, high = intervals.bounds(rate * exposure, rows.group[now].to_numpy(), 0.8, rows.excess[now].to_numpy())
             rows.loc[now, ["low", "high"]] = np.column_stack([low / exposure, high / exposure])
     weights, level = _learn(rows, recipes)
     if not _deviations(rows, recipes).any():
-        weights = np.zeros(len(recipes))  # no fold had enough results for a recipe, so one rate is all that was judged
+        weights = np.zeros(len(recipes))  # no fold had enough results for a recipe, so one rate is all that was tested
     return Backtest(rows, weights, level, tuple(str(fold.cutoff)[:10] for fold in folds))
 
 

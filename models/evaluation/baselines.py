@@ -10,7 +10,7 @@ from sklearn.linear_model import PoissonRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from models.estimators.count_data import Observed
+from models.estimators.count_data import CountData
 from models.estimators.encoding import Encoding
 
 RECORD_PRIOR = 2.0
@@ -18,59 +18,59 @@ NAMES = ("one_rate", "price_only", "own_record", "poisson_regression")
 
 
 def predict_baselines(
-    observed: Observed,
+    count_data: CountData,
     creators: np.ndarray,
     encoding: Encoding,
     features: np.ndarray,
-    asked: np.ndarray,
+    wanted: np.ndarray,
     spend: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Rates of every baseline for rows `features` (rows, columns + 1) of the creators `asked` at `spend` dollars."""
-    rate = float(observed.counts.sum() / observed.exposure.sum())
+    """Rates of every baseline for rows `features` (rows, columns + 1) of the creators `wanted` at `spend` dollars."""
+    rate = float(count_data.counts.sum() / count_data.exposure.sum())
     return {
         "one_rate": np.full(len(features), rate),
-        "price_only": price_only(observed, spend),
-        "own_record": own_record(observed, creators, asked),
-        "poisson_regression": poisson_regression(observed, encoding, features),
+        "price_only": price_only(count_data, spend),
+        "own_record": own_record(count_data, creators, wanted),
+        "poisson_regression": poisson_regression(count_data, encoding, features),
     }
 
 
-def price_only(observed: Observed, spend: np.ndarray) -> np.ndarray:
+def price_only(count_data: CountData, spend: np.ndarray) -> np.ndarray:
     """A rate that falls or rises with a power of the price, and with nothing else.
 
     Where conversions do not follow the money at all, cheap deals have the better rate: no reason to praise a model.
     """
     model = PoissonRegressor(alpha=1e-6, solver="newton-cholesky")
-    scale = float(np.average(observed.counts / observed.exposure, weights=observed.weight))
-    price = np.log(observed.exposure)
+    scale = float(np.average(count_data.counts / count_data.exposure, weights=count_data.weight))
+    price = np.log(count_data.exposure)
     centre, spread = float(price.mean()), float(price.std())
     if scale <= 0 or spread < 1e-9:
-        return np.full(len(spend), observed.level)
-    model.fit((price[:, None] - centre) / spread, observed.counts / observed.exposure / scale, observed.weight)
-    asked = np.clip(np.log(spend), price.min(), price.max())
-    return scale * model.predict((asked[:, None] - centre) / spread)
+        return np.full(len(spend), count_data.level)
+    model.fit((price[:, None] - centre) / spread, count_data.counts / count_data.exposure / scale, count_data.weight)
+    prices = np.clip(np.log(spend), price.min(), price.max())
+    return scale * model.predict((prices[:, None] - centre) / spread)
 
 
-def own_record(observed: Observed, creators: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def own_record(count_data: CountData, creators: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Each creator's own rate, with RECORD_PRIOR average collaborations at the overall rate added to it."""
-    rate = observed.counts.sum() / observed.exposure.sum()
-    past = pd.DataFrame({"creator": creators, "counts": observed.counts, "exposure": observed.exposure})
-    past = past.groupby("creator").sum().reindex(asked).fillna(0.0)
-    prior = RECORD_PRIOR * float(np.median(observed.exposure))
+    rate = count_data.counts.sum() / count_data.exposure.sum()
+    past = pd.DataFrame({"creator": creators, "counts": count_data.counts, "exposure": count_data.exposure})
+    past = past.groupby("creator").sum().reindex(wanted).fillna(0.0)
+    prior = RECORD_PRIOR * float(np.median(count_data.exposure))
     return ((past.counts + rate * prior) / (past.exposure + prior)).to_numpy()
 
 
-def poisson_regression(observed: Observed, encoding: Encoding, features: np.ndarray) -> np.ndarray:
+def poisson_regression(count_data: CountData, encoding: Encoding, features: np.ndarray) -> np.ndarray:
     """Log-linear, imputed medians, standardised numbers, one column a level; rows weighed as the trees' are."""
-    rate = observed.counts / observed.exposure
-    scale = float(np.average(rate, weights=observed.weight))
+    rate = count_data.counts / count_data.exposure
+    scale = float(np.average(rate, weights=count_data.weight))
     if scale <= 0:
-        return np.full(len(features), observed.level)
+        return np.full(len(features), count_data.level)
     model = _regression(encoding)
     model.fit(
-        _tame(observed.features, observed.features), rate / scale, poissonregressor__sample_weight=observed.weight
+        _tame(count_data.features, count_data.features), rate / scale, poissonregressor__sample_weight=count_data.weight
     )
-    log_rate = np.log(np.maximum(model.predict(_tame(features, observed.features)), 1e-12))
+    log_rate = np.log(np.maximum(model.predict(_tame(features, count_data.features)), 1e-12))
     return scale * np.exp(np.clip(log_rate, -10, 10))
 
 

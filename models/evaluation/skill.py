@@ -1,4 +1,4 @@
-"""Whether a model tells deals apart better than the rules of thumb do, by the evidence of its backtest."""
+"""Whether a model tells deals apart better than the rules of thumb do, as its backtest shows."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def hardest_rule(backtest: Backtest) -> tuple[str, float]:
     ours = _losses(rows, "ours")
     better = {name: _losses(rows, name) - ours for name in RULES}
     spread = {name: float(v.std(ddof=1)) for name, v in better.items()}
-    sure = {n: float(v.mean() / (spread[n] / np.sqrt(len(v)))) if spread[n] else 0.0 for n, v in better.items()}
-    return min(sure.items(), key=lambda item: item[1])
+    t = {n: float(v.mean() / (spread[n] / np.sqrt(len(v)))) if spread[n] else 0.0 for n, v in better.items()}
+    return min(t.items(), key=lambda item: item[1])
 
 
 def _losses(rows: pd.DataFrame, name: str) -> np.ndarray:
@@ -55,9 +55,9 @@ def _losses(rows: pd.DataFrame, name: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Skill:
-    """How surely a model beats rules of thumb.
+    """How significantly a model beats the rules of thumb.
 
-    rule: the one that is hardest to beat. t: of the paired differences in deviance from it. results: judged rows.
+    rule: the one that is hardest to beat. t: of the paired differences in deviance from it. results: tested rows.
     """
 
     rule: str

@@ -1,7 +1,7 @@
 """What moved a score most, as factors that multiply: the exponentials of the SHAP values of the log rate.
 
 Exact values (Lundberg et al. 2020, Nature Machine Intelligence 2, 56-67): for trees from tables
-(`models.explanations.tree_shap`), for the mixed model its own terms. A factor tells how the model came to its score,
+(`models.explanations.tree_shap`), for the mixed model its own terms. A factor says how the model arrived at its score,
 never what causes conversions.
 """
 
@@ -35,7 +35,7 @@ def top_reasons(
     least = math.log(LEAST_FACTOR)
     out = []
     for row, best in enumerate(order):
-        told = [
+        reasons = [
             {
                 "feature": columns[i],
                 "value": plain(values[columns[i]][row]),
@@ -44,7 +44,7 @@ def top_reasons(
             for i in best.tolist()
             if strength[row, i] >= least
         ]
-        out.append(json.dumps(told, allow_nan=False, ensure_ascii=False))
+        out.append(json.dumps(reasons, allow_nan=False, ensure_ascii=False))
     return out
 
 

@@ -4,9 +4,9 @@
 - tags: data.TABLE (fingerprint of each table), comment_classifier (fingerprint), skill (a sentence), promoted (why),
   alarm (why a person should look, if one should), process (what names the training process)
 - metrics: MODEL.skill, .rank, .value, .total over all folds, the same with .by_fold at the end with step = fold, for
-  MODEL in ours, one_rate, price_only, own_record, poisson_regression; ours.coverage, ours.width; coverage.TIER;
-  evidence (t of the skill); level; budget.CHOICE (conversions for a tenth of the money over another choice's), the ends
-  of its interval with .low and .high; claim.NAME (factor like for like), the same
+  MODEL in ours, one_rate, price_only, own_record, poisson_regression; ours.coverage, ours.width; coverage.TIER; skill_t
+  (t of the skill); level_correction; budget.CHOICE (conversions for a tenth of the money over another choice's), the
+  ends of its interval with .low and .high; claim.NAME (adjusted factor), the same
 - artefacts: model_card.md (the full report), plots/NAME.png (importance, calibration, lift, budget, claims, speed),
   backtest.csv, environment.txt (Python and packages)
 - nested runs "fold 0", "fold 1", …: params cutoff and results, metrics MODEL.NAME and recipe.RECIPE.NAME
@@ -89,7 +89,7 @@ def _log_folds(client: MlflowClient, parent: str, backtest: Backtest) -> None:
 
 def _metrics(found: summary.Report) -> list[tuple[str, float, int]]:
     backtest = found.trained.backtest
-    out = [("evidence", found.trained.scorer.facts.skill.t, 0), ("level", backtest.level, 0)]
+    out = [("skill_t", found.trained.scorer.facts.skill.t, 0), ("level_correction", backtest.level, 0)]
     for row in backtest.figures().to_dict("records"):
         step, end = (0, "") if row["fold"] == "all" else (int(row["fold"]), ".by_fold")
         out += [(f"{row['model']}.{name}{end}", float(row[name]), step) for name in NAMES]
@@ -97,6 +97,6 @@ def _metrics(found: summary.Report) -> list[tuple[str, float, int]]:
     factors: dict[str, Bought | Effect] = {
         f"budget.{b.choice}": b for b in found.bought if b.share == summary.SHARES[0]
     }
-    factors |= {f"claim.{f.claim.name}": f.like for f in found.claims.findings if f.like}
+    factors |= {f"claim.{f.claim.name}": f.adjusted for f in found.claims.tests if f.adjusted}
     ends = {"": "factor", ".low": "low", ".high": "high"}
     return out + [(name + end, getattr(f, kind), 0) for name, f in factors.items() for end, kind in ends.items()]

@@ -13,16 +13,16 @@ from features.usage import in_words
 from models.evaluation.skill import skill_sentence
 from models.report.summary import Report, budget_line, factor, figures_table, importance, unlike
 from models.studies.budget_study import CHOICES
-from models.studies.claim_tests import MATERIAL, UNTESTED, WITHIN_DAYS, Finding
+from models.studies.claim_tests import MATERIAL, UNTESTED, WITHIN_DAYS, ClaimTest
 
 FILE = "model_card.md"
 FIGURES = (
-    "A fold is judged with choices from earlier folds alone. skill: share of the Poisson deviance explained against "
+    "A fold is tested with choices from earlier folds alone. skill: share of the Poisson deviance explained against "
     "one rate known in hindsight; rank: Spearman with the realised rate; value: conversions bought with a tenth of the "
     "money, over those of hindsight; total: predicted over realised."
 )
 MOVES = (
-    "Mean factor by which a feature moves a score, up or down. It tells how the model works, not what causes "
+    "Mean factor by which a feature moves a score, up or down. It says how the model works, not what causes "
     "conversions."
 )
 LIMITS = (
@@ -32,19 +32,19 @@ LIMITS = (
 BUDGET = (
     "In each fold deals are taken from the best on until a share of the fold's money is spent. All choices are among "
     "the deals that were made, for the same money; *the deals as they were made* spends it evenly on all of them. "
-    "Intervals (95 %) draw creators anew, 500 times."
+    "Intervals (95 %) resample creators 500 times."
 )
 CLAIMS = (
-    "Each claim of the articles is a question to these results. *Raw*: the factor on conversions per dollar between "
-    "the two sides. *Like for like*: the same with platform, niches, country, objective, brand and quarter held equal, "
-    "and, where the claim is not about size, price, followers, promotion length and deliverables too. Intervals (95 %) "
-    "are those of each claim alone, for counts over-dispersed and alike within a creator; a verdict on either side "
-    f"takes what stands when all tests are counted (Holm). A claim also fails where a factor of {MATERIAL:g} or more "
-    "is ruled out. It is a comparison of what was hired, not an experiment: what is neither in the data nor held equal "
-    "may lie behind a difference."
+    "Each claim of the articles is a question to these results. *Unadjusted*: the factor on conversions per dollar "
+    "between the two sides. *Adjusted*: the same with platform, niches, country, objective, brand and quarter held "
+    "equal, and, where the claim is not about size, price, followers, promotion length and deliverables too. Intervals "
+    "(95 %) are those of each claim alone, for counts over-dispersed and alike within a creator; a verdict either way "
+    "needs significance after correction for all tests (Holm). A claim also fails where a factor of "
+    f"{MATERIAL:g} or more is ruled out. It is a comparison of what was hired, not an experiment: what is neither in "
+    "the data nor held equal may lie behind a difference."
 )
 PARTS = (
-    "Each part is judged against one rate known in hindsight for that part. *Seen*: a result of the creator was known."
+    "Each part is compared with one rate known in hindsight for that part. *Seen*: a result of the creator was known."
 )
 
 
@@ -100,15 +100,17 @@ def _unused(report: Report) -> list[str]:
 def _budget(report: Report) -> list[str]:
     if not report.bought:
         return [budget_line(report.bought)]
-    cells = [["share of the money", "against", "its conversions", "ours", "times as many (95 %)", "verdict"]]
+    cells = [["share of the money", "against", "its conversions", "ours", "times as many (95 %)", "result"]]
     for b in report.bought:
-        sure = "more" if b.low > 1 else "fewer" if b.high < 1 else "no sure difference"
-        sure = sure if np.isfinite(b.low) else "too few to tell"
-        cells.append([f"{b.share * 100:g} %", CHOICES[b.choice], f"{b.theirs:,.0f}", f"{b.ours:,.0f}", factor(b), sure])
+        result = "more" if b.low > 1 else "fewer" if b.high < 1 else "no significant difference"
+        result = result if np.isfinite(b.low) else "too few creators"
+        cells.append(
+            [f"{b.share * 100:g} %", CHOICES[b.choice], f"{b.theirs:,.0f}", f"{b.ours:,.0f}", factor(b), result]
+        )
     first = report.bought[0]
-    lines = [BUDGET, f"{first.deals:,} deals of {first.creators:,} creators were judged.", "", *_markdown(cells)]
+    lines = [BUDGET, f"{first.deals:,} deals of {first.creators:,} creators were compared.", "", *_markdown(cells)]
     missing = [words for name, words in CHOICES.items() if name not in {b.choice for b in report.bought}]
-    return lines + ([f"\nNot compared, for no deal tells of it: {', '.join(missing)}."] if missing else [])
+    return lines + ([f"\nNot compared, because no deal has the data: {', '.join(missing)}."] if missing else [])
 
 
 def _parts(report: Report) -> list[str]:
@@ -130,15 +132,15 @@ def _parts(report: Report) -> list[str]:
 def _claims(report: Report) -> list[str]:
     found = report.claims
     bounds = zip(TIERS[1:], report.trained.scorer.settings.tier_bounds, strict=True)
-    cells = [["claim", "compared", "raw", "like for like", "results", "creators", "verdict"]]
-    cells += [_finding(finding) for finding in found.findings if finding.verdict != UNTESTED]
-    lines = [f"{found.tested} of {len(found.findings)} claims could be compared. {CLAIMS}"]
+    cells = [["claim", "compared", "unadjusted", "adjusted", "results", "creators", "verdict"]]
+    cells += [_claim_row(test) for test in found.tests if test.verdict != UNTESTED]
+    lines = [f"{found.tested} of {len(found.tests)} claims could be compared. {CLAIMS}"]
     lines += ["", f"Tiers begin at so many followers: {', '.join(f'{tier} {bound:,}' for tier, bound in bounds)}."]
     if len(cells) > 1:
         lines += ["", *_markdown(cells)]
-    untested = [f for f in found.findings if f.verdict == UNTESTED]
+    untested = [test for test in found.tests if test.verdict == UNTESTED]
     if untested:
-        why = {f.why: "; ".join(g.claim.words for g in untested if g.why == f.why) for f in untested}
+        why = {one.why: "; ".join(t.claim.words for t in untested if t.why == one.why) for one in untested}
         lines += ["", "Cannot be tested here:", "", *(f"- {words}: {reason}." for reason, words in why.items())]
     if len(found.speed):
         header = ["tier", "results", "creators", *(f"within {k} day{'s' * (k > 1)}" for k in WITHIN_DAYS)]
@@ -151,16 +153,16 @@ def _claims(report: Report) -> list[str]:
             ]
             for line in found.speed.to_dict("records")
         ]
-        lines += ["", "Share of all conversions, of settled results that are told by day (95 %):", ""]
+        lines += ["", "Share of all conversions, of settled results with conversions by day (95 %):", ""]
         lines += _markdown([header, *rows])
     return lines
 
 
-def _finding(finding: Finding) -> list[str]:
-    claim = finding.claim
-    said = f"**{finding.verdict}**" + (f": {finding.why}" if finding.why else "")
-    both = (f"{a:,} against {b:,}" for a, b in (finding.results, finding.creators))
-    return [claim.words, claim.compared, factor(finding.raw), factor(finding.like), *both, said]
+def _claim_row(test: ClaimTest) -> list[str]:
+    claim = test.claim
+    verdict = f"**{test.verdict}**" + (f": {test.why}" if test.why else "")
+    both = (f"{a:,} against {b:,}" for a, b in (test.results, test.creators))
+    return [claim.words, claim.compared, factor(test.unadjusted), factor(test.adjusted), *both, verdict]
 
 
 def _share(line: Mapping[Hashable, float], days: int) -> str:

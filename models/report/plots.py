@@ -14,14 +14,14 @@ from features.catalogue import BY_NAME
 from features.settings import TIERS
 from models.evaluation.backtest import OURS
 from models.studies.budget_study import AVERAGE, CHOICES, SHARES, Bought, over_folds
-from models.studies.claim_tests import FAILS, HOLDS, WITHIN_DAYS, Examined, Finding
+from models.studies.claim_tests import FAILS, HOLDS, WITHIN_DAYS, ClaimTest, ClaimTests
 from models.studies.effects import ratio
 
 INK, GREY, BLUE, RED, AMBER = "#222222", "#8a8f98", "#1f5fa8", "#b5372f", "#c98a1b"
 OTHERS = ("#6a9fd4", "#4f9d69", "#8e6bb0", "#c98a1b", "#b5372f")
 TIER_INK = dict(zip(TIERS, ("#9ecae1", "#6baed6", "#3f8fc5", "#1f5fa8", "#08306b"), strict=True))
 GRID = np.linspace(0, 1, 51)
-REACH = (1 / 16, 16.0)
+AXIS = (1 / 16, 16.0)
 
 
 def _figure(title: str, across: str, up: str, size: tuple[float, float] = (7.5, 4.8)) -> tuple[Figure, Axes]:
@@ -103,31 +103,31 @@ def budget(bought: Sequence[Bought]) -> Figure:
     return figure
 
 
-def claims(found: Examined) -> Figure:
-    """Factors on conversions per dollar, raw and like for like, of the claims that could be compared."""
-    shown = [finding for finding in found.findings if finding.like]
+def claims(found: ClaimTests) -> Figure:
+    """Factors on conversions per dollar, unadjusted and adjusted, of the claims that could be compared."""
+    shown = [test for test in found.tests if test.adjusted]
     figure, axes = _figure("What the articles claim, and what these results say", "factor, and its 95 % interval", "",
                            (9.0, 1.6 + 0.36 * len(shown)))  # fmt: skip
-    for at, finding in enumerate(shown):
-        _effect(axes, at, finding)
+    for at, test in enumerate(shown):
+        _effect(axes, at, test)
     _factors(axes)
-    axes.set_yticks(range(len(shown)), [finding.claim.words for finding in shown])
+    axes.set_yticks(range(len(shown)), [test.claim.words for test in shown])
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
-    marks = [(HOLDS, BLUE, "o"), (FAILS, RED, "o"), ("too little data to tell", AMBER, "o"), ("raw", GREY, "|")]
+    marks = [(HOLDS, BLUE, "o"), (FAILS, RED, "o"), ("too little data to tell", AMBER, "o"), ("unadjusted", GREY, "|")]
     for label, colour, mark in marks:
         axes.plot([], [], mark, color=colour, markersize=8 if mark == "|" else 6, label=label)
     figure.legend(*axes.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=4)
     return figure
 
 
-def _effect(axes: Axes, at: int, finding: Finding) -> None:
-    raw, like = finding.raw, finding.like
-    assert raw
-    assert like
-    colour = {HOLDS: BLUE, FAILS: RED}.get(finding.verdict, AMBER)
-    low, factor, high = np.clip([like.low, like.factor, like.high], *REACH)
-    axes.plot(np.clip(raw.factor, *REACH), at, "|", color=GREY, markersize=14)
+def _effect(axes: Axes, at: int, test: ClaimTest) -> None:
+    unadjusted, adjusted = test.unadjusted, test.adjusted
+    assert unadjusted
+    assert adjusted
+    colour = {HOLDS: BLUE, FAILS: RED}.get(test.verdict, AMBER)
+    low, factor, high = np.clip([adjusted.low, adjusted.factor, adjusted.high], *AXIS)
+    axes.plot(np.clip(unadjusted.factor, *AXIS), at, "|", color=GREY, markersize=14)
     axes.errorbar(factor, at, xerr=[[factor - low], [high - factor]], fmt="o", color=colour, capsize=3)
 
 
@@ -145,7 +145,7 @@ def _factors(axes: Axes) -> None:
     axes.set_xticks([], minor=True)
 
 
-def speed(found: Examined) -> Figure:
+def speed(found: ClaimTests) -> Figure:
     """How soon conversions came, by tier."""
     figure, axes = _figure("How soon conversions come", "days since the start", "share of all conversions (95 %)",
                            (7.5, 4.2))  # fmt: skip

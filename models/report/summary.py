@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from models.evaluation.backtest import Backtest
 from models.evaluation.skill import WORDS
 from models.report import plots as draw
-from models.studies.budget_study import CHOICES, SHARES, Bought, compare, judged
-from models.studies.claim_tests import Examined, examine
+from models.studies.budget_study import CHOICES, SHARES, Bought, compare, compared_rows
+from models.studies.claim_tests import ClaimTests, examine
 from models.studies.effects import Effect
 from models.training import Trained
 
@@ -21,29 +21,33 @@ SAMPLE = 2_000
 
 @dataclass(frozen=True)
 class Report:
-    """What a training found, worked out once: `judged` rows, what a budget would have bought, the claims."""
+    """What a training found, worked out once: `compared_rows`, what a budget would have bought, the claims."""
 
     trained: Trained
     rows: pd.DataFrame
     bought: list[Bought]
-    claims: Examined
+    claims: ClaimTests
 
 
 def study(trained: Trained) -> Report:
     """Work out the report of a training; the same training gives the same report."""
-    rows = judged(trained)
+    rows = compared_rows(trained)
     bought = compare(rows, trained.scorer.facts.seed)
     return Report(trained, rows, bought, examine(trained.training, trained.scorer.maturity))
 
 
 def unlike(backtest: Backtest) -> str:
-    """One sentence: how many judged results were unlike those known before, and how intervals covered there."""
+    """One sentence: how many tested results were unlike those known before, and what intervals covered there."""
     rows = len(backtest.rows)
     if not rows:
-        return "Whether candidates are unlike the results was not measured: there are too few for a backtest."
-    found, told, coverage = backtest.coverage_unlike()
-    covered = f"; the 80 % interval, widened there, covered {coverage:.2f} of the {told:,} that had one" if told else ""
-    return f"{found:,} of {rows:,} judged results ({found / rows:.1%}) were unlike those known before{covered}."
+        return "Whether candidates are unlike the results was not measured: there are too few results for a backtest."
+    found, with_interval, coverage = backtest.coverage_unlike()
+    covered = (
+        f"; the 80 % interval, widened there, covered {coverage:.2f} of the {with_interval:,} that had one"
+        if with_interval
+        else ""
+    )
+    return f"{found:,} of {rows:,} tested results ({found / rows:.1%}) were unlike those known before{covered}."
 
 
 def importance(trained: Trained) -> pd.Series:
@@ -88,10 +92,10 @@ def _number(value: float) -> str:
 def budget_line(bought: list[Bought]) -> str:
     """One line: what the smallest of SHARES would have bought, against each other choice."""
     if not bought:
-        return "What a budget would have bought cannot be told: there are too few results for a backtest."
-    told = [f"{CHOICES[b.choice]} {factor(b)}" for b in bought if b.share == SHARES[0]]
+        return "What a budget would have bought is not known: there are too few results for a backtest."
+    factors = [f"{CHOICES[b.choice]} {factor(b)}" for b in bought if b.share == SHARES[0]]
     little = "" if np.isfinite(bought[0].low) else f"; {bought[0].creators} creators are too few for intervals"
-    return f"Conversions for {SHARES[0] * 100:g} % of the money, against {', '.join(told)}{little}."
+    return f"Conversions for {SHARES[0] * 100:g} % of the money, against {', '.join(factors)}{little}."
 
 
 def factor(found: Bought | Effect | None) -> str:

@@ -2,7 +2,7 @@
 
 In each fold deals are taken from the best on until a share of the fold's money is spent, the last one in part and
 equals in equal parts; what they brought is added up over folds. Every choice is among the deals that were made: what a
-creator who was never hired would have brought nobody knows. Intervals are percentiles over creators drawn anew, each
+creator who was never hired would have brought nobody knows. Intervals are percentiles over resampled creators, each
 with all of their deals, in BOOTSTRAPS samples (cluster bootstrap: Davison & Hinkley 1997, Bootstrap Methods and their
 Application, section 3.8), since the deals of one creator succeed or fail together and a choice is one of creators.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from models.estimators.outcomes import Results
+from models.estimators.outcomes import Outcomes
 from models.evaluation.backtest import OURS
 from models.evaluation.metrics import conversions_bought
 from models.training import Trained
@@ -36,7 +36,7 @@ CHOICES = {
 class Bought:
     """What `share` of the money would have bought by our choice and by another.
 
-    choice: key of CHOICES. deals, creators: judged. ours, theirs: conversions. factor: of the two, half a conversion
+    choice: key of CHOICES. deals, creators: compared. ours, theirs: conversions. factor: of the two, half a conversion
     added to both; low, high: its LEVEL interval, NaN for fewer than LEAST_CREATORS creators.
     """
 
@@ -51,8 +51,8 @@ class Bought:
     high: float
 
 
-def judged(trained: Trained) -> pd.DataFrame:
-    """The backtest's rows, with what else is asked of them.
+def compared_rows(trained: Trained) -> pd.DataFrame:
+    """The backtest's rows, with what else the comparison needs.
 
     spend (US dollars), came (conversions with those still on their way), platform, followers, engagement, and seen:
     whether a result of the creator was known at the fold's cut-off.
@@ -76,15 +76,15 @@ def judged(trained: Trained) -> pd.DataFrame:
     )
 
 
-def _known(results: Results, creators: np.ndarray, cutoff: str) -> np.ndarray:
+def _known(results: Outcomes, creators: np.ndarray, cutoff: str) -> np.ndarray:
     rows, _ = results.as_of(np.datetime64(cutoff, "us"))
     return np.asarray(creators[rows])
 
 
 def compare(rows: pd.DataFrame, seed: int) -> list[Bought]:
-    """Every choice at every one of SHARES, as far as the data tell who it would have taken.
+    """Every choice at every one of SHARES, as far as the data show what it would have taken.
 
-    rows: `judged`. Deals of which a choice knows nothing are its last.
+    rows: `compared_rows`. Deals of which a choice knows nothing are its last.
     """
     if not len(rows) or not rows.came.sum() > 0:
         return []
@@ -109,7 +109,8 @@ def compare(rows: pd.DataFrame, seed: int) -> list[Bought]:
 
 
 def over_folds(rows: pd.DataFrame, rank_by: np.ndarray, weights: np.ndarray, shares: Sequence[float]) -> np.ndarray:
-    """Conversions (samples, shares) that shares of every fold's money buy, added up over the folds of `judged` rows.
+    """Conversions (samples, shares) that shares of every fold's money buy, added up over the folds of `compared_rows`
+    rows.
 
     rank_by: (rows,). weights: how often each deal counts, (samples, rows).
     """

@@ -1,7 +1,7 @@
-"""What marketing articles claim, in the words of the feature catalogue; `claim_tests` tests it on results.
+"""What marketing articles claim, in the words of the feature catalogue; `claim_tests` tests them on results.
 
 Each claim parts the results into those it praises and those it compares them with. What it is compared with, and which
-columns are held equal for a comparison like for like, is stated here, claim by claim.
+columns are held equal for the adjusted comparison, is stated here, claim by claim.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Claim:
     """One claim.
 
     words: what it says. compared: the two sides. needs: what data it takes. columns: of the matrix, that both sides
-    need to be told. sides: from a frame of these, 1 where it praises, 0 where it compares with, NaN where neither; or
+    need to be known. sides: from a frame of these, 1 where it praises, 0 where it compares with, NaN where neither; or
     any number that it says more of is better. equal: columns held equal. counted: conversions, engagement or first_day.
-    by_dollar: every dollar speaks alike, as in sums over lists of equal spend.
+    by_dollar: every dollar has the same weight, as in sums over lists of equal spend.
     """
 
     name: str

@@ -1,10 +1,10 @@
 """By what factor a rate differs between results, with an interval for over-dispersed counts clustered by creator.
 
 The factor is exp(b) of a log-linear quasi-likelihood, E[count] = exposure × exp(b x + covariates), solved with the
-working variance m + a m² (McCullagh & Nelder 1989, Generalized Linear Models, ch. 9); a = 0 lets every dollar speak
-alike, a = DISPERSION keeps large deals from ruling. Only the mean has to be right: the error of b is the delete-one-
-cluster jackknife in its one-step form, each cluster's score over the information that the others leave (CV3 of
-MacKinnon, Nielsen & Webb 2023, J. Applied Econometrics 38, 671-694, the covariates partialled out first), and t has
+working variance m + a m² (McCullagh & Nelder 1989, Generalized Linear Models, ch. 9); a = 0 gives every dollar the same
+weight, a = DISPERSION keeps large deals from dominating. Only the mean has to be right: the error of b is the
+delete-one- cluster jackknife in its one-step form, each cluster's score over the information that the others leave (CV3
+of MacKinnon, Nielsen & Webb 2023, J. Applied Econometrics 38, 671-694, the covariates partialled out first), and t has
 the degrees of freedom of the effective number of clusters (Carter, Schnepel & Steigerwald 2017, Review of Economics and
 Statistics 99, 698-709), less one.
 """
@@ -45,8 +45,8 @@ def estimate(
     """The factor by which E[counts] / exposure rises with one unit of x.
 
     x, counts, exposure: float (rows,), counts from 0 up and need not be whole. clusters: keys (rows,). covariates:
-    (rows, columns) held equal. None where fewer than LEAST_CLUSTERS effective clusters tell, or where the covariates
-    leave less than LEAST_LEFT of the differences in x.
+    (rows, columns) held equal. None where fewer than LEAST_CLUSTERS effective clusters have data, or where the
+    covariates leave less than LEAST_LEFT of the differences in x.
     """
     held = np.empty((len(x), 0)) if covariates is None else covariates
     pair = np.column_stack([np.ones(len(x)), x])
@@ -57,25 +57,25 @@ def estimate(
     weight = expected / (1 + dispersion * expected)
     one, rest = (pair - held @ _solve(held, weight, pair, free=0)).T
     left = rest - one * (weight * one * rest).sum() / (weight * one**2).sum()
-    told = weight * left**2
-    if told.sum() < LEAST_LEFT * (weight * (x - np.average(x, weights=weight)) ** 2).sum():
+    information = weight * left**2
+    if information.sum() < LEAST_LEFT * (weight * (x - np.average(x, weights=weight)) ** 2).sum():
         return None
     places, keys = pd.factorize(clusters)
-    parts = np.bincount(places, told)
+    parts = np.bincount(places, information)
     number = parts.sum() ** 2 / (parts**2).sum()
     if number < LEAST_CLUSTERS:
         return None
-    slack = weight * (counts - expected) / expected
+    residual = weight * (counts - expected) / expected
     moments = (np.bincount(places, weight * v) for v in (one * one, one * rest, rest * rest))
     aa, ab, bb = (of.sum() - of for of in moments)
-    scores = np.bincount(places, slack * one), np.bincount(places, slack * rest)
+    scores = np.bincount(places, residual * one), np.bincount(places, residual * rest)
     shift = (aa * scores[1] - ab * scores[0]) / (aa * bb - ab**2)
     error = float(np.sqrt((len(keys) - 1) / len(keys) * (shift**2).sum()))
     if not error > 0:
         return None
-    reach = float(student.ppf((1 + LEVEL) / 2, number - 1)) * error
+    half_width = float(student.ppf((1 + LEVEL) / 2, number - 1)) * error
     p = float(2 * student.sf(abs(b) / error, number - 1))
-    return Effect(float(np.exp(b)), float(np.exp(b - reach)), float(np.exp(b + reach)), p)
+    return Effect(float(np.exp(b)), float(np.exp(b - half_width)), float(np.exp(b + half_width)), p)
 
 
 def _solve(columns: np.ndarray, weight: np.ndarray, target: np.ndarray, free: int) -> np.ndarray:
@@ -116,12 +116,12 @@ def ratio(part: np.ndarray, whole: np.ndarray, clusters: np.ndarray) -> Effect |
     found = float(part.sum() / whole.sum())
     apart = np.bincount(places, part - found * whole)
     error = float(np.sqrt(len(keys) / (len(keys) - 1) * (apart**2).sum()) / whole.sum())
-    reach = float(student.ppf((1 + LEVEL) / 2, len(keys) - 1)) * error
-    return Effect(found, max(found - reach, 0.0), found + reach, float("nan"))
+    half_width = float(student.ppf((1 + LEVEL) / 2, len(keys) - 1)) * error
+    return Effect(found, max(found - half_width, 0.0), found + half_width, float("nan"))
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """p-values raised so that all tests together err with a chance of no more than the one asked (Holm 1979,
+    """p-values raised so that all tests together err with a chance of no more than the given level (Holm 1979,
     Scandinavian Journal of Statistics 6, 65-70).
     """
     order = np.argsort(p, kind="stable")

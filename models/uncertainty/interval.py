@@ -1,16 +1,17 @@
-"""Intervals for the rate that will be realised: the count's noise and the model's doubt, calibrated on the backtest.
+"""Intervals for the rate that will be realised: the count's noise and the model's uncertainty, calibrated on the
+backtest.
 
 A count is taken as negative-binomial around the predicted count, its dispersion a function of that count. How the
-quantiles of that law fall on results that the model had not seen then corrects them, group by group (a probability
-integral transform that is recalibrated: Gneiting, Balabdaoui & Raftery 2007, JRSS B 69, 243-268; split conformal
-prediction: Vovk, Gammerman & Shafer 2005). Counts are whole numbers, so each tail has its own correction: a result lies
-below low if even its own mass does not reach the low quantile, above high if all below it does. The probability of
-reaching a count takes the mean of the two, over the mass of each result (Czado, Gneiting & Held 2009, Biometrics 65,
-1254-1261), which is right for small counts too; where counts are large the three agree.
+quantiles of that distribution fall on results that the model had not seen then corrects them, group by group (a
+probability integral transform that is recalibrated: Gneiting, Balabdaoui & Raftery 2007, JRSS B 69, 243-268; split
+conformal prediction: Vovk, Gammerman & Shafer 2005). Counts are whole numbers, so each tail has its own correction: a
+result lies below low if even its own mass does not reach the low quantile, above high if all below it does. The
+probability of reaching a count takes the mean of the two, over the mass of each result (Czado, Gneiting & Held 2009,
+Biometrics 65, 1254-1261), which is right for small counts too; where counts are large the three agree.
 
-A deal that is unlike the results has a log rate in more doubt. The variance that it adds grows with how far the deal
-lies beyond their support (`models.uncertainty.support`). How fast is learnt from such deals in the backtest, drawn to a
-prior; it is never below 0, so it never narrows.
+The log rate of a deal that is unlike the results is more uncertain. The variance that it adds grows with how far the
+deal lies beyond their support (`models.uncertainty.support`). How fast is learnt from such deals in the backtest,
+shrunk towards a prior; it is never below 0, so it never narrows.
 """
 
 from __future__ import annotations
@@ -23,23 +24,23 @@ import numpy as np
 from scipy.special import gammaln, nbdtrik
 from scipy.stats import nbinom
 
-EVERY = "*"
+POOLED = "*"
 GRID = np.linspace(0.0, 1.0, 401)
 DISPERSIONS = np.geomspace(0.02, 20, 60)
 PRIOR_DISPERSION, PRIOR_ROWS, BIN_ROWS, MOST_BINS = 1.5, 20.0, 60, 8
 GROUP_PRIOR, UNIFORM_PRIOR = 60.0, 20.0
 LOW_CAP, HIGH_CAP = 0.45, 0.55
-EXACT = 2.0**52  # so many and more conversions cannot be told from one more
+EXACT = 2.0**52  # from here on, one conversion more is the same number
 # of kinds of deals left out of the training, 80 % were covered on average with this prior (`benchmarks/unlike.py`)
 PRIOR_UNLIKE, UNLIKE_FACTOR = 0.15, 2.0
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """The law of a count around its prediction.
+    """The distribution of a count around its prediction.
 
     log_counts, log_dispersions: (bins,), dispersion against log expected count, linear between and constant beyond.
-    lower, upper: by group (and EVERY), the quantiles on GRID of the transforms F(y) and F(y − 1) of unseen results.
+    lower, upper: by group (and POOLED), the quantiles on GRID of the transforms F(y) and F(y − 1) of unseen results.
     calibration: by group, the probability that a transform, drawn from F(y − 1)..F(y), is at most a value of GRID.
     unlike_variance: of the log rate, for each unit of excess.
     """
@@ -61,19 +62,20 @@ class Intervals:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Low and high counts (rows,) between which a result falls with probability `level`, each tail alike.
 
-        excess: as `Support.excess` tells it (rows,). Raises ValueError for a level outside (0, 1).
+        excess: `Support.excess` (rows,). Raises ValueError for a level outside (0, 1).
         """
         names, place = self._groups(group)
         low, high = self.shares(names, level)
         return self.between(expected, low[place], high[place], excess)
 
     def shares(self, names: Sequence[str], level: float) -> tuple[np.ndarray, np.ndarray]:
-        """Of the law, what lies below low and below high of groups' intervals (names,); EVERY's for one unheard of.
+        """Shares of the distribution below the low and the high end of groups' intervals (names,); the pooled values
+        for an unknown group.
 
         Raises ValueError for a level outside (0, 1).
         """
         _require_probability("level", level)
-        known = [name if name in self.lower else EVERY for name in names]
+        known = [name if name in self.lower else POOLED for name in names]
         low = [min(np.interp((1 - level) / 2, GRID, self.lower[name]), LOW_CAP) for name in known]
         high = [max(np.interp((1 + level) / 2, GRID, self.upper[name]), HIGH_CAP) for name in known]
         return np.array(low, float), np.minimum(np.array(high, float), 1 - 1e-9)
@@ -98,7 +100,7 @@ class Intervals:
     ) -> np.ndarray:
         """Probability (rows,) that a result is at least `counts` (rows,), whole numbers. excess: as for `bounds`."""
         names, place = self._groups(group)
-        size, chance = _law(expected, self.dispersion(expected, excess))
+        size, chance = _distribution(expected, self.dispersion(expected, excess))
         below = nbinom.cdf(np.asarray(counts, float) - 1, size, chance)
         calibrated = np.empty(len(below))
         for i, name in enumerate(names):
@@ -139,7 +141,7 @@ class Intervals:
     def _groups(self, group: np.ndarray) -> tuple[list[str], np.ndarray]:
         """The groups whose calibration counts, and for each row which of them."""
         names, place = np.unique(np.asarray(group, str), return_inverse=True)
-        return [str(name) if name in self.lower else EVERY for name in names], place
+        return [str(name) if name in self.lower else POOLED for name in names], place
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; `from_dict` is its inverse."""
@@ -172,10 +174,10 @@ def _quantile(share: np.ndarray, expected: np.ndarray, dispersion: np.ndarray) -
     As `nbinom.ppf`, without its checks, which cost more than a hundred quantiles do, and without its long search in
     the far tail of huge counts. Above 1e7 they may differ, by less than a millionth.
     """
-    return np.ceil(nbdtrik(share, *_law(expected, dispersion)))
+    return np.ceil(nbdtrik(share, *_distribution(expected, dispersion)))
 
 
-def _law(expected: np.ndarray, dispersion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _distribution(expected: np.ndarray, dispersion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     size = 1 / dispersion
     return size, size / (size + np.maximum(expected, 1e-9))
 
@@ -183,27 +185,28 @@ def _law(expected: np.ndarray, dispersion: np.ndarray) -> tuple[np.ndarray, np.n
 def fit_intervals(
     expected: np.ndarray, counts: np.ndarray, group: np.ndarray, excess: np.ndarray | float = 0.0
 ) -> Intervals:
-    """Learn the law from predictions of results that the model had not seen; wide by default where there are few.
+    """Learn the distribution from predictions of results that the model had not seen; wide by default where there are
+    few.
 
     excess: as for `bounds`, of these rows.
     """
     expected = np.maximum(np.asarray(expected, float), 1e-9)
     excess = np.broadcast_to(np.asarray(excess, float), expected.shape)
     bins = _dispersions(expected, counts, PRIOR_UNLIKE * excess)
-    law = Intervals(*bins, {}, {}, {}, 0.0)
-    law = replace(law, unlike_variance=_unlike_variance(expected, counts, law.dispersion(expected), excess))
-    size, chance = _law(expected, law.dispersion(expected, excess))
+    fitted = Intervals(*bins, {}, {}, {}, 0.0)
+    fitted = replace(fitted, unlike_variance=_unlike_variance(expected, counts, fitted.dispersion(expected), excess))
+    size, chance = _distribution(expected, fitted.dispersion(expected, excess))
     reached, below = nbinom.cdf(counts, size, chance), nbinom.cdf(counts - 1, size, chance)
     groups = np.asarray(group, str)
-    lower = {EVERY: _shrunk_quantiles(reached, GRID, UNIFORM_PRIOR)}
-    upper = {EVERY: _shrunk_quantiles(below, GRID, UNIFORM_PRIOR)}
-    calibration = {EVERY: _shrunk_distribution(below, reached, GRID, UNIFORM_PRIOR)}
+    lower = {POOLED: _shrunk_quantiles(reached, GRID, UNIFORM_PRIOR)}
+    upper = {POOLED: _shrunk_quantiles(below, GRID, UNIFORM_PRIOR)}
+    calibration = {POOLED: _shrunk_distribution(below, reached, GRID, UNIFORM_PRIOR)}
     for name in np.unique(groups):
         mine = groups == name
-        lower[str(name)] = _shrunk_quantiles(reached[mine], lower[EVERY], GROUP_PRIOR)
-        upper[str(name)] = _shrunk_quantiles(below[mine], upper[EVERY], GROUP_PRIOR)
-        calibration[str(name)] = _shrunk_distribution(below[mine], reached[mine], calibration[EVERY], GROUP_PRIOR)
-    return replace(law, lower=lower, upper=upper, calibration=calibration)
+        lower[str(name)] = _shrunk_quantiles(reached[mine], lower[POOLED], GROUP_PRIOR)
+        upper[str(name)] = _shrunk_quantiles(below[mine], upper[POOLED], GROUP_PRIOR)
+        calibration[str(name)] = _shrunk_distribution(below[mine], reached[mine], calibration[POOLED], GROUP_PRIOR)
+    return replace(fitted, lower=lower, upper=upper, calibration=calibration)
 
 
 def _unlike_variance(expected: np.ndarray, counts: np.ndarray, usual: np.ndarray, excess: np.ndarray) -> float:
@@ -220,7 +223,7 @@ def _shrunk_distribution(below: np.ndarray, reached: np.ndarray, prior: np.ndarr
     total = rows * prior
     for low, high in zip(below, reached, strict=True):
         total = total + np.clip((GRID - low) / max(high - low, 1e-12), 0, 1)
-    # a result beyond all that its law thinks possible has 1 for both, and is reached there
+    # a result beyond everything that its distribution allows has 1 for both, and is reached there
     return np.append(total[:-1] / (len(below) + rows), 1.0)
 
 

@@ -12,7 +12,7 @@ Technometrics 12, 55-67; Rasmussen & Williams 2006, Gaussian Processes, eq. 2.9)
 
 A training row's own h is taken without all results of its creator: it is what a creator never hired before would have
 had. The threshold is a high quantile of these, so few ordinary newcomers lie above it. What is unknown of a deal (no
-posts, a creator that is not in the table) counts as usual and adds nothing; other warnings tell of it.
+posts, a creator that is not in the table) counts as usual and adds nothing; other warnings say so.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ NUMBERS = (
 )  # fmt: skip
 CATEGORIES = ("tier", "platform", "creator_niche", "product_niche", "country")
 PAIR = ("tier", "platform")
-PRIOR_RESULTS, ORDINARY, REACH, BLOCK = 5.0, 0.98, 4, 4096
-KNOTS = 2 * REACH + 1
+PRIOR_RESULTS, ORDINARY, EACH_SIDE, BLOCK = 5.0, 0.98, 4, 4096
+KNOT_COUNT = 2 * EACH_SIDE + 1
 # Sums of such whole multiples are exact in any order, so a row's value does not depend on the rows beside it.
 WEIGHT_GRID, OPEN_GRID = 2.0**10, 2.0**30
 
 
 @dataclass(frozen=True)
-class Ladder:
-    """Knots of a number: `middle` ± 0 to REACH times `scale` of log(value + shift), or of the value itself."""
+class Knots:
+    """Knots of a number: `middle` ± 0 to EACH_SIDE times `scale` of log(value + shift), or of the value itself."""
 
     shift: float | None
     middle: float
     scale: float
 
     @classmethod
-    def fit(cls, values: np.ndarray) -> Ladder | None:
+    def fit(cls, values: np.ndarray) -> Knots | None:
         """Learn it from values (rows,) with NaN; None for one that never varies."""
         known = values[~np.isnan(values)]
         if len(np.unique(known)) < 2:
             return None
         positive = known[known > 0]
         shift = float(np.quantile(positive, 0.05)) if len(positive) and known.min() >= 0 else None
-        bent = known if shift is None else np.log(known + shift)
-        return cls(shift, float(bent.mean()), float(bent.std()))
+        transformed = known if shift is None else np.log(known + shift)
+        return cls(shift, float(transformed.mean()), float(transformed.std()))
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Terms:
     usual: means of the columns (terms,), in whole multiples of 1 / WEIGHT_GRID.
     """
 
-    ladders: Mapping[str, Ladder]
+    knots: Mapping[str, Knots]
     levels: Mapping[str, tuple[str, ...]]
     pairs: tuple[tuple[int, int], ...]
     usual: np.ndarray
@@ -73,10 +73,10 @@ class Terms:
     @classmethod
     def fit(cls, matrix: pd.DataFrame) -> Terms:
         """Learn them from a training's matrix."""
-        fitted = {name: Ladder.fit(_numbers(matrix[name])) for name in NUMBERS if name in matrix}
+        fitted = {name: Knots.fit(_numbers(matrix[name])) for name in NUMBERS if name in matrix}
         levels = {name: tuple(sorted(set(_texts(matrix[name]).dropna()))) for name in CATEGORIES if name in matrix}
         levels = {name: known for name, known in levels.items() if known}
-        terms = cls({name: ladder for name, ladder in fitted.items() if ladder is not None}, levels, (), np.empty(0))
+        terms = cls({name: one for name, one in fitted.items() if one is not None}, levels, (), np.empty(0))
         if all(name in levels for name in PAIR):
             codes, names = terms.read(matrix)[1], list(levels)
             first, second = (codes[:, names.index(name)].tolist() for name in PAIR)
@@ -89,7 +89,7 @@ class Terms:
     @property
     def sizes(self) -> list[int]:
         """Columns of each block; the last one of a category is of levels that training never met."""
-        sizes = [KNOTS] * len(self.ladders) + [len(known) + 1 for known in self.levels.values()]
+        sizes = [KNOT_COUNT] * len(self.knots) + [len(known) + 1 for known in self.levels.values()]
         return [*sizes, len(self.pairs) + 1] if self.pairs else sizes
 
     def split(self, row: np.ndarray) -> list[np.ndarray]:
@@ -102,12 +102,12 @@ class Terms:
         return {name: {level: i for i, level in enumerate(known)} for name, known in self.levels.items()}
 
     def read(self, matrix: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers (rows, ladders) and codes of categories (rows, levels) of a matrix, as `describe` takes them.
+        """Numbers (rows, knots) and codes of categories (rows, levels) of a matrix, as `describe` takes them.
 
         A code is the level's place, the number of levels for one that was never met, -1 for a missing one. Raises
         KeyError for a column that the matrix lacks.
         """
-        numbers = [_numbers(matrix[name]) for name in self.ladders]
+        numbers = [_numbers(matrix[name]) for name in self.knots]
         codes = []
         for name, known in self.places.items():
             codes.append([-1 if text is None else known.get(text, len(known)) for text in _texts(matrix[name])])
@@ -121,8 +121,8 @@ class Terms:
         """Terms (rows, terms) of rows that are `read`. What is missing counts as usual, which is 0."""
         tables = self._tables
         places = np.empty((len(numbers), len(tables.last)))
-        places[:, : len(self.ladders)] = self._among_knots(numbers)
-        places[:, len(self.ladders) : len(self.ladders) + len(self.levels)] = codes
+        places[:, : len(self.knots)] = self._among_knots(numbers)
+        places[:, len(self.knots) : len(self.knots) + len(self.levels)] = codes
         if self.pairs:
             first, second = codes.take(tables.pair, axis=1).T
             places[:, -1] = tables.met[first, second]
@@ -137,18 +137,18 @@ class Terms:
         return x
 
     def _among_knots(self, numbers: np.ndarray) -> np.ndarray:
-        """Where numbers (rows, ladders) lie among the knots, from 0 to 2 REACH; beyond the last they stay there."""
+        """Where numbers (rows, knots) lie among the knots, from 0 to 2 EACH_SIDE; beyond the last they stay there."""
         tables = self._tables
         transformed = numbers.copy()
         positive = np.maximum(numbers.take(tables.logged, axis=1), 0.0)
         transformed[:, tables.logged] = np.log(positive + tables.shift)
-        return np.minimum(np.maximum((transformed - tables.middle) / tables.scale, -REACH), REACH) + REACH
+        return np.minimum(np.maximum((transformed - tables.middle) / tables.scale, -EACH_SIDE), EACH_SIDE) + EACH_SIDE
 
     @cached_property
     def _tables(self) -> _Tables:
         """What `describe` looks up."""
-        ladders = list(self.ladders.values())
-        logged = [i for i, ladder in enumerate(ladders) if ladder.shift is not None]
+        knots = list(self.knots.values())
+        logged = [i for i, one in enumerate(knots) if one.shift is not None]
         # pairs by both codes; that of a missing one is -1, the last row or column
         met = np.full([len(self.levels.get(name, ())) + 2 for name in PAIR], len(self.pairs))
         met[-1, :] = met[:, -1] = -1
@@ -157,9 +157,9 @@ class Terms:
         names = list(self.levels)
         return _Tables(
             logged=np.array(logged, np.intp),
-            shift=np.array([ladders[i].shift for i in logged], float),
-            middle=np.array([ladder.middle for ladder in ladders], float),
-            scale=np.array([ladder.scale for ladder in ladders], float),
+            shift=np.array([knots[i].shift for i in logged], float),
+            middle=np.array([one.middle for one in knots], float),
+            scale=np.array([one.scale for one in knots], float),
             pair=np.array([names.index(name) for name in PAIR] if self.pairs else [], np.intp),
             met=met,
             starts=np.cumsum([0, *self.sizes])[:-1],
@@ -221,7 +221,7 @@ class Support:
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; `from_dict` is its inverse."""
         return {
-            "ladders": [[name, v.shift, v.middle, v.scale] for name, v in self.terms.ladders.items()],
+            "knots": [[name, v.shift, v.middle, v.scale] for name, v in self.terms.knots.items()],
             "levels": [[name, *known] for name, known in self.terms.levels.items()],
             "pairs": [list(pair) for pair in self.terms.pairs],
             "usual": (self.terms.usual * WEIGHT_GRID).astype(int).tolist(),
@@ -233,7 +233,7 @@ class Support:
     def from_dict(cls, values: Mapping[str, Any]) -> Support:
         """Inverse of `to_dict`."""
         terms = Terms(
-            {name: Ladder(*told) for name, *told in values["ladders"]},
+            {name: Knots(*saved) for name, *saved in values["knots"]},
             {name: tuple(known) for name, *known in values["levels"]},
             tuple((first, second) for first, second in values["pairs"]),
             np.array(values["usual"], float) / WEIGHT_GRID,
@@ -257,7 +257,7 @@ def _without_own(x: np.ndarray, inverse: np.ndarray, creators: np.ndarray) -> np
     """h of every row had its creator no results (rows,).
 
     Woodbury's formula, with a small block a creator, those of one size together; for a creator with more rows than
-    there are terms the inverse is made anew.
+    there are terms the inverse is computed again.
     """
     out, spread = np.empty(len(x)), x @ inverse
     numbers = pd.factorize(creators)[0]

@@ -2,7 +2,8 @@
 
 The price moves, the deal stays: deliverables, hours, creator, and with them its expected conversions are held fixed. In
 past results a higher price goes with a creator who brings more, so the price is evidence of what the deal is; paying
-more for the same deal would not bring more conversions. A model asked again with another price would say so.
+more for the same deal would not bring more conversions. A model that scores the deal again at another price would say
+so.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ MOST_DOLLARS, SURE = 1e12, 0.5
 
 @dataclass(frozen=True)
 class Target:
-    """The most that a conversion may cost, in dollars, and how sure that must be at the walk-away price.
+    """The most that a conversion may cost, in dollars, and with what probability the walk-away price must meet it.
 
     Raises ValueError for a cost that is no amount of money, or a confidence outside (0, 1).
     """
@@ -42,7 +43,7 @@ class Target:
         return np.where(counts * self.cost < spend, counts + 1, counts)
 
     def worth(
-        self, law: Intervals, expected: np.ndarray, group: np.ndarray, excess: np.ndarray, spend: np.ndarray
+        self, intervals: Intervals, expected: np.ndarray, group: np.ndarray, excess: np.ndarray, spend: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """P(spend / conversions ≤ cost), and the highest spend at which that is still at least the confidence.
 
@@ -50,5 +51,5 @@ class Target:
         A row's probability is at least the confidence if, and only if, its spend is at most the walk-away price. That
         is 0 where not even one conversion is likely enough, and goes in steps of the cost, as conversions are whole.
         """
-        within = law.reached(expected, group, self.needed(spend), excess)
-        return within, law.most(expected, group, self.confidence, excess) * self.cost
+        within = intervals.reached(expected, group, self.needed(spend), excess)
+        return within, intervals.most(expected, group, self.confidence, excess) * self.cost

@@ -267,7 +267,7 @@ def test_a_target_cost_adds_two_columns(world: Path, capsys: pytest.CaptureFixtu
     said = capsys.readouterr().out
     assert f"P(≤ {cost} $)" in said
     assert f"walk away $ ({100 * middle:g} %)" in said
-    assert "unlike anything that past results tell of: " in said
+    assert "unlike all past results: " in said
     sure = pd.read_csv("sure.csv")
     added = ["probability_within_target", "walk_away_price"]
     at = plain.columns.tolist().index("cost_per_conversion") + 1
@@ -280,14 +280,14 @@ def test_a_target_cost_adds_two_columns(world: Path, capsys: pytest.CaptureFixtu
         assert (enough == (scores.spend <= scores.walk_away_price)).all()
     assert 0 < enough.sum() < len(enough)
     assert (sure.walk_away_price <= half.walk_away_price).all()
-    law = tracking.load(tracking.connect(), "models:/conversions-per-dollar/1").scorer.intervals
+    intervals = tracking.load(tracking.connect(), "models:/conversions-per-dollar/1").scorer.intervals
     told = [code for codes in half.warnings for code in json.loads(codes)]
     assert "unlike_results" not in told  # so that no row's law is a wider one
     size = np.full(len(half), "micro")  # followers lie from 1,000 to 60,000
     size[half.creator_id.str[1:].replace("obody", "99").astype(int) < 9] = "nano"
     known = (half.creator_id != "nobody").to_numpy()
     within, price = Target(cost).worth(
-        law, half.conversions.to_numpy(), size, np.zeros(len(half)), half.spend.to_numpy()
+        intervals, half.conversions.to_numpy(), size, np.zeros(len(half)), half.spend.to_numpy()
     )
     np.testing.assert_allclose(half.probability_within_target[known], within[known])
     np.testing.assert_allclose(half.walk_away_price[known], price[known])

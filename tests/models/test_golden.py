@@ -19,7 +19,7 @@ from features.history.source import open_candidates, open_history
 from features.matrix import FeatureBuilder
 from features.settings import FeatureSettings
 from models.scorer import SCORES
-from models.training import Training, fit
+from models.training import TrainingSet, fit
 
 GOLDEN = Path(__file__).parent / "golden" / "scores.csv"
 NUMBERS = SCORES[:5]
@@ -30,7 +30,7 @@ def scores(tiny_market: Path) -> pd.DataFrame:
     """The score columns of the tiny market's 30 candidates beside their ids."""
     settings, classifier = FeatureSettings(), CommentClassifier.load()
     with open_history(tiny_market / "data", threads=1) as history:
-        training = Training.from_history(history, settings, classifier)
+        training = TrainingSet.from_history(history, settings, classifier)
         scorer = fit(training, settings, classifier, seed=0).scorer
         asked = next(open_candidates(history, tiny_market / "candidates.parquet").batches(1000)).to_pandas()
         with FeatureBuilder(history, settings, classifier) as builder:

@@ -11,7 +11,7 @@ import pytest
 from features.comment_classifier.classifier import CommentClassifier
 from features.settings import FeatureSettings
 from models.estimators import rate
-from models.estimators.count_data import Observed
+from models.estimators.count_data import CountData
 from models.estimators.encoding import MISSING, OTHER, Encoding
 from models.estimators.rate import RECIPES, Trees, fit_component
 from models.evaluation.skill import measure_skill, skill_sentence
@@ -189,7 +189,7 @@ def test_more_money_with_as_many_more_conversions_leaves_the_rate(times: int) ->
     features = np.column_stack([x, np.zeros(800)])
     for recipe in RECIPES:
         one, more = (
-            fit_component(Observed(features, encoding, counts * k, exposure * k, np.zeros(800)), recipe, 0).log_rate(
+            fit_component(CountData(features, encoding, counts * k, exposure * k, np.zeros(800)), recipe, 0).log_rate(
                 features
             )
             for k in (1, times)

@@ -16,7 +16,7 @@ from features.families.track_record import checkpoints
 from features.settings import FeatureSettings
 from models.estimators.ensemble import fit_level, fit_weights
 from models.estimators.maturity import BY_AGE, BY_DAY, FINAL, Maturity, fit_maturity
-from models.estimators.outcomes import DAY, Results
+from models.estimators.outcomes import DAY, Outcomes
 from models.evaluation.backtest import make_folds
 from models.evaluation.metrics import measure, poisson_deviance
 from models.registry.gate import judge
@@ -53,7 +53,7 @@ def _arriving(rows: int, tau: float, seed: int = 0) -> tuple[pd.DataFrame, pd.Da
 @pytest.mark.parametrize("by_day", [True, False])
 def test_the_completion_curve_is_found(by_day: bool) -> None:
     frame, daily = _arriving(600, tau=6.0)
-    curve = fit_maturity(Results.from_tables(frame, daily if by_day else None, 30.0))
+    curve = fit_maturity(Outcomes.from_tables(frame, daily if by_day else None, 30.0))
     ages = np.array([2.0, 6.0, 12.0, 25.0])
     found = curve.share(ages, np.full(4, 72.0))
     np.testing.assert_allclose(found, 1 - np.exp(-ages / 6.0), atol=0.05 if by_day else 0.12)
@@ -76,7 +76,7 @@ def test_tiers_and_platforms_have_curves_of_their_own() -> None:
     date = pd.Series(came[seen].astype("datetime64[D]").astype("datetime64[us]"))
     daily = pd.DataFrame({"collaboration_id": frame.collaboration_id.to_numpy()[row[seen]], "date": date})
     daily = daily.groupby(["collaboration_id", "date"], as_index=False).size().rename(columns={"size": "conversions"})
-    results = Results.from_tables(frame, daily, 30.0).with_kinds(pd.DataFrame({"tier": tier, "platform": platform}))
+    results = Outcomes.from_tables(frame, daily, 30.0).with_kinds(pd.DataFrame({"tier": tier, "platform": platform}))
     curve = fit_maturity(results)
     for age in (3.0, 8.0):
         ages, hours = np.full(900, age), np.full(900, 72.0)
@@ -97,20 +97,20 @@ def test_days_that_were_not_counted_whole_leave_completion_to_the_ages() -> None
     frame["observed_until"] = frame.starts_at + pd.Timedelta(days=20)
     frame.loc[:29, "observed_until"] = day + pd.Timedelta(hours=23, minutes=59)
     told = {"collaboration_id": frame.collaboration_id[:30], "date": day, "conversions": frame.conversions[:30]}
-    assert fit_maturity(Results.from_tables(frame, pd.DataFrame(told), 30.0)).source == BY_AGE
+    assert fit_maturity(Outcomes.from_tables(frame, pd.DataFrame(told), 30.0)).source == BY_AGE
 
 
 def test_counts_of_one_age_are_final() -> None:
     frame = spine(100)
     frame["observed_until"] = frame.starts_at + pd.Timedelta("24h")
-    curve = fit_maturity(Results.from_tables(frame, None, 30.0))
+    curve = fit_maturity(Outcomes.from_tables(frame, None, 30.0))
     assert curve.source == FINAL
     assert (curve.share(np.array([0.1, 1.0]), np.array([24.0, 24.0])) == 1).all()
 
 
 def test_what_was_known_at_a_moment() -> None:
     frame, daily = _arriving(200, tau=6.0)
-    results = Results.from_tables(frame, daily, 30.0)
+    results = Outcomes.from_tables(frame, daily, 30.0)
     moment = np.datetime64(COUNTED - pd.Timedelta("40D"), "us")
     rows, then = results.as_of(moment)
     assert (then.starts < moment).all()
@@ -119,9 +119,9 @@ def test_what_was_known_at_a_moment() -> None:
     early = daily[daily.date + pd.Timedelta("1D") <= pd.Timestamp(moment)].groupby("collaboration_id").conversions.sum()
     expected = early.reindex(frame.collaboration_id.to_numpy()[rows]).fillna(0).to_numpy()
     later = frame.assign(conversions=np.where(frame.starts_at > pd.Timestamp(moment), 999, frame.conversions))
-    np.testing.assert_array_equal(Results.from_tables(later, daily, 30.0).as_of(moment)[1].counts, then.counts)
+    np.testing.assert_array_equal(Outcomes.from_tables(later, daily, 30.0).as_of(moment)[1].counts, then.counts)
     np.testing.assert_array_equal(then.counts, expected)
-    untold = Results.from_tables(frame, None, 30.0)
+    untold = Outcomes.from_tables(frame, None, 30.0)
     rows, then = untold.as_of(moment)
     assert ((untold.known[rows] <= moment) | (then.counts == 0)).all()
     np.testing.assert_array_equal(then.counts, untold.counts[rows])
@@ -132,7 +132,7 @@ def test_a_promotion_without_end_is_counted_when_it_was_last_watched() -> None:
     found = checkpoints(ibis.memtable(frame), None, FeatureSettings()).order_by("collaboration_id").to_pandas()
     window = (frame.starts_at + pd.Timedelta("31D")).tolist()
     assert found["at"].tolist() == [window[0], COUNTED, COUNTED]
-    results = Results.from_tables(frame, None, 30.0)
+    results = Outcomes.from_tables(frame, None, 30.0)
     assert results.known.tolist() == found["at"].to_numpy("datetime64[us]").tolist()
     assert (results.final[1:] > np.datetime64("2200-01-01")).all()
 
@@ -143,13 +143,13 @@ def test_what_comes_later_never_changes_what_was_known() -> None:
     daily = daily[~daily.collaboration_id.isin(frame.collaboration_id[::7])]
     moment = np.datetime64(COUNTED - pd.Timedelta("60D"), "us")
     ended = daily[daily.date + pd.Timedelta("1D") <= pd.Timestamp(moment)]
-    rows, then = Results.from_tables(frame, daily, 30.0).as_of(moment)
+    rows, then = Outcomes.from_tables(frame, daily, 30.0).as_of(moment)
     assert then.daily is not None
     late = frame.collaboration_id[frame.starts_at > pd.Timestamp(moment)]
     assert len(late) > 20
     cut = daily[~daily.collaboration_id.isin(late[:5])]  # deals that are not told by day at all
     for later in (ended, cut):
-        told = Results.from_tables(frame, later, 30.0)
+        told = Outcomes.from_tables(frame, later, 30.0)
         again, so_far = told.as_of(moment)
         np.testing.assert_array_equal(again, rows)
         np.testing.assert_array_equal(so_far.counts, then.counts)
@@ -159,7 +159,7 @@ def test_what_comes_later_never_changes_what_was_known() -> None:
 @given(rows=st.integers(2, 200), folds=st.integers(1, 6), window=st.sampled_from([0.0, 30.0]))
 def test_folds_have_a_gap_and_never_overlap(rows: int, folds: int, window: float) -> None:
     frame = spine(rows)
-    results = Results.from_tables(frame, None, window)
+    results = Outcomes.from_tables(frame, None, window)
     made = make_folds(results, np.arange(rows), folds)
     judged = [row for fold in made for row in fold.test]
     assert len(set(judged)) == len(judged)
@@ -180,17 +180,17 @@ def test_intervals_cover_what_they_say(mean: float) -> None:
     expected = mean * np.exp(rng.normal(0, 0.8, 6000))
     counts = rng.poisson(expected * rng.gamma(2.0, 0.5, 6000) * np.exp(rng.normal(0, 0.2, 6000)))
     group = np.where(np.arange(6000) % 2, "nano", "mega")
-    law = fit_intervals(expected[:3000], counts[:3000], group[:3000])
+    intervals = fit_intervals(expected[:3000], counts[:3000], group[:3000])
     for level in (0.5, 0.8, 0.95):
-        low, high = law.bounds(expected[3000:], group[3000:], level)
+        low, high = intervals.bounds(expected[3000:], group[3000:], level)
         inside = (counts[3000:] >= low) & (counts[3000:] <= high)
         slack = 0.03 if mean > 1 else 0.25  # counts of nought and one cannot be split finer
         assert level - 0.03 < inside.mean() < level + slack
         if mean > 1:
             for name in ("nano", "mega"):
                 assert inside[group[3000:] == name].mean() == pytest.approx(level, abs=0.05)
-    again = Intervals.from_dict(law.to_dict())
-    np.testing.assert_array_equal(again.bounds(expected, group, 0.8), law.bounds(expected, group, 0.8))
+    again = Intervals.from_dict(intervals.to_dict())
+    np.testing.assert_array_equal(again.bounds(expected, group, 0.8), intervals.bounds(expected, group, 0.8))
 
 
 def test_quantiles_of_counts_are_those_of_the_law() -> None:
@@ -212,14 +212,14 @@ def test_quantiles_of_huge_counts_are_those_of_the_gamma_law(share: float) -> No
 
 
 def test_intervals_without_any_backtest_are_wide_and_nest() -> None:
-    law = fit_intervals(np.array([]), np.array([]), np.array([], str))
-    low, high = law.bounds(np.array([0.0, 0.5, 50.0]), np.array(["x", "x", "x"]), 0.8)
+    intervals = fit_intervals(np.array([]), np.array([]), np.array([], str))
+    low, high = intervals.bounds(np.array([0.0, 0.5, 50.0]), np.array(["x", "x", "x"]), 0.8)
     assert low.tolist()[:2] == [0, 0]
     assert low[2] < 15
     assert high[2] > 80
     for level in (0, 1, -1, float("nan")):
         with pytest.raises(ValueError, match="between 0 and 1"):
-            law.bounds(np.ones(1), np.array(["x"]), level)
+            intervals.bounds(np.ones(1), np.array(["x"]), level)
 
 
 def test_coverage_in_the_backtest(trained: Trained) -> None:
@@ -231,13 +231,13 @@ def test_probabilities_within_a_target_hold_in_the_backtest(trained: Trained) ->
     rows = trained.backtest.rows
     old, new = rows[rows.fold < 3], rows[rows.fold >= 3]
     assert min(len(old), len(new)) > 100
-    law = fit_intervals((old.ours * old.exposure).to_numpy(), old.counts.to_numpy(), old.group.to_numpy())
+    intervals = fit_intervals((old.ours * old.exposure).to_numpy(), old.counts.to_numpy(), old.group.to_numpy())
     spend, counts = new.exposure.to_numpy(), new.counts.to_numpy()
     expected, group = (new.ours * new.exposure).to_numpy(), new.group.to_numpy()
     usual = float(np.median(1 / new.ours))
     for times in (0.5, 1.0, 2.0, 4.0):
         target = Target(times * usual)
-        within, _ = target.worth(law, expected, group, new.excess.to_numpy(), spend)
+        within, _ = target.worth(intervals, expected, group, new.excess.to_numpy(), spend)
         assert within.mean() == pytest.approx((counts * target.cost >= spend).mean(), abs=0.09), times
         assert within.std() > 0.1
 
@@ -253,7 +253,7 @@ def test_rows_unlike_the_results_are_told(trained: Trained) -> None:
     inside = ((rate >= told.low - 1e-12) & (rate <= told.high + 1e-12)).mean()
     assert odd.coverage_unlike() == (40, 30, pytest.approx(inside))
     assert np.isnan(replace(backtest, rows=rows[10:-30]).coverage_unlike()[2])
-    assert f"40 of {len(rows)} judged results ({40 / len(rows):.1%}) were unlike those known before" in unlike(odd)
+    assert f"40 of {len(rows)} tested results ({40 / len(rows):.1%}) were unlike those known before" in unlike(odd)
     assert 0 <= backtest.rows.excess.gt(0).mean() < 0.1
     assert unlike(backtest) in model_card(study(trained))
 

@@ -26,8 +26,8 @@ ASKED = {
     " 'coverage': figures['coverage'].unstack().loc['all', 'this model'], 'agreement': agreement.to_dict(),"
     " 'axes': [axes.get_xlabel() and axes.get_ylabel() for name in ('calibration.png', 'lift.png')"
     " for axes in plots[name].axes]}",
-    "03-claims": "{'verdicts': table['verdict'].to_dict(), 'raw': table['raw'].to_dict(),"
-    " 'like': table['like for like'].to_dict(), 'low': table['low'].to_dict(), 'high': table['high'].to_dict(),"
+    "03-claims": "{'verdicts': table['verdict'].to_dict(), 'unadjusted': table['unadjusted'].to_dict(),"
+    " 'adjusted': table['adjusted'].to_dict(), 'low': table['low'].to_dict(), 'high': table['high'].to_dict(),"
     " 'within_day': found.speed.set_index('tier')['share_1'].to_dict()}",
 }
 
@@ -111,9 +111,9 @@ def test_the_claims_show_what_their_words_conclude(executed: dict[str, Any]) -> 
     assert told["verdicts"]["A creator of the product's niche brings more"] == "holds here"
     assert set(told["verdicts"].values()) == {"holds here", "too little data to tell"}
     longer = "A promotion of more than 24 hours returns more"
-    assert told["raw"][longer] > 2
+    assert told["unadjusted"][longer] > 2
     assert told["low"][longer] < 1 < told["high"][longer]
-    assert told["like"][longer] < 1.3
+    assert told["adjusted"][longer] < 1.3
     day = told["within_day"]
     assert day["mega"] > day["macro"] > day["mid"] > day["nano"] + 0.05
 

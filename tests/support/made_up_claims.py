@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from models.estimators.outcomes import Results
-from models.training import Training
+from models.estimators.outcomes import Outcomes
+from models.training import TrainingSet
 
 BEGIN = pd.Timestamp("2024-01-01")
 LEVEL = 0.05
@@ -24,7 +24,7 @@ def market(
     repeated: float = 1.0,
     dear: float = 1.0,
     platform: float = 1.0,
-) -> Training:
+) -> TrainingSet:
     """Factors on conversions per dollar: of micro against mega, the upper half of engagement, more than 24 hours, the
     product's niche, a repeated deal, a price above the median, and TikTok, where engagement is high.
 
@@ -68,4 +68,4 @@ def market(
             "spend": spend,
         }
     )
-    return Training(matrix, spine, Results.from_tables(spine, None, 30.0))
+    return TrainingSet(matrix, spine, Outcomes.from_tables(spine, None, 30.0))

@@ -9,8 +9,8 @@ import pandas as pd
 
 from features.comment_classifier.classifier import CommentClassifier
 from features.settings import FeatureSettings
-from models.estimators.outcomes import Results
-from models.training import Trained, Training, fit
+from models.estimators.outcomes import Outcomes
+from models.training import Trained, TrainingSet, fit
 
 BEGIN = pd.Timestamp("2024-01-01")
 COUNTED = pd.Timestamp("2026-01-01")
@@ -63,10 +63,10 @@ def matrix(frame: pd.DataFrame) -> pd.DataFrame:
     return out.astype({"tier": object, "objective": object, "platform": object})
 
 
-def training(frame: pd.DataFrame) -> Training:
-    """As `Training.from_history` makes it."""
+def training(frame: pd.DataFrame) -> TrainingSet:
+    """As `TrainingSet.from_history` makes it."""
     made = matrix(frame)
-    return Training(made, frame, Results.from_tables(frame, None, 30.0).with_kinds(made))
+    return TrainingSet(made, frame, Outcomes.from_tables(frame, None, 30.0).with_kinds(made))
 
 
 def fitted(frame: pd.DataFrame, seed: int = 0) -> Trained:

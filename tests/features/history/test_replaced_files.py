@@ -165,7 +165,7 @@ def test_no_model_is_recorded_of_files_that_changed(
 
     write(tmp_path, frames())
     monkeypatch.setattr(training, "fit", fit)
-    monkeypatch.setattr(training.Training, "from_history", lambda *_: None)
+    monkeypatch.setattr(training.TrainingSet, "from_history", lambda *_: None)
     monkeypatch.setattr(summary, "study", lambda _: SimpleNamespace())
     monkeypatch.setattr(runs, "open_run", lambda *_: nullcontext())
     monkeypatch.setattr(promotion, "record", lambda *_: pytest.fail("it was recorded"))

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from models.estimators.count_data import Observed
+from models.estimators.count_data import CountData
 from models.estimators.encoding import Encoding
-from models.estimators.level_trend import at_newest_level, fit_drift
+from models.estimators.level_trend import at_newest_level, fit_level_trend
 from models.estimators.maturity import fit_maturity
 from models.estimators.rate import RECIPES, fit_component
 from models.evaluation.backtest import observe
 from tests.support.past_market import spine, training
 
 
-def _observed(rows: int, level: float) -> tuple[Observed, np.ndarray, np.ndarray]:
+def _observed(rows: int, level: float) -> tuple[CountData, np.ndarray, np.ndarray]:
     """Results of a made-up market whose level rises by `level` (log) halfway, with the true log level of each row."""
     frame = spine(rows, dispersion=0.2)
     late = np.arange(rows) >= rows // 2
@@ -20,14 +20,14 @@ def _observed(rows: int, level: float) -> tuple[Observed, np.ndarray, np.ndarray
     conversions = rng.poisson(frame.rate * frame.spend * np.exp(level * late) * rng.gamma(5, 0.2, rows))
     made = training(frame.assign(conversions=conversions))
     encoding = Encoding.fit(made.matrix, made.creators)
-    observed = observe(made.matrix, made.creators, encoding, made.results, fit_maturity(made.results))
-    return observed, made.results.starts, level * late
+    count_data = observe(made.matrix, made.creators, encoding, made.results, fit_maturity(made.results))
+    return count_data, made.results.starts, level * late
 
 
 @pytest.mark.parametrize("level", [-0.7, 0.0, 0.7])
 def test_the_walk_follows_the_level_and_stays_where_there_is_none(level: float) -> None:
-    observed, starts, true = _observed(1500, level)
-    found = fit_drift(observed, starts)
+    count_data, starts, true = _observed(1500, level)
+    found = fit_level_trend(count_data, starts)
     away = found - (true - true[-1])
     assert found[-1] == 0
     settled = np.abs(np.arange(1500) - 750) > 150
@@ -36,24 +36,24 @@ def test_the_walk_follows_the_level_and_stays_where_there_is_none(level: float) 
 
 
 def test_results_on_the_newest_level_teach_the_newest_rate() -> None:
-    observed, starts, _ = _observed(1500, 0.7)
-    adjusted = at_newest_level(observed, starts)
-    assert adjusted.counts is observed.counts
+    count_data, starts, _ = _observed(1500, 0.7)
+    adjusted = at_newest_level(count_data, starts)
+    assert adjusted.counts is count_data.counts
     for recipe in (RECIPES[0], RECIPES[-1]):
-        late = observed.take(slice(900, None))
+        late = count_data.take(slice(900, None))
         shift = [
             np.log(
                 late.counts.sum() / (late.exposure * np.exp(fit_component(o, recipe, 0).log_rate(late.features))).sum()
             )
-            for o in (observed, adjusted)
+            for o in (count_data, adjusted)
         ]
         assert abs(shift[1]) < 0.15
         assert shift[0] > shift[1] + 0.1
 
 
 def test_too_few_results_or_no_time_tell_no_drift() -> None:
-    observed, starts, _ = _observed(1500, 0.7)
-    assert not fit_drift(observed.take(slice(0, 30)), starts[:30]).any()
-    assert not fit_drift(observed, np.full(1500, starts[0])).any()
-    whole = at_newest_level(observed, np.full(1500, starts[0]))
-    assert whole.exposure.tolist() == observed.exposure.tolist()
+    count_data, starts, _ = _observed(1500, 0.7)
+    assert not fit_level_trend(count_data.take(slice(0, 30)), starts[:30]).any()
+    assert not fit_level_trend(count_data, np.full(1500, starts[0])).any()
+    whole = at_newest_level(count_data, np.full(1500, starts[0]))
+    assert whole.exposure.tolist() == count_data.exposure.tolist()

@@ -18,7 +18,7 @@ from features.settings import FeatureSettings
 from models.estimators.rate import RECIPES
 from models.registry import gate
 from models.scorer import Scorer
-from models.training import Trained, Training, fit
+from models.training import Trained, TrainingSet, fit
 
 SETTINGS = FeatureSettings(tier_bounds=(2_000, 20_000, 50_000, 200_000))
 
@@ -33,7 +33,7 @@ def history(tiny_market: Path) -> Iterator[History]:
 def trained(history: History) -> Trained:
     """A quick model of the tiny market."""
     settings, classifier = FeatureSettings(), CommentClassifier.load()
-    return fit(Training.from_history(history, settings, classifier), settings, classifier, recipes=RECIPES[-1:])
+    return fit(TrainingSet.from_history(history, settings, classifier), settings, classifier, recipes=RECIPES[-1:])
 
 
 @pytest.fixture(scope="module")

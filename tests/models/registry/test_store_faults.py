@@ -23,7 +23,7 @@ import train
 from features.faults import InputError
 from models.registry import promotion, registry, runs, store
 from models.scorer import Scorer
-from models.training import Training
+from models.training import TrainingSet
 from tests.support.past_market import write_tables
 from tests.support.servers import closed_port, server, silent
 from tests.support.small_store import NAME, add_version, contents, enter, make_project
@@ -76,7 +76,7 @@ def command(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr(Training, "from_history", never)
+    monkeypatch.setattr(TrainingSet, "from_history", never)
     return run
 
 

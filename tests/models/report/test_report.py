@@ -20,9 +20,9 @@ from models.registry.gate import Decision
 from models.report import summary
 from models.report.model_card import model_card
 from models.report.summary import Report
-from models.studies.budget_study import AVERAGE, CHOICES, SHARES, Bought, compare, judged
+from models.studies.budget_study import AVERAGE, CHOICES, SHARES, Bought, compare, compared_rows
 from models.studies.claim_tests import HOLDS
-from models.training import Training, fit
+from models.training import TrainingSet, fit
 from tests.support.past_market import fitted, spine
 from tests.support.paths import ROOT
 
@@ -119,11 +119,11 @@ def test_the_card_tells_all_parts_and_plots_have_their_axes(found: Report) -> No
         "What the same money would have bought", "Backtest in time", "By tier, platform, and known creators",
         "What the articles claim", "Features", "Limits",
     ]  # fmt: skip
-    assert "Not compared, for no deal tells of it: the largest accounts, the highest engagement." in card
+    assert "Not compared, because no deal has the data: the largest accounts, the highest engagement." in card
     assert "- Comments of substance bring more; Talk of buying brings more: it needs the comments' texts." in card
     assert "micro 10,000, mid 100,000, macro 500,000, mega 1,000,000." in card
-    assert len(found.claims.findings) == card.count("**") / 2 + sum(
-        finding.verdict == "cannot be tested" for finding in found.claims.findings
+    assert len(found.claims.tests) == card.count("**") / 2 + sum(
+        test.verdict == "cannot be tested" for test in found.claims.tests
     )
     plots = summary.plots(found)
     assert set(plots) == {"importance.png", "calibration.png", "lift.png", "budget.png", "claims.png"}
@@ -173,7 +173,7 @@ def test_a_sure_and_an_unsure_difference_are_told_apart(found: Report) -> None:
     told = [sure, replace(sure, low=0.9), replace(sure, factor=0.5, low=0.3, high=0.8)]
     card = model_card(replace(found, bought=told))
     lines = [line for line in card.splitlines() if line.startswith("| 10 % |")]
-    assert [line.split(" | ")[-1] for line in lines] == ["more |", "no sure difference |", "fewer |"]
+    assert [line.split(" | ")[-1] for line in lines] == ["more |", "no significant difference |", "fewer |"]
 
 
 def test_where_orders_do_not_depend_on_who_promotes_no_skill_is_claimed(shared_data: Path, tmp_path: Path) -> None:
@@ -184,15 +184,15 @@ def test_where_orders_do_not_depend_on_who_promotes_no_skill_is_claimed(shared_d
     (data / "export").symlink_to((shared_data / "healthkart").resolve())
     settings, classifier = FeatureSettings(), CommentClassifier.load()
     with open_history(str(data)) as history:
-        training = Training.from_history(history, settings, classifier)
+        training = TrainingSet.from_history(history, settings, classifier)
     null = summary.study(fit(training, settings, classifier))
     assert model_card(null).startswith("No skill beyond")
     simple = [b for b in null.bought if b.choice in ("price_only", "own_record")]
     assert len(simple) == 2 * len(SHARES)
     assert all(b.low < 1 for b in simple)
     assert null.claims.tested >= 3
-    assert HOLDS not in {finding.verdict for finding in null.claims.findings}
+    assert HOLDS not in {test.verdict for test in null.claims.tests}
 
 
-def test_judged_rows_without_a_backtest_are_none() -> None:
-    assert not len(judged(fitted(spine(2))))
+def test_compared_rows_without_a_backtest_are_none() -> None:
+    assert not len(compared_rows(fitted(spine(2))))

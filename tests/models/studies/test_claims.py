@@ -11,43 +11,43 @@ from scipy.optimize import minimize
 from scipy.special import gammaln
 
 from models.estimators.maturity import Maturity, taken_as_final
-from models.estimators.outcomes import DAY, Results
-from models.studies.claim_tests import FAILS, FEW, HOLDS, UNSURE, UNTESTED, Examined, Finding, examine
+from models.estimators.outcomes import DAY, Outcomes
+from models.studies.claim_tests import FAILS, FEW, HOLDS, UNSURE, UNTESTED, ClaimTest, ClaimTests, examine
 from models.studies.claims import CLAIMS
 from models.studies.effects import LEAST_LEVEL_ROWS, design, estimate, holm, ratio
-from models.training import Training
+from models.training import TrainingSet
 from tests.support.made_up_claims import LEVEL, market
 
 SEEDS = 24
 KNOWN = {"micro": 2.0, "engagement": 1.0, "long_promotion": 1.5, "relevance": 0.6, "repeated": 1.0}
 
 
-def found(training: Training, maturity: Maturity | None = None, *names: str) -> dict[str, Finding]:
+def found(training: TrainingSet, maturity: Maturity | None = None, *names: str) -> dict[str, ClaimTest]:
     """Findings of the claims named, or of all."""
     asked = [claim for claim in CLAIMS if claim.name in names or not names]
     claims = examine(training, maturity or taken_as_final(), asked)
-    return {finding.claim.name: finding for finding in claims.findings}
+    return {test.claim.name: test for test in claims.tests}
 
 
 @pytest.fixture(scope="module")
-def known() -> list[dict[str, Finding]]:
+def known() -> list[dict[str, ClaimTest]]:
     """What is found in many markets whose truth is KNOWN; the rate also depends on the price and the platform."""
     markets = (market(seed, micro=2.0, long=1.5, match=0.6, dear=0.5, platform=1.5) for seed in range(SEEDS))
     return [found(made, None, *KNOWN) for made in markets]
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_intervals_cover_the_truth(name: str, known: list[dict[str, Finding]]) -> None:
-    effects = [findings[name].like for findings in known]
+def test_intervals_cover_the_truth(name: str, known: list[dict[str, ClaimTest]]) -> None:
+    effects = [tests[name].adjusted for tests in known]
     inside = [effect is not None and effect.low <= KNOWN[name] <= effect.high for effect in effects]
     assert sum(inside) >= 19  # of 24 intervals of 95 %, fewer cover once in 1,000 times
     middle = np.median([effect.factor for effect in effects if effect])
     assert middle == pytest.approx(KNOWN[name], rel=0.1)
 
 
-def test_verdicts_follow_the_truth(known: list[dict[str, Finding]]) -> None:
+def test_verdicts_follow_the_truth(known: list[dict[str, ClaimTest]]) -> None:
     for name, truth in KNOWN.items():
-        verdicts = [findings[name].verdict for findings in known]
+        verdicts = [tests[name].verdict for tests in known]
         if truth > 1:
             assert verdicts.count(HOLDS) >= 0.9 * SEEDS, name
         elif truth < 1:
@@ -58,7 +58,7 @@ def test_verdicts_follow_the_truth(known: list[dict[str, Finding]]) -> None:
 
 def test_where_nothing_is_true_nothing_holds_and_enough_data_say_so() -> None:
     none = [found(market(seed)) for seed in range(14)]
-    wrong = sum(any(finding.verdict == HOLDS for finding in findings.values()) for findings in none)
+    wrong = sum(any(test.verdict == HOLDS for test in tests.values()) for tests in none)
     assert wrong <= 3, "all claims of a market together may err in one market of twenty"
     large = found(market(1, rows=6_000, creators=2_000))
     assert large["long_promotion"].verdict == FAILS
@@ -68,35 +68,35 @@ def test_where_nothing_is_true_nothing_holds_and_enough_data_say_so() -> None:
 
 def test_a_confounded_comparison_does_not_pass_as_an_effect() -> None:
     """Where the price is below the median and engagement is high at TikTok, which sells three times as much."""
-    findings = [found(market(seed, platform=3.0), None, "engagement")["engagement"] for seed in range(10)]
-    assert sum(f.raw is not None and f.raw.low > 1 for f in findings) >= 0.9 * len(findings)
-    assert sum(f.verdict == HOLDS for f in findings) <= 1
-    assert sum(f.like is not None and f.like.low <= 1 <= f.like.high for f in findings) >= 0.8 * len(findings)
-    assert any(f.why == "the raw difference does not last like for like" for f in findings)
+    tests = [found(market(seed, platform=3.0), None, "engagement")["engagement"] for seed in range(10)]
+    assert sum(f.unadjusted is not None and f.unadjusted.low > 1 for f in tests) >= 0.9 * len(tests)
+    assert sum(f.verdict == HOLDS for f in tests) <= 1
+    assert sum(f.adjusted is not None and f.adjusted.low <= 1 <= f.adjusted.high for f in tests) >= 0.8 * len(tests)
+    assert any(f.why == "the unadjusted difference does not survive adjustment" for f in tests)
 
 
 @pytest.mark.parametrize("rows", [2, 30, 38])
 def test_few_results_tell_little(rows: int) -> None:
-    findings = found(market(3, rows=rows, creators=rows, micro=3.0, long=3.0)).values()
-    assert {finding.verdict for finding in findings} <= {UNSURE, UNTESTED}
-    assert {finding.why for finding in findings if finding.verdict == UNSURE} <= {FEW}
+    tests = found(market(3, rows=rows, creators=rows, micro=3.0, long=3.0)).values()
+    assert {test.verdict for test in tests} <= {UNSURE, UNTESTED}
+    assert {test.why for test in tests if test.verdict == UNSURE} <= {FEW}
 
 
 def test_one_creator_tells_nothing() -> None:
     training = market(4, rows=300)
     alone = replace(training, spine=training.spine.assign(creator_id="c1"))
-    assert {finding.verdict for finding in found(alone).values()} <= {UNSURE, UNTESTED}
+    assert {test.verdict for test in found(alone).values()} <= {UNSURE, UNTESTED}
 
 
 def test_what_is_absent_cannot_be_tested_and_the_reason_is_told() -> None:
     training = market(5, rows=300)
-    findings = found(training)
-    assert findings["comments"].verdict == UNTESTED
-    assert findings["comments"].why == "it needs the comments' texts"
-    assert findings["nano"].why == "one of the two sides has no results"
+    tests = found(training)
+    assert tests["comments"].verdict == UNTESTED
+    assert tests["comments"].why == "it needs the comments' texts"
+    assert tests["nano"].why == "one of the two sides has no results"
     bare = found(replace(training, matrix=training.matrix[["spend"]]))
-    assert {finding.verdict for finding in bare.values()} == {UNTESTED}
-    assert all(finding.why.startswith("it needs ") for finding in bare.values())
+    assert {test.verdict for test in bare.values()} == {UNTESTED}
+    assert all(test.why.startswith("it needs ") for test in bare.values())
 
 
 def test_young_results_are_left_out_and_the_rest_is_corrected() -> None:
@@ -105,33 +105,33 @@ def test_young_results_are_left_out_and_the_rest_is_corrected() -> None:
     micro, some = (training.matrix.tier == "micro").to_numpy(), np.arange(len(training.matrix)) % 5 == 0
     days = np.where(micro, np.where(some, 5, 21), 100)
     until = training.spine.starts_at + pd.to_timedelta(days, unit="D")
-    results = Results.from_tables(training.spine.assign(observed_until=until), None, 30.0)
+    results = Outcomes.from_tables(training.spine.assign(observed_until=until), None, 30.0)
     shares = np.array([[[0.0, 0.5, 0.9, 1.0]]])
     curve = Maturity(np.array([0.0, 10.0, 20.0, 40.0]), np.array([]), ("",), shares, np.zeros(4), "")
     share, _ = curve.arrived(results)
     arrived = replace(results, counts=np.where(micro & some, 0, results.counts * share))
     seen = found(replace(training, results=arrived), curve)["micro"]
     kept = np.flatnonzero(~(micro & some))
-    ripe = Training(training.matrix.iloc[kept], training.spine.iloc[kept], training.results.take(kept))
+    ripe = TrainingSet(training.matrix.iloc[kept], training.spine.iloc[kept], training.results.take(kept))
     whole = found(ripe)["micro"]
     assert seen.results == whole.results
-    assert seen.like
-    assert whole.like
-    assert seen.like.factor == pytest.approx(whole.like.factor, rel=0.01)
+    assert seen.adjusted
+    assert whole.adjusted
+    assert seen.adjusted.factor == pytest.approx(whole.adjusted.factor, rel=0.01)
 
 
 def test_ten_for_one_adds_up_lists_of_equal_spend() -> None:
     training = market(7, micro=2.0)
-    finding = found(training)["ten_for_one"]
+    test = found(training)["ten_for_one"]
     small = (training.matrix.tier == "micro").to_numpy()
     counts, spend = training.results.counts, training.results.spend
     rates = [counts[side].sum() / spend[side].sum() for side in (small, ~small)]
-    assert finding.raw
-    assert finding.raw.factor == pytest.approx(rates[0] / rates[1], rel=1e-6)
-    assert f"costs {spend[~small].mean() / spend[small].mean():.1f} of the former" in finding.claim.compared
+    assert test.unadjusted
+    assert test.unadjusted.factor == pytest.approx(rates[0] / rates[1], rel=1e-6)
+    assert f"costs {spend[~small].mean() / spend[small].mean():.1f} of the former" in test.claim.compared
 
 
-def told_by_day(training: Training) -> Training:
+def told_by_day(training: TrainingSet) -> TrainingSet:
     """From noon on, micro-creators' conversions come a tenth a day; of mega-creators' half at once, then evenly."""
     results, tier = training.results, training.matrix.tier.to_numpy()
     midnight = results.starts.astype("datetime64[D]").astype("datetime64[us]")
@@ -147,34 +147,34 @@ def told_by_day(training: Training) -> Training:
 
 
 def test_how_soon_conversions_come_is_told_by_tier() -> None:
-    claims: Examined = examine(told_by_day(market(8)), taken_as_final())
+    claims: ClaimTests = examine(told_by_day(market(8)), taken_as_final())
     speed = claims.speed.set_index("tier")
     assert speed.loc["mega", "share_1"] == pytest.approx(0.5 + 0.5 / 18, abs=0.01)
     assert speed.loc["micro", "share_1"] == pytest.approx(0.15, abs=0.01)
     assert speed.loc["micro", "share_7"] == pytest.approx(0.75, abs=0.01)
     assert (speed.share_30 == 1).all()
     assert (speed.low_1 <= speed.share_1).all()
-    sprint = next(finding for finding in claims.findings if finding.claim.name == "sprint")
+    sprint = next(test for test in claims.tests if test.claim.name == "sprint")
     assert sprint.verdict == HOLDS
-    assert sprint.raw
-    assert sprint.raw.factor == pytest.approx(3.5, rel=0.05)
+    assert sprint.unadjusted
+    assert sprint.unadjusted.factor == pytest.approx(3.5, rel=0.05)
     assert not len(examine(market(8), taken_as_final()).speed)
 
 
 def test_the_same_results_in_another_order_say_the_same() -> None:
     training = market(9, rows=400, micro=2.0)
     order = np.random.default_rng(0).permutation(400)
-    other = Training(
+    other = TrainingSet(
         training.matrix.iloc[order].reset_index(drop=True),
         training.spine.iloc[order].reset_index(drop=True),
         training.results.take(order),
     )
     others = found(other)
-    for name, finding in found(training).items():
+    for name, test in found(training).items():
         again = others[name]
-        assert (again.verdict, again.results, again.creators) == (finding.verdict, finding.results, finding.creators)
-        if finding.like and again.like:
-            assert again.like.low == pytest.approx(finding.like.low, rel=1e-4)
+        assert (again.verdict, again.results, again.creators) == (test.verdict, test.results, test.creators)
+        if test.adjusted and again.adjusted:
+            assert again.adjusted.low == pytest.approx(test.adjusted.low, rel=1e-4)
 
 
 def test_every_claim_is_made_of_what_the_catalogue_has() -> None:

@@ -129,13 +129,13 @@ def _outcomes(rows: int, seed: int, unlike: float, added: float) -> tuple[np.nda
 
 
 def test_the_widening_is_learnt_and_makes_intervals_hold() -> None:
-    law = fit_intervals(*_outcomes(2000, 1, unlike=0.15, added=0.4))
-    assert 0.2 < law.unlike_variance < 0.8
+    intervals = fit_intervals(*_outcomes(2000, 1, unlike=0.15, added=0.4))
+    assert 0.2 < intervals.unlike_variance < 0.8
     expected, counts, group, excess = _outcomes(4000, 2, unlike=0.5, added=0.4)
     far = excess > 0
     covered = {}
     for name, told in (("before", 0.0), ("widened", excess)):
-        low, high = law.bounds(expected, group, 0.8, told)
+        low, high = intervals.bounds(expected, group, 0.8, told)
         inside = (counts >= low) & (counts <= high)
         covered[name] = inside[far].mean()
         assert inside[~far].mean() == pytest.approx(0.8, abs=0.04)
@@ -151,9 +151,9 @@ def test_without_a_row_that_tells_the_prior_stands() -> None:
 
 @given(st.floats(0.01, 1e5), st.floats(0, 50), st.floats(0, 50), st.floats(0.1, 0.99))
 def test_an_interval_is_never_narrowed(expected: float, excess: float, more: float, level: float) -> None:
-    law = fit_intervals(*_outcomes(60, 1, unlike=0.1, added=5.0))
+    intervals = fit_intervals(*_outcomes(60, 1, unlike=0.1, added=5.0))
     one, group = np.array([expected]), np.array(["nano"])
-    usual = law.bounds(one, group, level)
-    wide = law.bounds(one, group, level, np.array([excess + more]))
+    usual = intervals.bounds(one, group, level)
+    wide = intervals.bounds(one, group, level, np.array([excess + more]))
     assert wide[0] <= usual[0]
     assert wide[1] >= usual[1]

@@ -24,9 +24,9 @@ def _unseen(rows: int, mean: float, seed: int) -> tuple[np.ndarray, np.ndarray, 
     return expected, rng.poisson(truth * rng.gamma(2.0, 0.5, rows)).astype(float), group
 
 
-LAWS = {mean: fit_intervals(*_unseen(1500, mean, seed=1)) for mean in (0.5, 8.0, 900.0)}
+INTERVALS = {mean: fit_intervals(*_unseen(1500, mean, seed=1)) for mean in (0.5, 8.0, 900.0)}
 rows = st.tuples(
-    st.sampled_from(sorted(LAWS)),
+    st.sampled_from(sorted(INTERVALS)),
     st.floats(1e-3, 1e5),
     st.sampled_from(["mega", "nano", "never met"]),
     st.floats(0, 4),
@@ -36,9 +36,11 @@ rows = st.tuples(
 )
 
 
-def _worth(law: Intervals, expected: float, group: str, excess: float, spend: float, target: Target) -> list[float]:
+def _worth(
+    intervals: Intervals, expected: float, group: str, excess: float, spend: float, target: Target
+) -> list[float]:
     one = (np.array([expected]), np.array([group]), np.array([excess]), np.array([spend]))
-    return [float(value[0]) for value in target.worth(law, *one)]
+    return [float(value[0]) for value in target.worth(intervals, *one)]
 
 
 @given(rows)
@@ -46,14 +48,14 @@ def test_probability_and_walk_away_price_never_disagree(
     row: tuple[float, float, str, float, float, float, float],
 ) -> None:
     mean, expected, group, excess, spend, cost, confidence = row
-    law, target = LAWS[mean], Target(cost, confidence)
-    within, price = _worth(law, expected, group, excess, spend, target)
+    intervals, target = INTERVALS[mean], Target(cost, confidence)
+    within, price = _worth(intervals, expected, group, excess, spend, target)
     assert 0 <= within <= 1
     assert (within >= confidence) == (spend <= price)
     if price:
-        assert _worth(law, expected, group, excess, price, target)[0] >= confidence
+        assert _worth(intervals, expected, group, excess, price, target)[0] >= confidence
     above = math.nextafter(price, math.inf)
-    assert _worth(law, expected, group, excess, above, target)[0] < confidence
+    assert _worth(intervals, expected, group, excess, above, target)[0] < confidence
 
 
 @given(rows, st.floats(1, 3))
@@ -61,13 +63,13 @@ def test_a_higher_target_is_likelier_and_worth_more(
     row: tuple[float, float, str, float, float, float, float], times: float
 ) -> None:
     mean, expected, group, excess, spend, cost, confidence = row
-    law = LAWS[mean]
-    within, price = _worth(law, expected, group, excess, spend, Target(cost, confidence))
-    more, higher = _worth(law, expected, group, excess, spend, Target(cost * times, confidence))
+    intervals = INTERVALS[mean]
+    within, price = _worth(intervals, expected, group, excess, spend, Target(cost, confidence))
+    more, higher = _worth(intervals, expected, group, excess, spend, Target(cost * times, confidence))
     assert more >= within
     assert higher >= price
-    assert _worth(law, expected, group, excess, spend * times, Target(cost, confidence))[0] <= within
-    assert _worth(law, expected, group, excess, spend, Target(cost, confidence ** (1 / times)))[1] <= price
+    assert _worth(intervals, expected, group, excess, spend * times, Target(cost, confidence))[0] <= within
+    assert _worth(intervals, expected, group, excess, spend, Target(cost, confidence ** (1 / times)))[1] <= price
 
 
 @given(st.floats(1e-2, 1e7), st.floats(1e-3, 1e5))
@@ -82,10 +84,10 @@ def test_the_conversions_needed_are_the_fewest_that_do(spend: float, cost: float
 @pytest.mark.parametrize("group", ["mega", "nano", "never met"])
 def test_by_brute_force(group: str) -> None:
     """The law written out: masses added one by one, the calibration between two points, prices tried one by one."""
-    law, expected, excess, cost, confidence = LAWS[8.0], 11.7, 0.6, 2.5, 0.65
-    size = 1 / float(law.dispersion(np.array([expected]), np.array([excess]))[0])
+    intervals, expected, excess, cost, confidence = INTERVALS[8.0], 11.7, 0.6, 2.5, 0.65
+    size = 1 / float(intervals.dispersion(np.array([expected]), np.array([excess]))[0])
     chance = size / (size + expected)
-    told = law.calibration[group if group in law.calibration else "*"]
+    told = intervals.calibration[group if group in intervals.calibration else "*"]
 
     def reached(count: int) -> float:
         below = 0.0
@@ -98,19 +100,19 @@ def test_by_brute_force(group: str) -> None:
 
     best = max(k for k in range(60) if reached(k) >= confidence)
     for spend in (0.4, 2.5, 2.6, 20.0, 25.0, 60.0):
-        within, price = _worth(law, expected, group, excess, spend, Target(cost, confidence))
+        within, price = _worth(intervals, expected, group, excess, spend, Target(cost, confidence))
         assert within == pytest.approx(reached(math.ceil(spend / cost)), abs=1e-9)
         assert price == best * cost
 
 
 @pytest.mark.parametrize("mean", [0.5, 8.0, 900.0])
 def test_probabilities_come_true_group_by_group(mean: float) -> None:
-    law = LAWS[mean]
+    intervals = INTERVALS[mean]
     expected, counts, group = _unseen(6000, mean, seed=2)
     for times in (0.3, 1.0, 2.5):
         spend = np.full(len(expected), 100.0)
         target = Target(100.0 / (times * mean))
-        within, _ = target.worth(law, expected, group, np.zeros(len(expected)), spend)
+        within, _ = target.worth(intervals, expected, group, np.zeros(len(expected)), spend)
         came = counts * target.cost >= spend
         for name in ("mega", "nano"):
             mine = group == name
@@ -124,11 +126,11 @@ def test_probabilities_come_true_group_by_group(mean: float) -> None:
 @pytest.mark.parametrize("mean", [8.0, 900.0])
 def test_the_probability_agrees_with_the_interval(mean: float) -> None:
     """Row by row where counts are fine; where they are coarse, on average: a whole number cannot be split."""
-    law = LAWS[mean]
+    intervals = INTERVALS[mean]
     expected, _, group = _unseen(3000, mean, seed=3)
-    low, high = law.bounds(expected, group, 1 - 2 * ALPHA)
-    under = 1 - law.reached(expected, group, np.ceil(low))
-    over = law.reached(expected, group, np.floor(high) + 1)
+    low, high = intervals.bounds(expected, group, 1 - 2 * ALPHA)
+    under = 1 - intervals.reached(expected, group, np.ceil(low))
+    over = intervals.reached(expected, group, np.floor(high) + 1)
     assert under.mean() == pytest.approx(ALPHA, abs=0.03)
     assert over.mean() == pytest.approx(ALPHA, abs=0.03)
     if mean > 100:
@@ -139,17 +141,17 @@ def test_the_probability_agrees_with_the_interval(mean: float) -> None:
 
 
 def test_a_deal_that_hardly_brings_one_conversion_is_worth_nothing() -> None:
-    law = LAWS[0.5]
-    within, price = _worth(law, 0.01, "nano", 0.0, 10.0, Target(20.0))
+    intervals = INTERVALS[0.5]
+    within, price = _worth(intervals, 0.01, "nano", 0.0, 10.0, Target(20.0))
     assert within < 0.1
     assert price == 0
-    assert _worth(law, 0.01, "nano", 0.0, 10.0, Target(20.0, confidence=within * 0.99))[1] >= 20.0
-    assert _worth(law, 1e-12, "nano", 0.0, 10.0, Target(20.0))[1] == 0
+    assert _worth(intervals, 0.01, "nano", 0.0, 10.0, Target(20.0, confidence=within * 0.99))[1] >= 20.0
+    assert _worth(intervals, 1e-12, "nano", 0.0, 10.0, Target(20.0))[1] == 0
 
 
 @pytest.mark.parametrize("expected", [1e17, 1e30])
 def test_a_price_beyond_all_measure_has_a_worth(expected: float) -> None:
-    within, price = _worth(LAWS[900.0], expected, "nano", 0.0, expected, Target(20.0))
+    within, price = _worth(INTERVALS[900.0], expected, "nano", 0.0, expected, Target(20.0))
     assert within > 0.99
     assert price > expected
 
@@ -157,17 +159,19 @@ def test_a_price_beyond_all_measure_has_a_worth(expected: float) -> None:
 @pytest.mark.parametrize("confidence", [1e-300, 1e-9, 0.01, 1 - 1e-12])
 def test_far_tails_have_an_exact_worth_soon(confidence: float) -> None:
     rng = np.random.default_rng(2)  # results that have nothing to do with what was predicted, some far beyond it
-    law = fit_intervals(np.exp(rng.normal(0, 4, 400)), rng.poisson(np.exp(rng.normal(2, 2, 400))), np.full(400, "nano"))
+    intervals = fit_intervals(
+        np.exp(rng.normal(0, 4, 400)), rng.poisson(np.exp(rng.normal(2, 2, 400))), np.full(400, "nano")
+    )
     expected = np.array([1e-9, 1.0, 1e6])
     group = np.full(3, "nano")
-    most = law.most(expected, group, confidence)
-    assert (law.reached(expected, group, most) >= confidence).all()
-    assert (law.reached(expected, group, most + 1) < confidence).all()
+    most = intervals.most(expected, group, confidence)
+    assert (intervals.reached(expected, group, most) >= confidence).all()
+    assert (intervals.reached(expected, group, most + 1) < confidence).all()
 
 
 def test_doubt_makes_extremes_likelier() -> None:
-    law = LAWS[900.0]
-    sure, unsure = (_worth(law, 900.0, "nano", excess, 100.0, Target(100 / 300)) for excess in (0.0, 5.0))
+    intervals = INTERVALS[900.0]
+    sure, unsure = (_worth(intervals, 900.0, "nano", excess, 100.0, Target(100 / 300)) for excess in (0.0, 5.0))
     assert unsure[0] < sure[0]
     assert unsure[1] < sure[1]
 
@@ -183,4 +187,4 @@ def test_what_is_no_probability_is_refused(confidence: float) -> None:
     with pytest.raises(ValueError, match="confidence: a number between 0 and 1"):
         Target(20.0, confidence)
     with pytest.raises(ValueError, match="confidence: a number between 0 and 1"):
-        LAWS[8.0].most(np.ones(1), np.array(["nano"]), confidence)
+        INTERVALS[8.0].most(np.ones(1), np.array(["nano"]), confidence)
