@@ -31,8 +31,7 @@ def keep(data: str, folder: Path) -> tuple[str, ...]:
             if found is not None:
                 # what DATA lacks stays absent: a column of missing values would count as there
                 given = [column for column in found.columns if column in history.given[table]]
-                columns = ", ".join(map(name, given))
-                connection.execute(f"CREATE TABLE kept.{name(table)} AS SELECT {columns} FROM {name(found.get_name())}")
+                connection.execute(f"CREATE TABLE kept.{name(table)} AS {history.backend.compile(found[given])}")
                 if connection.execute(f"SELECT 1 FROM kept.{name(table)} LIMIT 1").fetchone():
                     names += [table, *(f"{table}.{column}" for column in given)]
         connection.execute("DETACH kept")

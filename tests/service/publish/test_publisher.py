@@ -76,6 +76,22 @@ def test_what_is_no_fault_but_odd_comes_with_a_copy(tmp_path: Path) -> None:
     assert missing_text(gone).startswith("DATA no longer has comments, posts: ")
 
 
+def test_a_copy_is_made_of_every_form_of_a_table(tmp_path: Path) -> None:
+    tables = frames()
+    data = write(tmp_path / "data", tables)
+    tables["posts"].to_csv(tmp_path / "posts.csv", index=False)
+    (data / "posts.parquet").unlink()
+    (data / "posts.sql").write_text("SELECT * FROM read_csv('../posts.csv')")
+    (data / "comments.parquet").unlink()
+    tables["comments"].to_csv(data / "comments.csv", index=False)
+    keep(str(data), tmp_path / "kept")
+    with open_history(f"duckdb://{tmp_path / 'kept' / HISTORY}") as copy:
+        assert copy.posts is not None
+        assert copy.comments is not None
+        assert [copy.posts.count().execute(), copy.comments.count().execute()] == [
+            len(tables["posts"]), len(tables["comments"])]  # fmt: skip
+
+
 def test_a_table_without_rows_and_a_column_that_went_are_missing(tmp_path: Path) -> None:
     tables = frames()
     keep(str(write(tmp_path / "whole", tables)), tmp_path / "first")
