@@ -17,6 +17,7 @@ OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
+AGAIN = "Export or copy it again."
 LONGEST = 400  # characters of an engine's message
 _NOISE = (
     "Column ", "This type was", "Override the type", "Set the sample size", "Use a COPY", "Possible fixes",
@@ -29,13 +30,14 @@ _NOTHING_LIKE = re.compile(r'Did you mean "(pg_|duckdb_|sqlite_|information_sche
 @dataclass(frozen=True)
 class Source:
     """A table as it lies: `sql` follows FROM; `columns` are its exact names, in order, each with what it is called
-    in `sql`."""
+    in `sql`; `place` and `remedy` say where it is and what to do where it cannot be read."""
 
     place: str
     sql: str
     columns: dict[str, str]
     keep: bool = False  # whether it is loaded once, rather than read whenever it is used
     loaded: bool = False  # whether `sql` is a table that was made for this, to be dropped once it is read
+    remedy: str = AGAIN
 
 
 def quote(text: object) -> str:
@@ -85,14 +87,18 @@ def explain(error: BaseException) -> str:
 
 def missing_extension(text: str) -> str | None:
     """The extension of DuckDB that a message misses, if it does."""
-    found = re.search(r"it exists in the (\w+) extension|requires the extension (\w+) to be loaded", text)
+    found = re.search(
+        r"it exists in the (\w+) extension|requires the extension (\w+) to be loaded|INSTALL (\w+)"
+        r"|Table Function with name (postgres)_\w+ does not exist",
+        text,
+    )
     if found:
-        return found[1] or found[2]
+        return next(filter(None, found.groups()))
     absent = re.search(r"Table with name \S+\.(\w+) does not exist", text)
     return {"xlsx": "excel", "avro": "avro", "db": "sqlite", "shp": "spatial"}.get(absent[1]) if absent else None
 
 
-def reading_fault(error: duckdb.Error, table: str, place: str) -> InputError:
+def reading_fault(error: duckdb.Error, table: str, place: str, remedy: str = AGAIN) -> InputError:
     """What DuckDB met while it read `place`, as a fault."""
     text = str(error)
     line = re.search(r"CSV Error on Line: (\d+)", text)
@@ -100,9 +106,6 @@ def reading_fault(error: duckdb.Error, table: str, place: str) -> InputError:
         if extension := missing_extension(text):
             problem = f"{place} needs DuckDB's extension {extension}, which is not built in and is never downloaded"
             return fail(table, problem, "Save what it reads as Parquet or CSV in the folder, and read that.")
-        remedy = "Export or copy it again."
-        if place.endswith(".sql"):
-            remedy = "Correct the mapping, or export again what it reads."
         return fail(table, f"{place} cannot be read", remedy, explain(error))
     file = re.search(r"\n\s*file = (.*)", text)
     where = Path(file[1]).name if file else place

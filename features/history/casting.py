@@ -15,7 +15,7 @@ from features.history.column_types import EXACT, KINDS
 BLANKS = " \t\n\r\v\f"
 _WHOLE = r"^(0|-?[1-9][0-9]*)\.0+$"
 _whole_text = re.compile(_WHOLE, re.ASCII)
-TRUE, FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
+TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 _UTC = dt.Timestamp(timezone="UTC")
 
 
@@ -87,8 +87,8 @@ def _prose(column: ir.Column) -> ir.Column:
 
 def _number(column: ir.Column) -> ir.Column:
     kind = column.type()
-    if kind.is_string():
-        return column.try_cast(dt.float64)
+    if kind.is_string():  # the engine would read 1_000 as 1000
+        return column.contains("_").ifelse(_none("number"), column.try_cast(dt.float64))
     return column.cast(dt.float64) if kind.is_numeric() else _none("number")
 
 
@@ -105,7 +105,7 @@ def _count(column: ir.Column) -> ir.Column:
     kind = column.type()
     if kind.is_string():
         digits = column.re_search(r"^[+-]?[0-9]+$")
-        return digits.ifelse(column.try_cast(dt.int64), _whole(column.try_cast(dt.float64)))
+        return digits.ifelse(column.try_cast(dt.int64), _whole(_number(column)))
     if kind.is_integer():
         return column if kind == dt.int64 else column.try_cast(dt.int64)
     return _whole(column) if kind.is_numeric() else _none("count")
@@ -118,7 +118,7 @@ def _flag(column: ir.Column) -> ir.Column:
     if kind.is_numeric():
         return ibis.cases((column == 1, True), (column == 0, False))
     if kind.is_string():
-        word = column.lower()
+        word = column.strip().lower().re_replace(r"^([01])\.0+$", r"\1")
         return ibis.cases((word.isin(TRUE), True), (word.isin(FALSE), False))
     return _none("flag")
 

@@ -5,6 +5,8 @@ Only a table that fails is read again, to find the first row of each rule and wh
 hashes first, by value only if those repeat.
 """
 
+import functools
+import operator
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -163,18 +165,27 @@ def _past_rules(schema: pa.DataFrameSchema, table: ir.Table, latest: datetime | 
 
 
 def _row_rules(schema: pa.DataFrameSchema, table: ir.Table) -> list[Rule]:
+    """Comparisons of two columns; a value that is itself out of range is compared with nothing."""
     return [
         Rule(
             check.name,
             check.error,
             check.description,
-            ~check(table).check_output,
+            ~check(table).check_output & _in_range(schema, check.name, table) & _in_range(schema, check.title, table),
             table[check.name],
             (check.title, table[check.title]),
         )
         for check in schema.checks
         if check.name in table.columns and check.title in table.columns
     ]
+
+
+def _in_range(schema: pa.DataFrameSchema, column: str, table: ir.Table) -> ir.BooleanColumn:
+    """Whether a value keeps the rules of its own column, be it one that is carried from a parent."""
+    parent, _, name = column.rpartition(".")
+    declared = (TABLES[parent] if parent else schema).columns[name]
+    kept = [check(table, column).check_output for check in declared.checks]
+    return functools.reduce(operator.and_, kept, ibis.literal(True))
 
 
 def _reference_rules(references: list[Reference], table: ir.Table, tables: Mapping[str, ir.Table]) -> list[Rule]:

@@ -19,7 +19,8 @@ USUAL = {
     "campaign_id": "campaign campaignname",
     "creator_id": "creator influencer influencerid creatorname influencername handle username user account accountid "
     "influencerhandle creatorhandle influencerusername creatorusername instagramhandle tiktokhandle profile "
-    "channel channelid channelname talent kol publisher publisherid partner author",
+    "channel channelid channelname talent kol publisher publisherid partner partnerid author affiliate affiliateid "
+    "affiliatename ambassador ambassadorid blogger streamer tiktoker tiktokername youtuber youtubername instagrammer",
     "brand": "brandname advertiser client company merchant",
     "product_niche": "productcategory category vertical productvertical industry",
     "product_country": "market targetcountry targetmarket",
@@ -29,7 +30,7 @@ USUAL = {
     "promotion_hours": "hours duration durationhours promotionlength livehours",
     "deliverables": "numposts numberofposts content pieces assets",
     "spend": "cost costs price fee fees amount amountspent spent totalcost totalspend totalfee budget payout paid rate "
-    "investment quote",
+    "investment quote adspend mediaspend marketingspend campaigncost influencerfee creatorfee",
     "conversions": "orders sales purchases conversion acquisitions signups installs results transactions",
     "observed_until": "observeduntil countedat countedon reportdate exportdate exportedat asof lastupdated updatedat",
     "clicks": "linkclicks totalclicks",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -10,8 +11,11 @@ import duckdb
 from features.engines.duckdb import Source, described, explain, name, quote
 from features.faults import Fault, InputError, fail
 from features.history.contract import TABLES
+from features.history.file_kinds import kind_of
 from features.history.freshness import Stamp
 from features.history.mapping_reads import reads
+
+_VIEWS = "SELECT {} FROM duckdb_views() WHERE database_name = 'data' AND NOT internal"
 
 
 def tables(connection: duckdb.DuckDBPyConnection, scheme: str, path: str) -> tuple[dict[str, Source], list[Fault]]:
@@ -23,18 +27,26 @@ def tables(connection: duckdb.DuckDBPyConnection, scheme: str, path: str) -> tup
         raise fail(where, "databases of this kind cannot be opened", "Give a folder, or duckdb:// and a file's path.")
     if not Path(path).is_file():
         raise fail(where, "there is no such file", "Paths: duckdb:///from/the/root.db, duckdb://from/here.db.")
+    with suppress(OSError), Path(path).open("rb") as file:  # DuckDB says what keeps it from being read
+        if foreign := kind_of(file.read(4096), "NAME"):
+            raise fail(where, f"it is {foreign[0]}, no DuckDB database", foreign[1])
     try:
         connection.execute(f"ATTACH {quote(path)} AS data (READ_ONLY)")
     except duckdb.Error as error:
         raise _not_opened(where, error) from error
     held = {table for schema, table in named(connection) if schema == "main"}
+    views = {row[0] for row in connection.execute(_VIEWS.format("view_name")).fetchall()}
     sources: dict[str, Source] = {}
     faults: list[Fault] = []
     for table, schema in TABLES.items():
         if table in held:
             sql = f"data.{name(table)}"
+            kind, remedy = "table", "Copy the database again."
+            if table in views:
+                kind, remedy = "view", "Correct the view, or what it reads."
             try:
-                sources[table] = Source(table, sql, {n: name(n) for n in described(connection, sql)})
+                columns = {n: name(n) for n in described(connection, sql)}
+                sources[table] = Source(f"the {kind} {table}", sql, columns, remedy=remedy)
             except duckdb.Error as error:
                 remedy = "Correct the view; relative paths in it are those of the current folder."
                 received = explain(error)
@@ -69,5 +81,5 @@ def _not_opened(where: str, error: duckdb.Error) -> InputError:
 
 def behind_views(connection: duckdb.DuckDBPyConnection) -> Stamp:
     """The files that views of an attached database read."""
-    views = connection.execute("SELECT sql FROM duckdb_views() WHERE database_name = 'data'").fetchall()
+    views = connection.execute(_VIEWS.format("sql")).fetchall()
     return Stamp.of_paths([], [one for (sql,) in views for one in reads(sql.partition(" AS ")[2], Path.cwd())])

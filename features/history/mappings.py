@@ -19,6 +19,7 @@ from features.engines.duckdb import (
     refuse_doubles,
 )
 from features.faults import InputError, fail
+from features.history.file_kinds import kind_of
 from features.history.mapping_guesses import irregular, refuse_guesses
 from features.history.mapping_reads import (
     PATHS,
@@ -29,6 +30,7 @@ from features.history.mapping_reads import (
     refuse_shadowed,
 )
 
+_REMEDY = "Correct the mapping, or export again what it reads."
 _numbers = itertools.count()
 
 
@@ -56,7 +58,8 @@ def mapping(connection: duckdb.DuckDBPyConnection, path: Path, table: str, wante
     try:
         refuse_doubles(table, described_query(connection, statements[0].query), wanted)
         connection.execute(f"CREATE VIEW {name(view)} AS {statements[0].query}")
-        return Source(path.name, name(view), {n: name(n) for n in described(connection, name(view))}, keep=True)
+        columns = {n: name(n) for n in described(connection, name(view))}
+        return Source(path.name, name(view), columns, keep=True, remedy=_REMEDY)
     except duckdb.Error as error:
         raise _failure(error, path, table) from error
 
@@ -69,12 +72,26 @@ def _is_used(column: str, named: Collection[str], has_star: bool, wanted: Collec
 def _failure(error: duckdb.Error, path: Path, table: str) -> InputError:
     """The fault of a mapping that fails before any row is read."""
     if "CSV Error on Line" in str(error) or missing_extension(str(error)):
-        return reading_fault(error, table, path.name)
+        return reading_fault(error, table, path.name, _REMEDY)
     if sniffed := re.search(r'sniffing file "(.*)"', str(error)):
         remedy = "Correct the file, or say what it is: read_csv('…', delim = ',', quote = '', skip = 0)."
         problem = f"{path.name} reads {Path(sniffed[1]).name}, whose form DuckDB cannot tell"
         return fail(table, problem, remedy, irregular(Path(sniffed[1]), table))
+    if named := re.search(r"Table with name (.+?) does not exist", str(error)):
+        file = path.parent / named[1].strip('"')
+        if file.is_file():
+            return _foreign(file, path, table)
     return fail(table, f"{path.name} fails", "Correct the mapping; " + PATHS, explain(error))
+
+
+def _foreign(file: Path, path: Path, table: str) -> InputError:
+    """The fault of a mapping that reads a file by its name alone, whose ending says nothing to DuckDB."""
+    with file.open("rb") as content:
+        kind, remedy = kind_of(content.read(4096), table) or (
+            "of no ending that DuckDB reads",
+            f"Say how to read it: read_csv('{file.name}').",
+        )
+    return fail(table, f"{path.name} reads {file.name}, which is {kind}", remedy)
 
 
 def _search_path(connection: duckdb.DuckDBPyConnection, readers: list[Reader], path: Path, table: str) -> Path:

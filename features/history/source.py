@@ -5,7 +5,7 @@ import itertools
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -111,7 +111,7 @@ def open_history(
                 try:
                     faults += check_table(TABLES[table], raw[table], sources[table].columns, raw, latest)
                 except duckdb.Error as error:
-                    faults += engine.reading_fault(error, table, sources[table].place).faults
+                    faults += engine.reading_fault(error, table, sources[table].place, sources[table].remedy).faults
             if faults:
                 order = list(TABLES)
                 raise InputError(sorted(faults, key=lambda f: order.index(f.where) if f.where in order else -1))
@@ -181,7 +181,7 @@ def _raw(backend: Backend, source: Source, table: str) -> ir.Table:
         if source.keep and source.loaded:
             backend.raw_sql(f"DROP TABLE {source.sql}")
     except duckdb.Error as error:
-        raise engine.reading_fault(error, table, source.place) from error
+        raise engine.reading_fault(error, table, source.place, source.remedy) from error
     return backend.table(f"raw {table}")
 
 
@@ -232,7 +232,7 @@ def open_candidates(history: History, path: Path) -> Candidates:
         source = files.source(connection, path, table, wanted, carry=True)
         extra = tuple(column for column in source.columns if column not in CANDIDATES.columns)
         engine.refuse_doubles(table, list(source.columns), source.columns)
-        source = Source(source.place, source.sql, source.columns)
+        source = replace(source, keep=False, loaded=False)
         history.backend.raw_sql(f"DROP VIEW IF EXISTS {name('raw ' + table)}")
         raw = _raw(history.backend, source, table)
         faults = [_known_afterwards(column) for column in extra if column in wanted]

@@ -6,6 +6,7 @@ different.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 
 import ibis
@@ -14,6 +15,7 @@ import ibis.expr.types as ir
 from features.faults import shorten
 
 SHOWN = 3
+EXACT_DIGITS = 15  # of a whole number in a spreadsheet
 # what meets by name: columns of the history that hold the same kind of name
 NAMES = {
     "platform": (("creators", "platform"),),
@@ -25,25 +27,80 @@ NAMES = {
 }
 
 
+# Letters and digits that look like plain ones: full-width and styled forms, then Cyrillic, Greek and crossed letters.
+_LOOK_ALIKES = {
+    mark: plain.lower()
+    for mark in map(chr, (*range(0xFF10, 0xFF5B), *range(0x1D400, 0x1D800)))
+    if (plain := unicodedata.normalize("NFKC", mark)).isascii() and plain.isalnum()
+} | dict(
+    zip(
+        "авекмнорстухіїјѕԁԛԝһӏьαβεζηικμνορτυχıłøđ",
+        "abekmhopctyxiijsdqwhlbabezhikmnoptyxilod",
+        strict=True,
+    )
+)
+_LINK_TAILS = r"(/(videos?|reels?|shorts|about|posts|tagged|featured|live|streams|feed))+/*$"
+_SHORTENED = r"^[0-9](\.[0-9]+)?[eE]\+?[0-9]+$"  # as a spreadsheet shows a long number
+
+
 @ibis.udf.scalar.builtin
 def strip_accents(text: str) -> str:  # type: ignore[empty-body]
     """The engine's own."""
 
 
+@ibis.udf.scalar.builtin
+def printf(form: str, number: float) -> str:  # type: ignore[empty-body]
+    """The engine's own."""
+
+
+@ibis.udf.scalar.builtin
+def strlen(text: str) -> int:  # type: ignore[empty-body]
+    """The engine's own: bytes."""
+
+
 def _folded(key: ir.StringColumn) -> ir.StringColumn:
-    """What near forms have in common: letters and digits without case, accents and leading zeros; of a link its end."""
-    plain = strip_accents(key.re_extract(r"([^/]+)/*$", 1).lower()).re_replace(r"[^\p{L}\p{N}]+", "")
-    return plain.re_replace("^0+([0-9])", r"\1")
+    """What near forms have in common: letters and digits without case, accents and leading zeros; of a link the name of
+    the account."""
+    lower = key.lower()
+    path = lower.re_replace(r"[?#].*$", "").replace("%40", "@").re_replace(_LINK_TAILS, "")
+    handle = path.re_extract(r"/(@[^/]+)", 1)
+    end = path.re_extract(r"([^/]+)/*$", 1)
+    name = lower.contains("/").ifelse((handle != "").ifelse(handle, end), lower)
+    plain = strip_accents(name)
+    plain = (strlen(plain) == plain.length()).ifelse(
+        plain, plain.translate("".join(_LOOK_ALIKES), "".join(_LOOK_ALIKES.values()))
+    )
+    return plain.re_replace(r"[^\p{L}\p{N}]+", "").re_replace("^0+([0-9])", r"\1")
 
 
 def near(strange: ir.StringColumn, known: ir.StringColumn) -> str:
     """How keys that are not among the `known` look like some that are: "'@a' looks like 'a'"; empty if none does."""
-    asked = strange.name("strange").as_table().distinct()
+    missing = strange.name("strange").as_table().distinct()
     held = known.name("known").as_table().filter(lambda t: t.known.notnull())
-    asked, held = asked.mutate(fold=_folded(asked.strange)), held.mutate(fold=_folded(held.known))
+    pairs = _rounded(missing, held)
+    missing, held = missing.mutate(fold=_folded(missing.strange)), held.mutate(fold=_folded(held.known))
     held = held.filter(held.fold != "").group_by("fold").agg(known=held.known.min())
-    pairs = asked.inner_join(held, "fold").order_by("strange").limit(SHOWN).to_pyarrow().to_pylist()
-    return "; ".join(f"{shorten(pair['strange'])} looks like {shorten(pair['known'])}" for pair in pairs)
+    found = missing.inner_join(held, "fold").order_by("strange").limit(SHOWN).to_pyarrow().to_pylist()
+    pairs = {pair["strange"]: pair["known"] for pair in found} | pairs
+    return "; ".join(f"{shorten(key)} looks like {shorten(other)}" for key, other in [*pairs.items()][:SHOWN])
+
+
+def _rounded(missing: ir.Table, held: ir.Table) -> dict[str, str]:
+    """Keys that a spreadsheet rounded, each with one that it may have been: 1.23E+17, or zeros at the end."""
+    zeros = missing.strange.re_search("^[0-9]{15}[0-9]*0$") & (missing.strange.length() > EXACT_DIGITS)
+    rounded = missing.filter(missing.strange.re_search(_SHORTENED) | zeros).order_by("strange").limit(SHOWN)
+    pairs = {}
+    for key in rounded.strange.to_pyarrow().to_pylist():
+        whole = held.known.re_search("^[0-9]+$")
+        if key.isdigit():
+            alike = (held.known.length() == len(key)) & held.known.startswith(key[:EXACT_DIGITS])
+        else:
+            digits, _, power = key.lower().replace("+", "").partition("e")
+            form = f"%.{len(digits.partition('.')[2])}e"
+            alike = printf(form, held.known.try_cast("float64")) == form % float(f"{digits}e{power}")
+        if (other := held.filter(whole & alike).known.min().to_pyarrow().as_py()) is not None:
+            pairs[key] = other
+    return pairs
 
 
 def unmatched(

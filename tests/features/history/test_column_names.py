@@ -55,6 +55,9 @@ def test_likely_pairs_are_shown(tmp_path: Path) -> None:
         ("Go-live date", "starts_at", CANDIDATES),
         ("like_count", "likes", POSTS),
         ("Publish Date", "posted_at", POSTS),
+        ("affiliate_id", "creator_id", COLLABORATIONS),
+        ("Tiktoker name", "creator_id", COLLABORATIONS),
+        ("ad_spend_usd", "spend", COLLABORATIONS),
     ],
 )
 def test_usual_and_similar_names_are_known(given: str, column: str, wanted: object) -> None:

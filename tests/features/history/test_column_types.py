@@ -43,7 +43,7 @@ def with_column(folder: Path, table: str, column: str, values: pa.Array) -> Path
 
 
 def test_flags_may_be_written_as_databases_and_people_write_them(tmp_path: Path) -> None:
-    words = ["t", "F", "Yes", "no", "Y", "n", "TRUE", "0"]
+    words = ["t", "F", "Yes", "no", " true", "0.00", "1.00", "0"]
     with open_history(with_column(tmp_path, "posts", "is_sponsored", pa.array(words)), threads=1) as history:
         assert history.posts is not None
         assert history.posts.is_sponsored.to_pyarrow().to_pylist() == [True, False] * 4
@@ -189,6 +189,35 @@ def test_a_broken_view_is_named(tmp_path: Path) -> None:
         connection.execute("DROP TABLE kept")
     (fault,) = refused(data)
     assert fault.startswith("posts: the view posts fails: received Catalog Error: Table with name kept does not exist")
+
+
+@pytest.mark.parametrize("value", ["CAST('many' AS INT)", "strptime('many', '%Y')"])
+def test_a_view_that_fails_on_its_rows_is_to_be_corrected(value: str, tmp_path: Path) -> None:
+    data, file = as_database(tmp_path)
+    with duckdb.connect(file) as connection:
+        connection.execute("CREATE TABLE kept AS FROM posts; DROP TABLE posts")
+        call = value.replace("'many'", "post_id")
+        connection.execute(f"CREATE VIEW posts AS SELECT * REPLACE ({call} AS likes) FROM kept")
+    (fault,) = refused(data)
+    assert fault.startswith("posts: the view posts cannot be read: received ")
+    assert fault.endswith(" Correct the view, or what it reads.")
+
+
+def test_an_sqlite_file_is_no_database_of_duckdb(tmp_path: Path) -> None:
+    (tmp_path / "a.db").write_bytes(b"SQLite format 3\0".ljust(4096, b"\0"))
+    assert refused(f"duckdb://{tmp_path}/a.db") == [
+        f"duckdb://{tmp_path}/a.db: it is an SQLite database, no DuckDB database. Export it as CSV or Parquet."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "kind"), [("collaborations", "spend", "a number"), ("posts", "views", "a whole number")]
+)
+def test_underscores_are_no_part_of_a_number(table: str, column: str, kind: str, tmp_path: Path) -> None:
+    values = pa.array(["1_000", *["2"] * (len(frames()[table]) - 1)])
+    (fault,) = refused(with_column(tmp_path, table, column, values))
+    assert f"{table}.{column}: 1 row is unreadable as {kind}, first row 1" in fault
+    assert "received '1_000'" in fault
 
 
 def test_a_database_that_another_process_writes_to_says_which(tmp_path: Path) -> None:

@@ -65,6 +65,20 @@ VALUES = {
         setting("collaborations", 4, "conversions", -1),
         f"collaborations.conversions: 1 row is below 0, first row 5 (collaboration_id 'r4'): received -1. {COUNTED}",
     ),
+    "negative conversions of a deal that is listed by day": (
+        setting("collaborations", 2, "conversions", -1),
+        f"collaborations.conversions: 1 row is below 0, first row 3 (collaboration_id 'r2'): received -1. {COUNTED}",
+    ),
+    "a start out of range, of a deal that is listed by day": (
+        setting("collaborations", 0, "starts_at", pd.Timestamp("2222-01-01")),
+        f"collaborations.starts_at: 1 row is {SPAN}, first row 1 (collaboration_id 'r0'): "
+        f"received 2222-01-01 00:00:00. {FORMAT}",
+    ),
+    "an end out of range, of a deal that is listed by day": (
+        setting("collaborations", 2, "observed_until", pd.Timestamp("1970-01-01")),
+        f"collaborations.observed_until: 1 row is {SPAN}, first row 3 (collaboration_id 'r2'): "
+        f"received 1970-01-01 00:00:00. {FORMAT}",
+    ),
     "key without a value": (
         setting("creators", 2, "platform", None),
         "creators.platform: 1 row is without a value, first row 3 (creator_id 'c2'). "
@@ -163,7 +177,7 @@ def test_csv_is_told_as_parquet_is(tmp_path: Path) -> None:
     for damage, _ in VALUES.values():
         damage(tables)
     from_parquet = told(write(tmp_path / "parquet", tables))
-    assert len(from_parquet) == 15
+    assert len(from_parquet) == 16
     assert told(write(tmp_path / "csv", tables, "csv")) == from_parquet
 
 

@@ -140,6 +140,13 @@ SLIPS: dict[str, tuple[Callable[[str], str], str]] = {
     "case": (str.upper, "'C0' looks like 'c0'"),
     "zeros": (lambda key: f"c-{key[1:]}", "'c-0' looks like 'c0'"),
     "link": (lambda key: f"https://example.com/{key}/", "'https://example.com/c0/' looks like 'c0'"),
+    "link with a query": (lambda key: f"https://www.tiktok.com/@{key}?lang=en", "?lang=en' looks like 'c0'"),
+    "link to a post": (lambda key: f"https://www.tiktok.com/@{key}/video/7?is=1", "/video/7?is=1' looks like 'c0'"),
+    "link to a tab": (lambda key: f"www.instagram.com/{key}/reels/", "'www.instagram.com/c0/reels/' looks like 'c0'"),
+    "broken link": (lambda key: f"https://x.com/%ff/{key}", "'https://x.com/%ff/c0' looks like 'c0'"),
+    "full width": (lambda key: f"ｃ{key[1:]}", "'ｃ0' looks like 'c0'"),
+    "Cyrillic": (lambda key: f"\u0441{key[1:]}", "'\u04410' looks like 'c0'"),
+    "styled": (lambda key: f"𝓬{key[1:]}", "'𝓬0' looks like 'c0'"),
     "other": (lambda key: f"id{key[1:]}x", "such as 'id0x'; there it is written 'c0'"),
 }
 
@@ -155,6 +162,17 @@ def test_a_list_whose_creators_are_unknown_says_so_with_the_nearest_forms(slip: 
     assert creators.startswith("candidates.creator_id: 2 of 3 rows (67 %) name none of DATA's creators: ")
     assert said in creators
     assert brands.endswith("name none of the collaborations' values of brand: 'Ash' looks like 'ash'")
+
+
+@pytest.mark.parametrize("given", ["1.23E+17", "1.2e17", "1.23456789012346E+17", "123456789012345000"])
+def test_numbers_that_a_spreadsheet_rounded_show_what_they_may_have_been(given: str, tmp_path: Path) -> None:
+    tables = frames()
+    for name in ("creators", "collaborations", "posts", "comments"):
+        tables[name]["creator_id"] = tables[name]["creator_id"].replace({"c0": "123456789012345678"})
+    candidates().assign(creator_id=given).to_csv(tmp_path / "candidates.csv", index=False)
+    with open_history(write(tmp_path, tables), threads=1) as history:
+        (note,) = open_candidates(history, tmp_path / "candidates.csv").notes
+    assert note.endswith(f"name none of DATA's creators: '{given}' looks like '123456789012345678'")
 
 
 def test_a_few_strangers_are_nothing_to_speak_of(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def test_texts_of_a_mapping_are_no_files(query: str, tmp_path: Path, monkeypatch
     assert [row["creator_id"] for row in read] == ["c1", "c2"]
 
 
+SQLITE = b"SQLite format 3\0".ljust(4096, b"\0")
 FAILING = {
     "https": ("SELECT * FROM 'https://example.com/a.parquet'", "httpfs"),
     "https of a CSV": ("SELECT * FROM read_csv('https://example.com/a.csv')", "httpfs"),
@@ -55,6 +56,8 @@ FAILING = {
     "excel": ("SELECT * FROM read_xlsx('a.xlsx')", "excel"),
     "excel by its name": ("SELECT * FROM 'a.xlsx'", "excel"),
     "sqlite": ("SELECT * FROM sqlite_scan('a.db', 't')", "sqlite_scanner"),
+    "sqlite by its name": ("SELECT * FROM 'a.db'", "sqlite_scanner"),
+    "postgres": ("SELECT * FROM postgres_scan('', 'public', 't')", "postgres"),
     "spatial": ("SELECT * FROM st_read('a')", "spatial"),
     "delta": ("SELECT * FROM delta_scan('a')", "delta"),
 }
@@ -63,9 +66,18 @@ FAILING = {
 @pytest.mark.parametrize("case", FAILING)
 def test_nothing_is_downloaded(case: str, tmp_path: Path) -> None:
     query, extension = FAILING[case]
-    assert mapped(tmp_path, query) == (
+    assert mapped(tmp_path, query, {"a.db": SQLITE}) == (
         f"posts: posts.sql needs DuckDB's extension {extension}, which is not built in and is never downloaded. "
         "Save what it reads as Parquet or CSV in the folder, and read that."
+    )
+
+
+def test_a_file_whose_ending_the_engine_does_not_know_is_named(tmp_path: Path) -> None:
+    assert mapped(tmp_path / "a", "SELECT * FROM 'a.sqlite'", {"a.sqlite": SQLITE}) == (
+        "posts: posts.sql reads a.sqlite, which is an SQLite database. Export it as CSV or Parquet."
+    )
+    assert mapped(tmp_path / "b", "SELECT * FROM 'a.txt'", {"a.txt": HEADER + ROWS}) == (
+        "posts: posts.sql reads a.txt, which is of no ending that DuckDB reads. Say how to read it: read_csv('a.txt')."
     )
 
 
