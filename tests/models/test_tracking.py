@@ -20,6 +20,7 @@ from models import tracking
 from models.registry import processes, runs
 from models.registry.processes import is_dead, name_process
 from tests.support.past_market import fitted, spine
+from tests.support.paths import ROOT
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
 on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are named under /proc alone")
@@ -134,3 +135,17 @@ def test_what_was_fetched_from_afar_is_cleared_away(
         with pytest.raises(tracking.ModelError, match="cannot be fetched"):
             tracking.load(client, f"models:/far away/{version}")
     assert list(scratch.iterdir()) == []
+
+
+def test_a_model_is_loaded_and_scored_without_what_only_trainings_need(client: MlflowClient, tmp_path: Path) -> None:
+    run = runs.start(client, "here", 0)
+    version = runs.register(client, run, "here", fitted(spine(60)).scorer)
+    code = (
+        "import sys; from models import tracking; from models.batch import score_file; import predict\n"
+        f"tracking.load(tracking.connect(create=False), 'models:/here/{version}').scorer.scoring\n"
+        "rooms = ('matplotlib', 'models.report', 'models.studies', 'models.training', 'models.evaluation.backtest')\n"
+        "print(sorted(one for one in rooms if one in sys.modules))"
+    )
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": client.tracking_uri}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=variables, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
