@@ -43,6 +43,22 @@ def spine(rows: int, seed: int = 0, *, dispersion: float = 0.4, creators: int = 
     return frame
 
 
+def arriving(rows: int, tau: float, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Collaborations counted at one moment, young ones among them, whose conversions come with an exponential delay."""
+    rng = np.random.default_rng(seed)
+    frame = spine(rows, seed)
+    frame["starts_at"] = COUNTED - pd.to_timedelta(np.sort(rng.integers(12, 120 * 24, rows))[::-1], unit="h")
+    final = rng.poisson(40, rows)
+    row = np.repeat(np.arange(rows), final)
+    came = frame.starts_at.to_numpy()[row] + (rng.exponential(tau, len(row)) * 86400e6).astype("timedelta64[us]")
+    seen = came < COUNTED.to_datetime64()
+    frame["conversions"] = np.bincount(row[seen], minlength=rows)
+    date = pd.Series(came[seen].astype("datetime64[D]").astype("datetime64[us]"))
+    daily = pd.DataFrame({"collaboration_id": frame.collaboration_id.to_numpy()[row[seen]], "date": date})
+    daily = daily.groupby(["collaboration_id", "date"], as_index=False).size().rename(columns={"size": "conversions"})
+    return frame, daily
+
+
 def matrix(frame: pd.DataFrame) -> pd.DataFrame:
     """A matrix of a spine: numbers, categories with holes, a constant and a column that is never told."""
     rows = np.arange(len(frame))

@@ -50,3 +50,14 @@ def test_no_figure_depends_on_the_order_of_rows(data: st.DataObject) -> None:
         return measure(rate[at], counts[at], spend[at]) | intervals | deviance | dict(zip("ab", parts, strict=True))
 
     assert figures(order) == pytest.approx(figures(np.arange(rows)), rel=1e-9, nan_ok=True)
+
+
+def test_figures_of_known_predictions() -> None:
+    counts, spend = np.array([10.0, 0.0, 30.0, 4.0]), np.array([100.0, 100.0, 100.0, 100.0])
+    perfect = measure(counts / spend, counts, spend)
+    assert perfect == pytest.approx({"skill": 1, "rank": 1, "value": 1, "total": 1})
+    flat = measure(np.full(4, 0.11), counts, spend)
+    assert flat["skill"] == pytest.approx(0)
+    assert np.isnan(flat["rank"])
+    assert flat["value"] == pytest.approx(11 / 30), "a tie shares the money out evenly"
+    assert poisson_deviance(np.array([2.0]), np.array([1.0])) == pytest.approx(2 * (2 * np.log(2) - 1))

@@ -1,4 +1,4 @@
-"""The gate asks a champion on features of its own classifier and settings."""
+"""The gate between a new model and the champion, which predicts from features of its own."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from features.matrix import FeatureBuilder
 from features.settings import FeatureSettings
 from models.estimators.rate import RECIPES
 from models.registry import gate
+from models.registry.gate import judge
 from models.scorer import Scorer
 from models.training import Trained, TrainingSet, fit
+from tests.support.past_market import fitted, matrix, spine, training
 
 SETTINGS = FeatureSettings(tier_bounds=(2_000, 20_000, 50_000, 200_000))
 
@@ -30,40 +32,55 @@ def history(tiny_market: Path) -> Iterator[History]:
 
 
 @pytest.fixture(scope="module")
-def trained(history: History) -> Trained:
+def quick(history: History) -> Trained:
     """A quick model of the tiny market."""
     settings, classifier = FeatureSettings(), CommentClassifier.load()
     return fit(TrainingSet.from_history(history, settings, classifier), settings, classifier, recipes=RECIPES[-1:])
 
 
 @pytest.fixture(scope="module")
-def champion(trained: Trained) -> Scorer:
+def champion(quick: Trained) -> Scorer:
     """The same rates from comments that another classifier reads, other tiers, and half of the newest rows unseen."""
-    shipped, past = trained.scorer.classifier, trained.scorer.past
+    shipped, past = quick.scorer.classifier, quick.scorer.past
     milder = CommentClassifier(shipped.slots, shipped.weights, shipped.shape_weights, [s / 3 for s in shipped.scale])
-    return dataclasses.replace(trained.scorer, settings=SETTINGS, classifier=milder, past=past[: len(past) * 7 // 8])
+    return dataclasses.replace(quick.scorer, settings=SETTINGS, classifier=milder, past=past[: len(past) * 7 // 8])
 
 
-def test_the_champion_is_asked_on_features_of_its_own(history: History, trained: Trained, champion: Scorer) -> None:
+def test_the_champion_is_asked_on_features_of_its_own(history: History, quick: Trained, champion: Scorer) -> None:
     with FeatureBuilder(history, SETTINGS, champion.classifier) as builder:
-        own = builder.build(trained.training.spine)
-    ours, theirs = (gate.judge(trained.backtest, champion, m).why for m in (trained.training.matrix, own))
+        own = builder.build(quick.training.spine)
+    ours, theirs = (gate.judge(quick.backtest, champion, m).why for m in (quick.training.matrix, own))
     assert ours != theirs
-    told = gate.decide(trained, champion, history)
+    told = gate.decide(quick, champion, history)
     assert told.why == f"{theirs}; the champion's features made by its own classifier and settings"
 
 
 def test_features_are_made_anew_only_where_they_differ(
-    history: History, trained: Trained, champion: Scorer, monkeypatch: pytest.MonkeyPatch
+    history: History, quick: Trained, champion: Scorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> pd.DataFrame:
         raise duckdb.IOException("the disk is full")
 
     monkeypatch.setattr(FeatureBuilder, "build", broken)
-    unlike = gate.decide(trained, champion, history)
-    assert "asked on the challenger's features, for its own cannot be made (the disk is full)" in unlike.why
-    alike = dataclasses.replace(champion, settings=trained.scorer.settings, classifier=trained.scorer.classifier)
-    seen = dataclasses.replace(champion, past=trained.scorer.past)
+    unlike = gate.decide(quick, champion, history)
+    assert "scored on the challenger's features, for its own cannot be made (the disk is full)" in unlike.why
+    alike = dataclasses.replace(champion, settings=quick.scorer.settings, classifier=quick.scorer.classifier)
+    seen = dataclasses.replace(champion, past=quick.scorer.past)
     for scorer in (alike, seen, None):
-        known = gate.judge(trained.backtest, scorer, trained.training.matrix)
-        assert gate.decide(trained, scorer, history) == known
+        known = gate.judge(quick.backtest, scorer, quick.training.matrix)
+        assert gate.decide(quick, scorer, history) == known
+
+
+def test_a_model_is_promoted_unless_it_predicts_worse_than_the_champion(trained: Trained) -> None:
+    frame = spine(600)
+    assert judge(trained.backtest, None, matrix(frame)).promoted
+    again = judge(trained.backtest, trained.scorer, matrix(frame))
+    assert again.promoted
+    worse = trained.backtest.rows.assign(ours=trained.backtest.rows.ours.sample(frac=1, random_state=0).to_numpy())
+    refused = judge(type(trained.backtest)(worse, trained.backtest.weights, 0.0, ()), trained.scorer, matrix(frame))
+    assert not refused.promoted
+    assert "the champion's" in refused.why
+    other = spine(600, seed=8).assign(collaboration_id=[f"new{i}" for i in range(600)])
+    fresh = fitted(other)
+    judged = judge(fresh.backtest, trained.scorer, training(other).matrix)
+    assert f"on the newest {(fresh.backtest.rows.fold == fresh.backtest.rows.fold.max()).sum()} results" in judged.why

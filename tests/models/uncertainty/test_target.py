@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.training import Trained
 from models.uncertainty.interval import GRID, Intervals, fit_intervals
 from models.uncertainty.target import Target
 
@@ -188,3 +189,19 @@ def test_what_is_no_probability_is_refused(confidence: float) -> None:
         Target(20.0, confidence)
     with pytest.raises(ValueError, match="confidence: a number between 0 and 1"):
         INTERVALS[8.0].most(np.ones(1), np.array(["nano"]), confidence)
+
+
+def test_probabilities_within_a_target_hold_in_the_backtest(trained: Trained) -> None:
+    """The law learnt on the older folds, asked about the newer ones at prices from dear to cheap."""
+    rows = trained.backtest.rows
+    old, new = rows[rows.fold < 3], rows[rows.fold >= 3]
+    assert min(len(old), len(new)) > 100
+    intervals = fit_intervals((old.ours * old.exposure).to_numpy(), old.counts.to_numpy(), old.group.to_numpy())
+    spend, counts = new.exposure.to_numpy(), new.counts.to_numpy()
+    expected, group = (new.ours * new.exposure).to_numpy(), new.group.to_numpy()
+    usual = float(np.median(1 / new.ours))
+    for times in (0.5, 1.0, 2.0, 4.0):
+        target = Target(times * usual)
+        within, _ = target.worth(intervals, expected, group, new.excess.to_numpy(), spend)
+        assert within.mean() == pytest.approx((counts * target.cost >= spend).mean(), abs=0.09), times
+        assert within.std() > 0.1

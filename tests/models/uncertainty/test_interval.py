@@ -1,0 +1,58 @@
+"""Prediction intervals cover what they say, whatever the size of the counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import gammaincinv
+from scipy.stats import nbinom
+
+from models.uncertainty.interval import Intervals, _quantile, fit_intervals
+
+
+@pytest.mark.parametrize("mean", [0.3, 3.0, 60.0, 3000.0])
+def test_intervals_cover_what_they_say(mean: float) -> None:
+    rng = np.random.default_rng(1)
+    expected = mean * np.exp(rng.normal(0, 0.8, 6000))
+    counts = rng.poisson(expected * rng.gamma(2.0, 0.5, 6000) * np.exp(rng.normal(0, 0.2, 6000)))
+    group = np.where(np.arange(6000) % 2, "nano", "mega")
+    intervals = fit_intervals(expected[:3000], counts[:3000], group[:3000])
+    for level in (0.5, 0.8, 0.95):
+        low, high = intervals.bounds(expected[3000:], group[3000:], level)
+        inside = (counts[3000:] >= low) & (counts[3000:] <= high)
+        slack = 0.03 if mean > 1 else 0.25  # counts of nought and one cannot be split finer
+        assert level - 0.03 < inside.mean() < level + slack
+        if mean > 1:
+            for name in ("nano", "mega"):
+                assert inside[group[3000:] == name].mean() == pytest.approx(level, abs=0.05)
+    again = Intervals.from_dict(intervals.to_dict())
+    np.testing.assert_array_equal(again.bounds(expected, group, 0.8), intervals.bounds(expected, group, 0.8))
+
+
+def test_quantiles_of_counts_are_those_of_the_law() -> None:
+    rng = np.random.default_rng(4)
+    expected, dispersion = np.exp(rng.uniform(-20, 13, 4000)), np.exp(rng.uniform(-4, 4, 4000))
+    share = np.concatenate([rng.uniform(0.0001, 0.9999, 3990), np.full(10, 1e-9)])
+    size = 1 / dispersion
+    np.testing.assert_array_equal(
+        _quantile(share, expected, dispersion), nbinom.ppf(share, size, size / (size + expected))
+    )
+    assert _quantile(np.zeros(1), np.ones(1), np.ones(1)).tolist() == [0], "no count is below 0"
+
+
+@pytest.mark.parametrize("share", [1e-9, 0.1, 0.9, 1 - 1e-9])
+def test_quantiles_of_huge_counts_are_those_of_the_gamma_law(share: float) -> None:
+    expected, size = np.array([1e12, 1e15]), np.array([20.0, 0.5])
+    found = _quantile(np.full(2, share), expected, 1 / size)
+    np.testing.assert_allclose(found, gammaincinv(size, share) * expected / size, rtol=1e-6, atol=1)
+
+
+def test_intervals_without_any_backtest_are_wide_and_nest() -> None:
+    intervals = fit_intervals(np.array([]), np.array([]), np.array([], str))
+    low, high = intervals.bounds(np.array([0.0, 0.5, 50.0]), np.array(["x", "x", "x"]), 0.8)
+    assert low.tolist()[:2] == [0, 0]
+    assert low[2] < 15
+    assert high[2] > 80
+    for level in (0, 1, -1, float("nan")):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            intervals.bounds(np.ones(1), np.array(["x"]), level)
