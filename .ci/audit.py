@@ -1,9 +1,9 @@
 """Looks for known vulnerabilities among locked versions: python audit.py LOCK, beside a pip-audit.
 
-A service that cannot be asked and one that knows of nothing look alike to who asks about good versions only: a registry
-that has packages alone answers "not found", which pip-audit takes for no fault. So each service is asked first about a
-version that is known to be vulnerable; the first one that says so is asked about the lock. Exit status 0: nothing is
-known, or no service can be asked, which is said; 1: something is known, or the audit broke off.
+A vulnerability service that is unreachable looks like one that knows nothing: a registry with packages alone answers
+"not found", which pip-audit does not take for an error. So each service is first queried for a version known to be
+vulnerable, and the first one that reports it audits the lock. Exit status 0: no vulnerability is known, or no service
+can be reached, which is printed; 1: some are known, or the audit failed.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ KNOWN = "jinja2==2.10"  # PYSEC-2019-217 and more
 AUDIT = [str(Path(sys.executable).with_name("pip-audit")), "--disable-pip", "--progress-spinner", "off", "-f", "json"]
 
 
-def ask(service: str, *words: str) -> tuple[list[dict[str, Any]] | None, str]:
-    """What the service says of each version, None where pip-audit broke off; the last line of what it complained of."""
+def query(service: str, *words: str) -> tuple[list[dict[str, Any]] | None, str]:
+    """The service's entry for each version, None where pip-audit failed; and the last line of its standard error."""
     done = subprocess.run([*AUDIT, "-s", service, *words], capture_output=True, text=True)
-    last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
     try:
         return list(json.loads(done.stdout)["dependencies"]), last
     except (ValueError, KeyError):
@@ -31,11 +31,11 @@ def ask(service: str, *words: str) -> tuple[list[dict[str, Any]] | None, str]:
 
 
 def knows(service: str) -> bool:
-    """Whether the service can be asked and tells vulnerabilities."""
+    """Whether the service can be reached and reports vulnerabilities."""
     with tempfile.TemporaryDirectory() as folder:
-        asked = Path(folder) / "known.txt"
-        asked.write_text(f"{KNOWN}\n")
-        found, _ = ask(service, "--no-deps", "-r", str(asked))
+        requirements = Path(folder) / "known.txt"
+        requirements.write_text(f"{KNOWN}\n")
+        found, _ = query(service, "--no-deps", "-r", str(requirements))
     return any(one.get("vulns") for one in found or [])
 
 
@@ -45,15 +45,15 @@ def main(lock: str) -> int:
     if service is None:
         print(f"audit: NOT DONE, no vulnerability service can be reached from here ({', '.join(SERVICES)})")
         return 0
-    found, complaint = ask(service, "-r", lock)
+    found, message = query(service, "-r", lock)
     if found is None:
-        print(f"audit: {service} broke off: {complaint}")
+        print(f"audit: {service} failed: {message}")
         return 1
     faults = [f"{one['name']}: {one['skip_reason']}" for one in found if "skip_reason" in one]
     for one in found:
         for known in one.get("vulns", ()):
-            mended = ", ".join(known["fix_versions"]) or "no version"
-            faults.append(f"{one['name']} {one['version']}: {known['id']}, mended in {mended}")
+            fixed = ", ".join(known["fix_versions"]) or "no version"
+            faults.append(f"{one['name']} {one['version']}: {known['id']}, fixed in {fixed}")
     for fault in faults:
         print(f"audit: {fault}")
     print(f"audit: {len(found)} locked versions, {len(faults)} faults, by {service}")
