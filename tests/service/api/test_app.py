@@ -311,7 +311,6 @@ BODIES: list[tuple[bytes, int, str]] = [
     (b'{"items": [{"spend": NaN}]}', 400, "no JSON"),
     (b"[" * 200_000, 400, "nested too deeply"),
     (b'{"items": ' + b"[" * 3000 + b"]" * 3000 + b"}", 400, "nested too deeply"),
-    (b'{"items": [{"spend": 1e999}]}', 422, "it is above 1e+15, received 1e999"),
     (b"\xff\xfe", 400, "no JSON"),
     (b"[]", 422, "the form"),
     (b'{"rows": []}', 422, "the form"),
