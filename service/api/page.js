@@ -66,14 +66,17 @@ function control({ pointer, field }) {
   return names.find(name => FIELDS.has(name) && name !== "file" && name !== "key");
 }
 
+// the place of an id in the list that was sent, undefined for a pointer to something else
+const idNumber = pointer => /^\/creator_ids\/(\d+)/.exec(pointer ?? "")?.[1];
+
 // run what asks; in its refusals, faults get their place: a line of the file or of the ids, a field of the form
 async function placed(asking, lines, field) {
   try {
     return await asking();
   } catch (error) {
     if (error instanceof Refusal) for (const fault of error.faults) {
-      const number = fault.row ?? (field === "creator_ids" && /^\/creator_ids\/(\d+)/.exec(fault.pointer ?? "")?.[1]);
-      if (number !== undefined && number !== false && lines[number]) fault.place = `line ${lines[number]}`;
+      const number = fault.row ?? (field === "creator_ids" ? idNumber(fault.pointer) : undefined);
+      if (lines[number]) fault.place = `line ${lines[number]}`;
       fault.control ??= fault.row === undefined ? control(fault) : field;
     }
     if (error instanceof Refusal && error.faults.some(fault => fault.row !== undefined)) error.message = `${count(error.number, "fault")} in the file.`;
@@ -97,10 +100,9 @@ async function rankCreators(wanted, signal) {
   say("Ranking…");
   const told = await placed(() => ask(`v1/rank?${wanted}`, what, signal), lines, "creator_ids");
   const scores = told.scores.map(score => ({ ...deal, ...score }));
-  const doubled = ids.length - new Set(ids).size;
   const found = told.considered ? `${whole(scores.length)} of ${count(told.considered, "creator")}` : "No creator fits the filters";
   return [scores, [`${found}, by ${told.model_version}: ${deal.brand}, from ${moment(deal.starts_at)}.`,
-    doubled && `${count(doubled, "id")} typed twice ${doubled === 1 ? "counts" : "count"} once.`, unknown(scores), ...notices(told, lines)]];
+    unknown(scores), ...notices(told, lines)]];
 }
 
 // words with commas between; one with a comma inside is quoted
@@ -145,7 +147,10 @@ function unknown(scores) {
 
 // what the service says of a request that it has answered
 const notices = (told, lines) => (told.notices ?? []).slice(0, MOST_FAULTS)
-  .map(({ row, field, detail }) => sentence({ place: lines[row] && `line ${lines[row]}`, field, detail }));
+  .map(({ row, field, pointer, detail }) => {
+    const line = lines[row ?? idNumber(pointer)];
+    return sentence({ place: line && `line ${line}`, field, detail, control: row === undefined ? control({ pointer, field }) : undefined });
+  });
 
 // ── saying ──
 

@@ -164,7 +164,7 @@ export function readText(text) {
   if (!found.length) throw new FileError("There is no row below the header.");
   if (found.length > MOST_ROWS)
     throw new FileError(`It has ${found.length.toLocaleString("en-US")} rows; 10,000 can be scored at once. Split it, or score it with predict.py.`);
-  const faults = [], counts = { padded: [], defused: [], damaged: [] };
+  const faults = [], counts = { padded: [], defused: [], damaged: [], pointed: [] };
   const items = found.map(row => readRow(row, names, separator, faults, counts));
   if (faults.length) throw new FileError(`${faults.length.toLocaleString("en-US")} ${faults.length === 1 ? "cell" : "cells"} cannot be read.`, faults);
   return { items, lines: found.map(row => row.line), notes: notes(names, separator, counts) };
@@ -206,7 +206,10 @@ function readCell(name, text, separator, line, counts) {
   const bare = text.trim();
   if (bare === "") return [null, REQUIRED.includes(name) ? "every row needs it" : undefined];
   if (/^#(N\/A|REF!|VALUE!|NAME\?|DIV\/0!|NUM!|NULL!)$/.test(bare)) return [null, `${shown(bare)} is a spreadsheet's error: mend the formula`];
-  if (NUMBERS.has(name)) return readNumber(bare, separator);
+  if (NUMBERS.has(name)) {
+    if (/^[+-]?[1-9]\d{0,2}\.\d{3}$/.test(bare)) counts.pointed.push(`line ${line}, ${name}: ${bare} is ${Number(bare)}`);
+    return readNumber(bare, separator);
+  }
   if (name === "starts_at") return [bare, wrongDate(bare)];
   if (bare !== text) counts.padded.push(`line ${line}, ${name}`);
   if (text.includes("\ufffd")) counts.damaged.push(`line ${line}, ${name}`);
@@ -257,7 +260,7 @@ function wrongDate(text) {
   return undefined; // the service says what else is wrong with it
 }
 
-function notes(names, separator, { padded, defused, damaged }) {
+function notes(names, separator, { padded, defused, damaged, pointed }) {
   const told = [];
   if (separator !== ",") told.push(`Separated by ${SEPARATORS[separator] ?? shown(separator)}.`);
   const unused = names.filter(name => name && !COLUMNS.includes(name)), unnamed = names.filter(name => !name).length;
@@ -265,6 +268,7 @@ function notes(names, separator, { padded, defused, damaged }) {
   if (unused.length) told.push(`Not used: ${unused.slice(0, 12).map(shown).join(", ")}${unused.length > 12 ? ` and ${unused.length - 12} more` : ""}.`);
   const say = (list, one, many) => list.length && told.push(`${list.length.toLocaleString("en-US")} ${list.length === 1 ? one : many} (first: ${list[0]}).`);
   say(padded, "cell begins or ends with a blank, which is kept", "cells begin or end with a blank, which is kept");
+  say(pointed, "number has three digits after a point, which is read as a decimal point", "numbers have three digits after a point, which is read as a decimal point");
   say(damaged, "cell has letters that were lost (\ufffd)", "cells have letters that were lost (\ufffd)");
   say(defused, "cell is read without the ' that the download puts before a formula", "cells are read without the ' that the download puts before a formula");
   return told;

@@ -38,13 +38,17 @@ def _strict(schema: pa.DataFrameSchema) -> Callable[[msgspec.Struct], None]:
     """What msgspec's types leave open in a row, and its keys as texts."""
     kinds = [(name, kind_of(column), _values(column)[1]) for name, column in schema.columns.items()]
 
+    needed = {name for name, column in schema.columns.items() if column.required}
+
     def check(row: msgspec.Struct) -> None:
         for name, kind, wrong in kinds:
             value = getattr(row, name)
             if value is None:
                 continue
             if kind == "text" or (kind == "prose" and not isinstance(value, str)):
-                setattr(row, name, as_text(value))
+                if not (text := as_text(value)) and name in needed:
+                    raise ValueError(f"{name}: a text is needed")
+                setattr(row, name, text)
             elif kind in ("count", "time", "date") and (detail := wrong(value)):
                 raise ValueError(f"{name}: {detail}")
 

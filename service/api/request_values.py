@@ -24,6 +24,7 @@ Whole = int | Annotated[float, Meta(extra_json_schema=WHOLE)]  # 5.0 is a whole 
 Key = str | Whole
 NOT_BLANK = {"pattern": "[^ \\t\\n\\v\\f\\r]"}  # as keys of a table are read: `read_key`
 Text = Annotated[str, Meta(min_length=1, extra_json_schema=NOT_BLANK)] | Whole
+Prose = Annotated[str, Meta(min_length=1)] | Whole  # in which blanks are a text
 SMALLEST, LARGEST = 1e-9, 1e15  # beyond these a score may have no finite number
 _DAY = (
     r"(20\d\d-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
@@ -41,8 +42,10 @@ def values_of(column: pa.Column, most_counted: float = LARGEST) -> tuple[Any, Wr
     """The type of a column's values, within the column's bounds, and what words a value that it refuses."""
     low, above, most = (column.metadata[name] for name in ("low", "above", "most"))
     match kind_of(column):
-        case "text" | "prose":
+        case "text":
             return (Text if column.required else Key), wrong_text
+        case "prose":
+            return (Prose if column.required else Key), wrong_text
         case "number" | "hours":
             most = LARGEST if most is None else min(most, LARGEST)
             least = {"ge": SMALLEST} if above == 0 else {"gt": above, "ge": low}
@@ -81,7 +84,8 @@ def as_text(key: str | int | float) -> str:
 
 def fault(value: Any, column: pa.Column, wrong: Wrong) -> str | None:
     """What is wrong with a column's value, and what was received; None where nothing is."""
-    if value is None or (isinstance(value, str) and not as_text(value)):
+    missing = value == "" if kind_of(column) == "prose" else isinstance(value, str) and not as_text(value)
+    if value is None or missing:
         return f"every row needs it: {_meaning(column)}" if column.required else None
     detail = wrong(value)
     return f"{detail}, received {shown(value)}" if detail else None

@@ -22,7 +22,7 @@ from service.api.answers import OF_CREATOR
 from service.api.batching import cut
 from service.api.misspelt import closest
 from service.api.request_types import LISTS, MOST_ITEMS, Deal, Filters, RankRequest
-from service.api.request_values import shown
+from service.api.request_values import as_text, shown
 from service.api.requests import for_creators
 from service.online.assembler import Terms
 from service.online.snapshot import FIRST, Snapshot
@@ -249,7 +249,7 @@ def take(terms: Terms, order: np.ndarray) -> Terms:
 
 def creator(serving: Serving, identifier: str) -> dict[str, Any]:
     """What is known of a creator, feature by feature with the catalogue's text. Raises Problem for an unknown one."""
-    snapshot = serving.snapshot
+    snapshot, identifier = serving.snapshot, as_text(identifier)
     row = snapshot.row(identifier)
     if row == snapshot.unknown:
         detail = f"the data has no creator {identifier[:60]!r}"

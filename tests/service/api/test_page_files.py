@@ -142,6 +142,15 @@ def test_cells_are_read_as_they_stand(page: Any) -> None:
     assert (index["items"], index["notes"]) == ([ITEM], ["Not used: a column without a name."])
 
 
+def test_three_digits_after_a_point_are_said_to_be_decimals(page: Any) -> None:
+    for separator in (",", ";"):
+        told = read(page, GOOD.replace("300", "1.200").replace(",", separator))
+        assert told["items"][0]["spend"] == 1.2
+        note = "1 number has three digits after a point, which is read as a decimal point"
+        assert f"{note} (first: line 2, spend: 1.200 is 1.2)." in told["notes"]
+    assert read(page, GOOD.replace("300", "0.125"))["notes"] == []
+
+
 def test_what_is_odd_but_readable_is_said(page: Any) -> None:
     text = f"{HEADER}\nc1 ,acme,beauty,2026-05-01,48,300\n'@c2,Caf\ufffd,beauty,2026-05-01,48,300\n,,,,,\n"
     told = read(page, text)

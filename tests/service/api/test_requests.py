@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
@@ -20,7 +21,7 @@ from service.api.misspelt import closest
 from service.api.openapi import document
 from service.api.request_values import MOMENT, NO_MOMENT, micros, wrong_time
 from service.api.requests import read_rank, read_score
-from service.api.responses import Options
+from service.api.responses import Options, creator
 from service.problems import FieldError, Problem
 from tests.support.workspace import Server
 
@@ -263,6 +264,23 @@ def test_the_document_declares_no_default_that_a_client_would_send() -> None:
     assert set(schemas["RankRequest"]["required"]) == {"deal"}
 
 
+def test_a_creator_is_found_by_its_key_in_any_form() -> None:
+    """As the tables are read: 17.0 is 17, and letters have one Unicode form."""
+    asked: list[str] = []
+
+    class Known:
+        unknown = 0
+
+        def row(self, identifier: str) -> int:
+            asked.append(identifier)
+            return 0
+
+    for one in ("17.0", "17", "Caf\u0065\u0301"):
+        with pytest.raises(Problem, match="The data has no creator"):
+            creator(SimpleNamespace(snapshot=Known()), one)  # type: ignore[arg-type]
+    assert asked == ["17", "17", "Caf\u00e9"]
+
+
 class Body:
     """A request whose body comes in parts."""
 
@@ -378,3 +396,17 @@ def test_a_level_without_an_interval_is_refused() -> None:
             Options.read(query)
         assert caught.value.errors[0].field == "level"
     assert Options.read("level=0.9&include=interval").level == 0.9
+
+
+def test_blanks_alone_are_no_key_in_a_history_either() -> None:
+    post = {"post_id": "p", "creator_id": "mine", "posted_at": "2025-01-01"}
+    comment = {"comment_id": "c", "post_id": "p", "commented_at": "2025-01-02", "text": " "}
+    history = {"creators": [CREATOR], "posts": [post], "comments": [comment]}
+    read_score(json.dumps({"items": [ITEM], "history": history}).encode())  # blanks are a comment, as in a table
+    rows = {"creators": (CREATOR, "niche"), "posts": (post, "post_id"), "comments": (comment, "post_id")}
+    for table, (row, name) in rows.items():
+        (fault,) = faults({"items": [ITEM], "history": history | {table: [row | {name: " "}]}})
+        assert (fault.table, fault.field) == (table, name)
+        assert fault.detail.startswith("every row needs it: ")
+    (fault,) = faults({"items": [ITEM], "history": history | {"comments": [comment | {"text": ""}]}})
+    assert fault.field == "text"

@@ -7,9 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import msgspec
 import pytest
 
@@ -20,8 +22,8 @@ from models.scorer import SCORES as OF_A_ROW
 from service.api import openapi
 from service.api.answers import Score
 from service.api.page import PARTS
-from service.api.request_types import REFUSED, Deal, Item
-from service.api.requests import read_score
+from service.api.request_types import REFUSED, Deal, Filters, Item
+from service.api.requests import read_rank, read_score
 from service.problems import Problem
 from tests.support.paths import ROOT
 
@@ -136,3 +138,52 @@ def test_the_page_takes_its_columns_from_the_contract_alone() -> None:
         if path.endswith(".js") and path not in ("/page_contract.js", "/page_labels.js"):
             named = re.findall(r'"(\w+)"', body.decode())
             assert len({*named} & set(CANDIDATES.columns)) <= 4, path
+
+
+VALUES: list[Any] = [
+    "", " ", "x", "\u200b", "17.0", 0, 1, -1, 7.0, 1.5, 1e15, 1e16, 2**53 + 1, 2**64, 1e-9, 1e-10, 2_400_000,
+    2_400_001, True, None, [], ["a"], {}, "2026-06-01", "2026-06-01T00:00Z", "1", -0.0, 1e300, "2026-06-01T24:00",
+]  # fmt: skip
+HISTORY: dict[str, list[dict[str, Any]]] = {
+    "creators": [{"creator_id": "a", "platform": "i", "niche": "n"}],
+    "posts": [{"post_id": "p", "creator_id": "a", "posted_at": "2025-01-01"}],
+    "comments": [{"comment_id": "c", "post_id": "p", "commented_at": "2025-01-02", "text": "hi"}],
+    "collaborations": [ITEM | {"collaboration_id": "k", "conversions": 0, "observed_until": "2025-02-01"}],
+    "conversions": [{"collaboration_id": "k", "date": "2025-01-03", "conversions": 0}],
+}
+
+
+def _requests() -> Iterator[dict[str, Any]]:
+    """Requests with every value in every field."""
+    deal = {name: value for name, value in ITEM.items() if name != "creator_id"}
+    for value in VALUES:
+        yield from ({"items": [ITEM | {name: value}]} for name in (*Item.__struct_fields__, "note"))
+        yield from ({"deal": deal | {name: value}} for name in (*Deal.__struct_fields__, "note"))
+        yield from ({"items": [ITEM], name: value} for name in ("items", "history", "more"))
+        yield from ({"deal": deal, name: value} for name in ("deal", "creator_ids", "filters", "limit", "more"))
+        yield {"deal": deal, "creator_ids": [value]}
+        for name in (*Filters.__struct_fields__, "more"):
+            yield from ({"deal": deal, "filters": {name: one}} for one in (value, [value]))
+        for table, (row,) in HISTORY.items():
+            yield {"items": [ITEM], "history": HISTORY | {table: value}}
+            for name in TABLES[table].columns:
+                yield {"items": [ITEM], "history": HISTORY | {table: [row | {name: value}]}}
+
+
+def test_the_document_and_the_code_accept_the_same() -> None:
+    components = openapi.document()["components"]
+    found = {
+        name: jsonschema_rs.validator_for({"$ref": f"#/components/schemas/{name}", "components": components})
+        for name in ("ScoreRequest", "RankRequest")
+    }
+    differ = []
+    for request in _requests():
+        deals = "deal" in request
+        try:
+            (read_rank if deals else read_score)(json.dumps(request).encode())
+            accepted = True
+        except Problem:
+            accepted = False
+        if accepted != found["RankRequest" if deals else "ScoreRequest"].is_valid(request):
+            differ.append(request)
+    assert differ == []
