@@ -59,8 +59,8 @@ def closure(wanted: list[str], versions: dict[str, str], variables: dict[str, st
                 further = [Requirement(one) for one in metadata.requires(name) or ()]
             except metadata.PackageNotFoundError:
                 continue
-            told = variables | {"extra": extra}
-            waiting += [(name, one) for one in further if one.marker is None or one.marker.evaluate(told)]
+            environment = variables | {"extra": extra}
+            waiting += [(name, one) for one in further if one.marker is None or one.marker.evaluate(environment)]
     return faults, {name for name, _ in seen}
 
 
@@ -91,15 +91,15 @@ def pack(folder: Path, name: str, version: str, requires: list[str], files: dict
     extras = sorted(set(re.findall(r"""extra\s*==\s*["']([^"']+)["']""", "\n".join(requires))))
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     lines += [f"Provides-Extra: {one}" for one in extras] + [f"Requires-Dist: {one}" for one in requires]
-    told = f"{stem}.dist-info"
+    info = f"{stem}.dist-info"
     files = files | {
-        f"{told}/METADATA": ("\n".join(lines) + "\n").encode(),
-        f"{told}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/METADATA": ("\n".join(lines) + "\n").encode(),
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
-    record = [f"{path},{_digest(data)},{len(data)}" for path, data in files.items()] + [f"{told}/RECORD,,"]
+    record = [f"{path},{_digest(data)},{len(data)}" for path, data in files.items()] + [f"{info}/RECORD,,"]
     wheel = folder / f"{stem}-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
-        for path, data in (files | {f"{told}/RECORD": "\n".join(record).encode()}).items():
+        for path, data in (files | {f"{info}/RECORD": "\n".join(record).encode()}).items():
             archive.writestr(path, data)
     return wheel
 
@@ -173,7 +173,7 @@ def test_make_installs_the_lock_and_no_newer_release_in_a_folder_of_any_name(tmp
 
 
 def stand_in(folder: Path, name: str, first: str) -> None:
-    """An interpreter of this name that runs `first` before what it is asked to run."""
+    """An interpreter of this name that runs `first` before the requested command."""
     script = (
         f"#!/bin/sh\n[ \"$1\" = -c ] || exit 9\nexec '{sys.executable}' -c \"$(printf '%s\\n%s' '{first}' \"$2\")\"\n"
     )

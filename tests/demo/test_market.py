@@ -102,14 +102,14 @@ def test_times_are_utc_in_microseconds_and_on_their_side_of_the_cut_off(world: W
 
 
 def test_amounts_are_in_range(world: World) -> None:
-    told = world.collaborations
-    assert (told["spend"] > 0).all()
-    assert (told["promotion_hours"] > 0).all()
-    assert (told["deliverables"] >= 1).all()
-    assert (told["clicks"] >= told["conversions"]).all()
+    past = world.collaborations
+    assert (past["spend"] > 0).all()
+    assert (past["promotion_hours"] > 0).all()
+    assert (past["deliverables"] >= 1).all()
+    assert (past["clicks"] >= past["conversions"]).all()
     counts = world.posts[["followers", "views", "likes", "comments", "shares", "saves"]]
     assert (counts.min() >= 0).all()
-    assert set(told["objective"]) == {"sales", "awareness", "launch", "content", "community"}
+    assert set(past["objective"]) == {"sales", "awareness", "launch", "content", "community"}
 
 
 def test_daily_conversions_add_up_within_start_and_observed_until(world: World) -> None:

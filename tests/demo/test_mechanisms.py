@@ -144,7 +144,10 @@ def test_comments_are_of_many_kinds_and_languages(world: World) -> None:
 
 
 def test_niche_and_country_matter(world: World) -> None:
-    asked = world.candidates.merge(world.creators, on="creator_id")
-    rate = np.log(world.truth.set_index("candidate_id")["rate"].reindex(asked["candidate_id"])).to_numpy()
-    for same in (asked["niche"] == asked["product_niche"], asked["country"] == asked["product_country"]):
+    candidates = world.candidates.merge(world.creators, on="creator_id")
+    rate = np.log(world.truth.set_index("candidate_id")["rate"].reindex(candidates["candidate_id"])).to_numpy()
+    for same in (
+        candidates["niche"] == candidates["product_niche"],
+        candidates["country"] == candidates["product_country"],
+    ):
         assert rate[same].mean() > rate[~same].mean() + 0.15

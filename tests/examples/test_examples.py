@@ -85,22 +85,22 @@ def test_mappings_yield_the_contract(name: str, opened: Callable[[str], Tables])
         assert not rows[list(REQUIRED[table])].isna().any(axis=None), table
         if table in KEYS:
             assert rows[KEYS[table]].is_unique, table
-    past, asked, creators = tables["collaborations"], tables["candidates"], set(tables["creators"]["creator_id"])
-    for rows in (past, asked):
+    past, candidates, creators = tables["collaborations"], tables["candidates"], set(tables["creators"]["creator_id"])
+    for rows in (past, candidates):
         assert (rows["spend"] > 0).all()
         assert (rows["promotion_hours"] > 0).all()
         assert set(rows["creator_id"]) <= creators
     assert (past["conversions"] >= 0).all()
     assert (past["observed_until"] >= past["starts_at"]).all()
-    assert not OUTCOMES & set(asked.columns)
+    assert not OUTCOMES & set(candidates.columns)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_candidates_come_after_all_results(name: str, opened: Callable[[str], Tables]) -> None:
     tables = opened(name)
-    past, asked = tables["collaborations"], tables["candidates"]
-    assert past["starts_at"].max() < asked["starts_at"].min()
-    assert not set(past["collaboration_id"]) & set(asked["candidate_id"])
+    past, candidates = tables["collaborations"], tables["candidates"]
+    assert past["starts_at"].max() < candidates["starts_at"].min()
+    assert not set(past["collaboration_id"]) & set(candidates["candidate_id"])
 
 
 def test_kag_ads_leaves_out_the_ads_that_spent_nothing(opened: Callable[[str], Tables], shared_data: Path) -> None:
@@ -140,8 +140,8 @@ def test_healthkart_conversions_by_day_tell_every_collaboration_whole(opened: Ca
     assert not tables["conversions"].duplicated(["collaboration_id", "date"]).any()
     assert (by_day["date"] >= by_day["starts_at"]).all()
     assert (by_day["date"] < by_day["observed_until"]).all()
-    told = by_day.groupby("collaboration_id")["conversions_day"].sum()
-    assert told.to_dict() == tables["collaborations"].set_index("collaboration_id")["conversions"].to_dict()
+    daily = by_day.groupby("collaboration_id")["conversions_day"].sum()
+    assert daily.to_dict() == tables["collaborations"].set_index("collaboration_id")["conversions"].to_dict()
 
 
 def test_digital_marketing_reads_decimal_commas_and_mixed_case(
@@ -150,9 +150,9 @@ def test_digital_marketing_reads_decimal_commas_and_mixed_case(
     tables = opened("digital_marketing")
     export = pd.read_csv(shared_data / "digital_marketing" / "Marketing.csv", sep=";", decimal=",")
     assert (len(export), (export["mark_spent"] == 0).sum()) == (308, 0)
-    past, asked = tables["collaborations"], tables["candidates"]
-    assert (len(past), len(asked), len(tables["creators"])) == (220, 88, 11)
-    assert past["spend"].sum() + asked["spend"].sum() == pytest.approx(export["mark_spent"].sum() / 73)
+    past, candidates = tables["collaborations"], tables["candidates"]
+    assert (len(past), len(candidates), len(tables["creators"])) == (220, 88, 11)
+    assert past["spend"].sum() + candidates["spend"].sum() == pytest.approx(export["mark_spent"].sum() / 73)
     assert {"youtube_blogger", "instagram_blogger", "facebook_tier2"} <= set(past["creator_id"])
     assert past["conversions"].sum() == export.loc[export["c_date"] < "2021-02-21", "orders"].sum()
 

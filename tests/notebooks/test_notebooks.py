@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 from tests.support.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-# What the words of a notebook rest on, asked of its kernel after the last cell.
+# What the words of a notebook rest on, read from its kernel after the last cell.
 ASKED = {
     "01-features": "{'related': related.to_dict(), 'families': families['columns'].to_dict(), 'rows': len(matrix),"
     " 'gone': not market.exists()}",
@@ -33,7 +33,7 @@ ASKED = {
 
 
 def execute(path: Path, folder: Path) -> tuple[list[Any], dict[str, Any]]:
-    """Outputs of a notebook's cells, and what was asked of it."""
+    """Outputs of a notebook's cells, and the values read from its kernel."""
     notebook = nbformat.read(path, as_version=4)
     question = f"import json\nprint(json.dumps({ASKED[path.stem]}))"
     notebook.cells.append(nbformat.v4.new_code_cell(question))
@@ -74,14 +74,14 @@ def test_a_notebook_shows_tables_and_plots_and_no_warning(name: str, executed: d
 
 
 def test_engagement_tells_little_and_comments_more(executed: dict[str, Any]) -> None:
-    outputs, told = executed["01-features"]
+    outputs, values = executed["01-features"]
     assert "is made up" in outputs[0].text
-    assert list(told["families"]) == [
+    assert list(values["families"]) == [
         "audience", "engagement", "comments", "niche", "promotion", "partnership", "track_record",
     ]  # fmt: skip
-    assert told["rows"] == 1000
-    assert told["gone"]
-    related = told["related"]
+    assert values["rows"] == 1000
+    assert values["gone"]
+    related = values["related"]
     comments = ("substance_share", "comment_words", "replies_per_comment", "saves_per_like_year")
     assert abs(related["engagement_rate_median"]) < 0.2
     assert all(related[name] > related["engagement_rate_median"] + 0.03 for name in comments)
@@ -91,30 +91,30 @@ def test_engagement_tells_little_and_comments_more(executed: dict[str, Any]) -> 
 
 
 def test_the_backtest_shows_what_its_words_conclude(executed: dict[str, Any]) -> None:
-    _, told = executed["02-backtest"]
+    _, values = executed["02-backtest"]
     ours = "this model"
-    assert told["folds"] == 5
-    others = [name for name in told["rank"] if name != ours]
+    assert values["folds"] == 5
+    others = [name for name in values["rank"] if name != ours]
     assert len(others) == 4
-    assert all(told["rank"][ours] > told["rank"][name] for name in others)
-    assert told["skill"][ours] > told["skill"]["one rate for all"]
-    assert 0.7 < told["coverage"] < 0.93
-    agreement = told["agreement"]
+    assert all(values["rank"][ours] > values["rank"][name] for name in others)
+    assert values["skill"][ours] > values["skill"]["one rate for all"]
+    assert 0.7 < values["coverage"] < 0.93
+    agreement = values["agreement"]
     assert agreement[ours] > agreement["creator's own record"] + 0.05
     assert agreement["creator's own record"] > agreement["engagement rate"] + 0.05
-    assert all(told["axes"])
+    assert all(values["axes"])
 
 
 def test_the_claims_show_what_their_words_conclude(executed: dict[str, Any]) -> None:
-    _, told = executed["03-claims"]
-    assert told["verdicts"]["Comments of substance bring more"] == "holds here"
-    assert told["verdicts"]["A creator of the product's niche brings more"] == "holds here"
-    assert set(told["verdicts"].values()) == {"holds here", "too little data to tell"}
+    _, values = executed["03-claims"]
+    assert values["verdicts"]["Comments of substance bring more"] == "holds here"
+    assert values["verdicts"]["A creator of the product's niche brings more"] == "holds here"
+    assert set(values["verdicts"].values()) == {"holds here", "too little data to tell"}
     longer = "A promotion of more than 24 hours returns more"
-    assert told["unadjusted"][longer] > 2
-    assert told["low"][longer] < 1 < told["high"][longer]
-    assert told["adjusted"][longer] < 1.3
-    day = told["within_day"]
+    assert values["unadjusted"][longer] > 2
+    assert values["low"][longer] < 1 < values["high"][longer]
+    assert values["adjusted"][longer] < 1.3
+    day = values["within_day"]
     assert day["mega"] > day["macro"] > day["mid"] > day["nano"] + 0.05
 
 

@@ -8,7 +8,7 @@ Frames = dict[str, pd.DataFrame]
 
 
 def frames() -> Frames:
-    """Four creators, six collaborations, eight posts, ten comments; two collaborations told by day."""
+    """Four creators, six collaborations, eight posts, ten comments; two collaborations with daily conversions."""
     starts = pd.date_range("2025-01-10 12:00", periods=6, freq="7D", tz="UTC")
     collaborations = pd.DataFrame(
         {

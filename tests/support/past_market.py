@@ -60,7 +60,7 @@ def arriving(rows: int, tau: float, seed: int = 0) -> tuple[pd.DataFrame, pd.Dat
 
 
 def matrix(frame: pd.DataFrame) -> pd.DataFrame:
-    """A matrix of a spine: numbers, categories with holes, a constant and a column that is never told."""
+    """A matrix of a spine: numbers, categories with holes, a constant and a column that is always missing."""
     rows = np.arange(len(frame))
     platform = frame.creator_id.map(lambda c: ["instagram", "tiktok", None][int(c[1:]) % 3])
     out = pd.DataFrame(
@@ -98,13 +98,13 @@ def write_tables(folder: Path, rows: int = 300, candidates: int = 40, seed: int 
     creators["platform"] = np.where(np.arange(len(creators)) % 2, "instagram", "tiktok")
     creators["niche"], creators["followers"] = "beauty", 1000 * (1 + np.arange(len(creators)))
     creators.to_parquet(folder / "data" / "creators.parquet", index=False)
-    told = frame.drop(columns=["appeal", "noise", "rate"])
-    told.to_parquet(folder / "data" / "collaborations.parquet", index=False)
-    asked = spine(candidates, seed + 1).rename(columns={"collaboration_id": "candidate_id"})
-    asked["starts_at"] = COUNTED + (asked.starts_at - BEGIN) / 10
-    asked["starts_at"] = asked.starts_at.dt.floor("s")
-    asked.loc[0, "creator_id"] = "nobody"
-    asked["note"] = [f"extra, {i}" for i in range(candidates)]
-    asked.drop(columns=["conversions", "observed_until", "appeal", "noise", "rate"]).to_parquet(
+    table = frame.drop(columns=["appeal", "noise", "rate"])
+    table.to_parquet(folder / "data" / "collaborations.parquet", index=False)
+    proposed = spine(candidates, seed + 1).rename(columns={"collaboration_id": "candidate_id"})
+    proposed["starts_at"] = COUNTED + (proposed.starts_at - BEGIN) / 10
+    proposed["starts_at"] = proposed.starts_at.dt.floor("s")
+    proposed.loc[0, "creator_id"] = "nobody"
+    proposed["note"] = [f"extra, {i}" for i in range(candidates)]
+    proposed.drop(columns=["conversions", "observed_until", "appeal", "noise", "rate"]).to_parquet(
         folder / "candidates.parquet", index=False
     )

@@ -1,7 +1,7 @@
 """A tiny random market for tests: few rows, every edge that the features have to stand.
 
 Moments lie on a grid of whole hours, so that posts, comments, deals and windows often meet to the microsecond; counts
-are often 0 or missing; some creators never post, some deals' conversions are told by days and some are not.
+are often 0 or missing; some creators never post, some deals have daily conversions and some do not.
 """
 
 from __future__ import annotations
@@ -145,10 +145,12 @@ def _deals(rng: np.random.Generator, creators: pd.DataFrame, posts: pd.DataFrame
 
 
 def _days(rng: np.random.Generator, deals: pd.DataFrame) -> pd.DataFrame:
-    """Days on which conversions came, for two deals in three; a day may be told in two rows."""
+    """Days on which conversions came, for two deals in three; a day may have two rows."""
     rows = []
-    told = deals[rng.random(len(deals)) < 0.67]
-    spans = zip(told.collaboration_id, told.starts_at.dt.normalize(), told.observed_until.dt.normalize(), strict=True)
+    daily = deals[rng.random(len(deals)) < 0.67]
+    spans = zip(
+        daily.collaboration_id, daily.starts_at.dt.normalize(), daily.observed_until.dt.normalize(), strict=True
+    )
     for deal, first, until in spans:
         last = (until - first).days
         for day in np.unique(np.minimum(rng.exponential(8, rng.integers(1, 9)).astype(int), last)):
@@ -163,32 +165,32 @@ def small_world(seed: int = 0, creators: int = 40, deals: int = 300) -> Tables:
     rng = np.random.default_rng(seed)
     who = _creators(rng, creators)
     posts = _posts(rng, who, creators * 22)
-    told = _deals(rng, who, posts, deals)
-    told.insert(0, "collaboration_id", [f"r{i}" for i in rng.permutation(deals)])
+    past = _deals(rng, who, posts, deals)
+    past.insert(0, "collaboration_id", [f"r{i}" for i in rng.permutation(deals)])
     # young deals are counted for a while only, some of them up to the very moment at which another one starts
-    watched = told.starts_at + pd.to_timedelta(rng.choice([0, 36, 480, 481, 24 * 33, 24 * 100, 24 * 300], deals), "h")
+    watched = past.starts_at + pd.to_timedelta(rng.choice([0, 36, 480, 481, 24 * 33, 24 * 100, 24 * 300], deals), "h")
     until = watched.where(
-        rng.random(deals) < 0.9, pd.Series(rng.permutation(told.starts_at)).clip(lower=told.starts_at)
+        rng.random(deals) < 0.9, pd.Series(rng.permutation(past.starts_at)).clip(lower=past.starts_at)
     )
     # and some starts are 180 days after such a moment, or a microsecond or two more
     after = (until + pd.Timedelta("180D") + pd.to_timedelta(np.arange(deals) % 3, "us"))[: deals // 2]
     after = after[after < END]
-    told["starts_at"] = [*told.starts_at[: -len(after)], *after]
-    until = until.clip(lower=told.starts_at)
-    told["conversions"] = _counts(rng, deals, 30).fillna(0).astype("int64")
-    told["observed_until"] = until
-    told["clicks"] = _counts(rng, deals, 200).astype("Float64")
-    told["revenue"], told["coupon_redemptions"] = told.clicks * 3, told.clicks // 2
-    days = _days(rng, told)
+    past["starts_at"] = [*past.starts_at[: -len(after)], *after]
+    until = until.clip(lower=past.starts_at)
+    past["conversions"] = _counts(rng, deals, 30).fillna(0).astype("int64")
+    past["observed_until"] = until
+    past["clicks"] = _counts(rng, deals, 200).astype("Float64")
+    past["revenue"], past["coupon_redemptions"] = past.clicks * 3, past.clicks // 2
+    days = _days(rng, past)
     sums = days.groupby("collaboration_id").conversions.sum()
-    told["conversions"] = told.collaboration_id.map(sums).fillna(told.conversions).astype("int64")
-    asked = _deals(rng, who, posts, deals // 3)
-    asked.loc[:4, "creator_id"] = "nobody knows"
-    asked.loc[5:9, "brand"] = "a new brand"
-    asked.loc[10:14, "starts_at"] = END + pd.to_timedelta([20, 100.5, 200, 400, 900], "D")
-    spine = pd.concat([told[asked.columns], asked], ignore_index=True)
+    past["conversions"] = past.collaboration_id.map(sums).fillna(past.conversions).astype("int64")
+    proposed = _deals(rng, who, posts, deals // 3)
+    proposed.loc[:4, "creator_id"] = "nobody knows"
+    proposed.loc[5:9, "brand"] = "a new brand"
+    proposed.loc[10:14, "starts_at"] = END + pd.to_timedelta([20, 100.5, 200, 400, 900], "D")
+    spine = pd.concat([past[proposed.columns], proposed], ignore_index=True)
     return {
-        "collaborations": told,
+        "collaborations": past,
         "creators": who,
         "posts": posts,
         "comments": _comments(rng, posts, creators * 60),
