@@ -57,7 +57,7 @@ class ProblemDocument(msgspec.Struct):
 INCLUDE = {
     "name": "include",
     "in": "query",
-    "description": "What is told besides, with commas between; creator: the creator's platform, niche and tier.",
+    "description": "What to include besides, with commas between; creator: the creator's platform, niche and tier.",
     "schema": {"type": "array", "items": {"enum": list(PARTS)}},
     "style": "form",
     "explode": False,
@@ -137,7 +137,7 @@ def _refused(kind: type) -> dict[str, Any]:
     """The schema of a field that no request may have."""
     if kind is msgspec.UnsetType:
         return {"not": {}}
-    raise NotImplementedError  # how msgspec is told that a hook has no schema for a type
+    raise NotImplementedError  # so msgspec knows that a hook has no schema for a type
 
 
 def _optional(schema: Any) -> None:

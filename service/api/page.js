@@ -1,4 +1,4 @@
-// The page: what is asked for, sent to the service; the answer or what is wrong, shown.
+// The page: sends the form to the service, and shows the answer or what is wrong.
 
 import { MOST_ROWS } from "./page_contract.js";
 import { csv, download } from "./page_download.js";
@@ -7,7 +7,7 @@ import { FileError, NUMBERS, readCandidates, wholeKey } from "./page_files.js";
 import * as table from "./page_table.js";
 import { count, moment, whole } from "./page_words.js";
 
-const form = document.querySelector("#ask"), said = document.querySelector("#said"), wrong = document.querySelector("#wrong");
+const form = document.querySelector("#request"), said = document.querySelector("#said"), wrong = document.querySelector("#wrong");
 const about = document.querySelector("#about"), remove = document.querySelector("#remove"), drop = document.querySelector("#drop");
 complete(form);
 const LISTS = ["tier", "platform", "niche"];
@@ -25,39 +25,39 @@ class Refusal extends Error {
 
 const atField = (control, detail, place = "") => new Refusal("", [{ place, field: control, detail, control }]);
 
-// ── asking ──
+// ── requests ──
 
-async function ask(path, what, signal) {
+async function send(path, what, signal) {
   const headers = { "Content-Type": "application/json" }, key = form.key.value.trim();
-  if (/[^ -~]/.test(key)) throw atField("key", "a key has no such letters: copy it again");
+  if (/[^ -~]/.test(key)) throw atField("key", "a key has no such characters: copy it again");
   if (key) headers["X-API-Key"] = key;
   const body = what && JSON.stringify(what);
   if (body && new Blob([body]).size > MOST_BYTES) throw new Refusal("These rows are too large for one request (8 MiB): send fewer.");
-  let reply, told = null;
+  let reply, answer = null;
   try {
     reply = await fetch(path, { method: body ? "POST" : "GET", headers, body, signal });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Refusal(navigator.onLine ? "The service cannot be reached: it may be down. Try again."
+    throw new Refusal(navigator.onLine ? "The service cannot be reached. It may be down: try again in a moment."
       : "You are offline. Try again when the connection is back.");
   }
   try {
-    told = await reply.json();
+    answer = await reply.json();
   } catch (error) {
     if (signal?.aborted) throw error; // else it is no JSON, or the connection broke
   }
-  if (reply.ok && told) return told;
-  throw refusal(reply, told, key);
+  if (reply.ok && answer) return answer;
+  throw refusal(reply, answer, key);
 }
 
-function refusal(reply, told, key) {
+function refusal(reply, answer, key) {
   if (reply.status === 401) return Object.assign(atField("key", key ? "the service does not know this key" : "the service needs a key"), { key: true });
-  if (!told?.detail) return new Refusal(reply.ok ? "The answer broke off. Try again."
+  if (!answer?.detail) return new Refusal(reply.ok ? "The answer broke off. Try again."
     : `The service, or a proxy before it, answered ${reply.status} without a reason. Try again.`);
   const seconds = Number(reply.headers.get("Retry-After")), later = seconds > 0 ? ` Try again in ${count(seconds, "second")}.` : "";
-  const named = reply.status >= 500 && reply.status !== 503 && told.request_id ? ` (request ${told.request_id})` : "";
-  const faults = (told.errors ?? []).map(({ row, field, pointer, detail }) => ({ row, field: field ?? "", pointer, detail }));
-  return new Refusal(faults.length ? "" : `${told.detail}${later}${named}`, faults, told.error_count ?? faults.length);
+  const named = reply.status >= 500 && reply.status !== 503 && answer.request_id ? ` (request ${answer.request_id})` : "";
+  const faults = (answer.errors ?? []).map(({ row, field, pointer, detail }) => ({ row, field: field ?? "", pointer, detail }));
+  return new Refusal(faults.length ? "" : `${answer.detail}${later}${named}`, faults, answer.error_count ?? faults.length);
 }
 
 // the form's field that a fault of the service is about: "/deal/spend", "/filters/tier/0", "target_cost"
@@ -69,10 +69,10 @@ function control({ pointer, field }) {
 // the place of an id in the list that was sent, undefined for a pointer to something else
 const idNumber = pointer => /^\/creator_ids\/(\d+)/.exec(pointer ?? "")?.[1];
 
-// run what asks; in its refusals, faults get their place: a line of the file or of the ids, a field of the form
-async function placed(asking, lines, field) {
+// run what sends; in its refusals, faults get their place: a line of the file or of the ids, a field of the form
+async function placed(sending, lines, field) {
   try {
-    return await asking();
+    return await sending();
   } catch (error) {
     if (error instanceof Refusal) for (const fault of error.faults) {
       const number = fault.row ?? (field === "creator_ids" ? idNumber(fault.pointer) : undefined);
@@ -98,11 +98,11 @@ async function rankCreators(wanted, signal) {
   const what = { deal, filters, limit: Number(form.limit.value) }, { ids, lines } = creatorIds();
   if (ids.length) what.creator_ids = ids;
   say("Ranking…");
-  const told = await placed(() => ask(`v1/rank?${wanted}`, what, signal), lines, "creator_ids");
-  const scores = told.scores.map(score => ({ ...deal, ...score }));
-  const found = told.considered ? `${whole(scores.length)} of ${count(told.considered, "creator")}` : "No creator fits the filters";
-  return [scores, [`${found}, by ${told.model_version}: ${deal.brand}, from ${moment(deal.starts_at)}.`,
-    unknown(scores), ...notices(told, lines)]];
+  const answer = await placed(() => send(`v1/rank?${wanted}`, what, signal), lines, "creator_ids");
+  const scores = answer.scores.map(score => ({ ...deal, ...score }));
+  const found = answer.considered ? `${whole(scores.length)} of ${count(answer.considered, "creator")}` : "No creator matches the filters";
+  return [scores, [`${found}, by ${answer.model_version}: ${deal.brand}, from ${moment(deal.starts_at)}.`,
+    unknown(scores), ...notices(answer, lines)]];
 }
 
 // words with commas between; one with a comma inside is quoted
@@ -123,9 +123,9 @@ function creatorIds() {
 async function scoreFile(file, wanted, signal) {
   const { items, lines } = await readFile(file);
   say(`Scoring ${count(items.length, "candidate")}…`);
-  const told = await placed(() => ask(`v1/score?${wanted}`, { items }, signal), lines, "file");
-  const scores = told.scores.map((score, i) => ({ ...items[i], ...score, listed: true }));
-  return [scores, [`${count(scores.length, "candidate")} of ${file.name}, by ${told.model_version}.`, unknown(scores), ...notices(told, lines)]];
+  const answer = await placed(() => send(`v1/score?${wanted}`, { items }, signal), lines, "file");
+  const scores = answer.scores.map((score, i) => ({ ...items[i], ...score, listed: true }));
+  return [scores, [`${count(scores.length, "candidate")} of ${file.name}, by ${answer.model_version}.`, unknown(scores), ...notices(answer, lines)]];
 }
 
 async function readFile(file) {
@@ -142,17 +142,17 @@ function unknown(scores) {
   const names = [...new Set(scores.filter(score => score.warnings.includes("unknown_creator")).map(score => score.creator_id))];
   const first = names.slice(0, 3).map(name => `“${name}”`).join(", ");
   const these = names.length === 1 ? "1 of these creators is" : `${whole(names.length)} of these creators are`;
-  return names.length && `${these} unknown to the data: ${first}${names.length > 3 ? ", …" : "."}`;
+  return names.length && `${these} not in the data: ${first}${names.length > 3 ? ", …" : "."}`;
 }
 
 // what the service says of a request that it has answered
-const notices = (told, lines) => (told.notices ?? []).slice(0, MOST_FAULTS)
+const notices = (answer, lines) => (answer.notices ?? []).slice(0, MOST_FAULTS)
   .map(({ row, field, pointer, detail }) => {
     const line = lines[row ?? idNumber(pointer)];
     return sentence({ place: line && `line ${line}`, field, detail, control: row === undefined ? control({ pointer, field }) : undefined });
   });
 
-// ── saying ──
+// ── messages ──
 
 function say(text) { said.textContent = text; }
 
@@ -190,9 +190,9 @@ function explain(error) {
   if (!(error instanceof Refusal)) throw error;
   forgive();
   say("");
-  const { faults, number, message } = error, told = faults.slice(0, MOST_FAULTS);
-  const sentences = [...told.map(sentence), ...number > told.length ? [`and ${whole(number - told.length)} more`] : []];
-  const controls = new Set([error.control, ...told.map(fault => fault.control)].filter(Boolean)), ofFile = controls.has("file");
+  const { faults, number, message } = error, first = faults.slice(0, MOST_FAULTS);
+  const sentences = [...first.map(sentence), ...number > first.length ? [`and ${whole(number - first.length)} more`] : []];
+  const controls = new Set([error.control, ...first.map(fault => fault.control)].filter(Boolean)), ofFile = controls.has("file");
   wrong.append(table.element("p", message || (number === 1 ? sentences[0] : `${whole(number)} fields need to be put right:`)));
   if (!ofFile && number > (message ? 0 : 1)) {
     const list = table.element("ul");
@@ -200,7 +200,7 @@ function explain(error) {
     wrong.append(list);
   }
   for (const name of controls) {
-    const own = told.filter(fault => fault.control === name).map(({ place, detail }) => place ? `${place}: ${detail}` : detail);
+    const own = first.filter(fault => fault.control === name).map(({ place, detail }) => place ? `${place}: ${detail}` : detail);
     mark(name, name === "file" ? [message, ...sentences] : own);
   }
   if (controls.size) form[[...controls][0]].focus();
@@ -209,12 +209,12 @@ function explain(error) {
 async function model() {
   const place = document.querySelector("#model");
   try {
-    const told = await ask("v1/model"), shown = { rank: "rank", value: "value", skill: "skill", coverage: "coverage of the interval" };
-    const figures = Object.entries(shown).filter(([key]) => Number.isFinite(told.figures[`ours.${key}`]))
-      .map(([key, name]) => `${name} ${told.figures[`ours.${key}`].toFixed(2)}`).join(", ");
-    place.textContent = [told.skill, `${told.model_version}.`, figures && `Backtest: ${figures}.`].filter(Boolean).join(" ");
+    const answer = await send("v1/model"), shown = { rank: "rank", value: "value", skill: "skill", coverage: "coverage of the interval" };
+    const figures = Object.entries(shown).filter(([key]) => Number.isFinite(answer.figures[`ours.${key}`]))
+      .map(([key, name]) => `${name} ${answer.figures[`ours.${key}`].toFixed(2)}`).join(", ");
+    place.textContent = [answer.skill, `${answer.model_version}.`, figures && `Backtest: ${figures}.`].filter(Boolean).join(" ");
   } catch (error) {
-    place.textContent = error.key ? "Type your key to see the model's figures." : error.message || "The key cannot be used.";
+    place.textContent = error.key ? "Enter your API key to see how well the model does." : error.message || "The key cannot be used.";
   }
 }
 
@@ -228,10 +228,10 @@ form.addEventListener("submit", async event => {
   forgive();
   table.wait(true);
   try {
-    const [scores, told] = await (file ? scoreFile(file, wanted, mine.signal) : rankCreators(wanted, mine.signal));
+    const [scores, sentences] = await (file ? scoreFile(file, wanted, mine.signal) : rankCreators(wanted, mine.signal));
     if (mine !== current) return;
     table.show(scores.sort((a, b) => a.rank - b.rank), cost);
-    say(told.filter(Boolean).join("\n"));
+    say(sentences.filter(Boolean).join("\n"));
     model();
   } catch (error) {
     if (mine !== current) return;

@@ -56,7 +56,7 @@ function archive(start, bytes) {
 /** Bytes → text, where they are UTF-8; what else they are is explained. */
 export function decode(bytes) {
   const start = String.fromCharCode(...bytes.subarray(0, 512));
-  for (const [magic, told] of KINDS) if (start.startsWith(magic)) throw new FileError(`This is ${told(start, bytes)}.`);
+  for (const [magic, explain] of KINDS) if (start.startsWith(magic)) throw new FileError(`This is ${explain(start, bytes)}.`);
   const visible = start.replace(/^\xef\xbb\xbf/, "").trimStart().toLowerCase();
   if (/^<(!doctype|html|table|head|body|meta|\?xml|!--)/.test(visible))
     throw new FileError(`This is a web page or XML, not a CSV, whatever its name: open it in a spreadsheet and ${SAVE}.`);
@@ -261,17 +261,17 @@ function wrongDate(text) {
 }
 
 function notes(names, separator, { padded, defused, damaged, pointed }) {
-  const told = [];
-  if (separator !== ",") told.push(`Separated by ${SEPARATORS[separator] ?? shown(separator)}.`);
+  const found = [];
+  if (separator !== ",") found.push(`Separated by ${SEPARATORS[separator] ?? shown(separator)}.`);
   const unused = names.filter(name => name && !COLUMNS.includes(name)), unnamed = names.filter(name => !name).length;
   if (unnamed) unused.push(unnamed === 1 ? "a column without a name" : `${unnamed} columns without a name`);
-  if (unused.length) told.push(`Not used: ${unused.slice(0, 12).map(shown).join(", ")}${unused.length > 12 ? ` and ${unused.length - 12} more` : ""}.`);
-  const say = (list, one, many) => list.length && told.push(`${list.length.toLocaleString("en-US")} ${list.length === 1 ? one : many} (first: ${list[0]}).`);
+  if (unused.length) found.push(`Not used: ${unused.slice(0, 12).map(shown).join(", ")}${unused.length > 12 ? ` and ${unused.length - 12} more` : ""}.`);
+  const say = (list, one, many) => list.length && found.push(`${list.length.toLocaleString("en-US")} ${list.length === 1 ? one : many} (first: ${list[0]}).`);
   say(padded, "cell begins or ends with a blank, which is kept", "cells begin or end with a blank, which is kept");
   say(pointed, "number has three digits after a point, which is read as a decimal point", "numbers have three digits after a point, which is read as a decimal point");
   say(damaged, "cell has letters that were lost (\ufffd)", "cells have letters that were lost (\ufffd)");
   say(defused, "cell is read without the ' that the download puts before a formula", "cells are read without the ' that the download puts before a formula");
-  return told;
+  return found;
 }
 
 /** A value as a message shows it. */

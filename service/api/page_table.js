@@ -21,7 +21,7 @@ export function show(rows, cost) {
     list.value = kinds.has(before) ? before : "";
   }
   for (const head of document.querySelectorAll("#scores th.target")) head.hidden = !target;
-  document.querySelector("#within").textContent = `Chance ≤ $${target}`;
+  document.querySelector("#within").textContent = `Chance of ≤ $${target}`;
   filters.disabled = !scored.length;
   choose();
 }
@@ -128,7 +128,7 @@ function explained(score, columns) {
   const low = digits(score.conversions_per_dollar_low), high = digits(score.conversions_per_dollar_high);
   const figures = [["Price", price(score.spend)], ["Conversions", digits(score.conversions)],
     ["Conversions per $", `${digits(score.conversions_per_dollar)}, 80 % range ${low} to ${high}`]];
-  if (target) figures.push([`Chance ≤ $${target}`, percent(score.probability_within_target)], ["Pay at most", price(score.walk_away_price)]);
+  if (target) figures.push([`Chance of ≤ $${target}`, percent(score.probability_within_target)], ["Pay at most", price(score.walk_away_price)]);
   for (const [name, value] of figures) more.append(element("dt", name), element("dd", value));
   const title = score.reasons.length ? "Why this score" : "Nothing moves this score from the usual one";
   cell.append(more, element("b", title), element("small", score.reasons.length ? " The factors multiply." : ""), list);

@@ -46,13 +46,14 @@ function measured(value, unit) {
 }
 
 const WARNINGS = {
-  unknown_creator: "creator unknown to the data",
-  no_posts: "no posts in 90 days",
-  no_comments: "no comments known",
-  no_results: "no past results known",
-  unknown_category: "a niche, brand or country that no result had",
-  outside_training_range: "beyond the range of past deals",
+  unknown_creator: "creator not in the data",
+  no_posts: "no posts in the last 90 days",
+  no_comments: "no comments in the data",
+  no_results: "no past results with this creator",
+  unknown_category: "a niche, brand or country without past results",
+  outside_training_range: "price, length or size beyond past deals",
   unlike_results: "unlike any past deal: wider range",
+  far_ahead: "starts more than a year after the latest past deal",
 };
 
 export const warning = code => WARNINGS[code] ?? code.replaceAll("_", " ");

@@ -38,7 +38,7 @@ MOST_KNOWN = 20  # values that the fault of an unknown one lists
 
 @dataclass(frozen=True)
 class Options:
-    """What a score is asked to tell besides. level: of the interval."""
+    """What a request wants beside the scores. level: of the interval."""
 
     interval: bool = False
     reasons: bool = False
@@ -47,21 +47,21 @@ class Options:
     creator: bool = False
 
     @classmethod
-    @lru_cache(256)  # clients ask for the same again and again
+    @lru_cache(256)  # clients send the same again and again
     def read(cls, query: str) -> Options:
         """From a query string. Raises Problem for what is unknown."""
         if not query:
             return NO_OPTIONS
-        told = parse_qs(query, keep_blank_values=True)
-        if strange := sorted(set(told) - set(PARAMETERS)):
+        given = parse_qs(query, keep_blank_values=True)
+        if strange := sorted(set(given) - set(PARAMETERS)):
             there = f"{', '.join(PARAMETERS[:-1])} and {PARAMETERS[-1]}"
             raise _refused(strange[0], f"there is no parameter {strange[0][:40]!r}; there are {there}")
-        if twice := [name for name in PARAMETERS[1:] if len(told.get(name, [])) > 1]:
+        if twice := [name for name in PARAMETERS[1:] if len(given.get(name, [])) > 1]:
             raise _refused(twice[0], "it is given more than once")
-        parts = [part for value in told.get("include", []) for part in value.split(",") if part]
+        parts = [part for value in given.get("include", []) for part in value.split(",") if part]
         if strange := sorted(set(parts) - set(PARTS)):
             raise _refused("include", f"{strange[0][:40]!r} cannot be included; {', '.join(PARTS)} can")
-        level, cost, sure = (_number(told, name) for name in PARAMETERS[1:])
+        level, cost, sure = (_number(given, name) for name in PARAMETERS[1:])
         if level is not None and not 0 < level < 1:
             raise _refused("level", "a number between 0 and 1 is needed, such as 0.8")
         if level is not None and "interval" not in parts:
@@ -82,14 +82,14 @@ NO_OPTIONS = Options()
 
 def require_no_parameters(query: str) -> None:
     """Raise Problem for a query string, where none is known."""
-    if told := sorted(parse_qs(query, keep_blank_values=True)) if query else []:
-        raise _refused(told[0], f"there is no parameter {told[0][:40]!r}; there are none here")
+    if given := sorted(parse_qs(query, keep_blank_values=True)) if query else []:
+        raise _refused(given[0], f"there is no parameter {given[0][:40]!r}; there are none here")
 
 
-def _number(told: dict[str, list[str]], name: str) -> float | None:
+def _number(given: dict[str, list[str]], name: str) -> float | None:
     """The last value of a parameter, NaN where it is no number, None where it is not there."""
     try:
-        return float(told[name][-1]) if name in told else None
+        return float(given[name][-1]) if name in given else None
     except ValueError:
         return math.nan
 
@@ -98,9 +98,9 @@ def _refused(field: str, detail: str) -> Problem:
     return Problem(422, "invalid-parameter", f"{field}: {detail}.", [FieldError(detail, field)])
 
 
-def scores(label: str, found: Scores, candidates: Sequence[str | None], told: dict[str, Sequence[Any]]) -> Any:
-    """The contract's scores, in the items' order. told: what else is known of each."""
-    return {"model_version": label, "scores": rows(label, found, {"candidate_id": candidates} | told)}
+def scores(label: str, found: Scores, candidates: Sequence[str | None], kinds: dict[str, Sequence[Any]]) -> Any:
+    """The contract's scores, in the items' order. kinds: what else is known of each."""
+    return {"model_version": label, "scores": rows(label, found, {"candidate_id": candidates} | kinds)}
 
 
 def noticed(answer: dict[str, Any], notices: Sequence[FieldError]) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def by_batch(
 
 
 def kinds_of(snapshot: Snapshot, rows: np.ndarray) -> dict[str, Sequence[Any]]:
-    """What the creators of rows (n,) are, by the name of the filter that asks for it; None where it is not known."""
+    """What the creators of rows (n,) are, by the name of their filter; None where it is not known."""
     texts = snapshot.texts.take(rows, axis=0)
     found: dict[str, Sequence[Any]] = {}
     for name, column in OF_CREATOR.items():
@@ -166,16 +166,16 @@ def moment(micros: int) -> str:
     return f"{np.datetime64(micros, 'us')}Z"
 
 
-def chosen(snapshot: Snapshot, deal: Deal, asked: RankRequest) -> tuple[Terms, np.ndarray]:
+def chosen(snapshot: Snapshot, deal: Deal, request: RankRequest) -> tuple[Terms, np.ndarray]:
     """The deal with each creator that is meant, and their rows. Raises Problem where there are too many."""
-    if asked.creator_ids is not None:
-        creators = list(dict.fromkeys(str(one) for one in asked.creator_ids))
+    if request.creator_ids is not None:
+        creators = list(dict.fromkeys(str(one) for one in request.creator_ids))
         rows = snapshot.rows(creators) if creators else np.zeros(0, np.intp)
-        kept = np.isin(rows, _filtered(snapshot, asked.filters)) if asked.filters != Filters() else None
+        kept = np.isin(rows, _filtered(snapshot, request.filters)) if request.filters != Filters() else None
         if kept is not None:
             creators, rows = [c for c, keep in zip(creators, kept.tolist(), strict=True) if keep], rows[kept]
     else:
-        rows = _filtered(snapshot, asked.filters)
+        rows = _filtered(snapshot, request.filters)
         if len(rows) > MOST_ITEMS:
             detail = f"{len(rows):,} creators are meant, at most {MOST_ITEMS:,} can be ranked at once: filter more"
             raise Problem(422, "too-many", f"{detail}.", [FieldError(detail, "filters", None, "/filters")])
@@ -232,19 +232,19 @@ def best(found: Scores, limit: int, terms: Terms, at: np.ndarray) -> Best:
 
 def ranking(label: str, shown: Scores, found: Best, considered: int, kinds: dict[str, Sequence[Any]]) -> dict[str, Any]:
     """The best rows, ranked among all that were considered. kinds: what else is known of each."""
-    told = rows(label, shown, {"creator_id": found.terms.creator_id} | kinds, found.rank)
-    return {"model_version": label, "considered": considered, "scores": told}
+    ranked = rows(label, shown, {"creator_id": found.terms.creator_id} | kinds, found.rank)
+    return {"model_version": label, "considered": considered, "scores": ranked}
 
 
 def take(terms: Terms, order: np.ndarray) -> Terms:
     """Rows in another order."""
     if len(order) == len(terms) and (order == np.arange(len(order))).all():
         return cut(terms, slice(None))
-    told: dict[str, Any] = {}
+    taken: dict[str, Any] = {}
     for name in Terms.__dataclass_fields__:
         values = getattr(terms, name)
-        told[name] = values[order] if isinstance(values, np.ndarray) else [values[i] for i in order.tolist()]
-    return Terms(**told)
+        taken[name] = values[order] if isinstance(values, np.ndarray) else [values[i] for i in order.tolist()]
+    return Terms(**taken)
 
 
 def creator(serving: Serving, identifier: str) -> dict[str, Any]:
@@ -261,9 +261,9 @@ def creator(serving: Serving, identifier: str) -> dict[str, Any]:
     for i, name in enumerate(snapshot.columns["creators"]):
         values[name] = plain(float(snapshot.creators[row, i]))
     features = [
-        {"feature": name, "value": values[name], **told}
-        for name, told in serving.published.catalogue.items()
-        if name in values and told["entity"] in ("creator", "tier", "platform")
+        {"feature": name, "value": values[name], **facts}
+        for name, facts in serving.published.catalogue.items()
+        if name in values and facts["entity"] in ("creator", "tier", "platform")
     ]
     return {"creator_id": identifier, "as_of": moment(snapshot.horizon), "features": features}
 

@@ -38,7 +38,7 @@ def choose(page: Any, text: str, name: str = "candidates.csv") -> None:
 
 
 def rank(page: Any) -> None:
-    page.locator("#ask").get_by_role("button", name="Rank", exact=True).click()
+    page.locator("#request").get_by_role("button", name="Rank", exact=True).click()
 
 
 def rows(page: Any) -> Any:

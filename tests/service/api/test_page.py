@@ -50,11 +50,11 @@ def test_it_ranks_creators_for_a_deal(server: Server, page: Any) -> None:
     assert "Backtest: rank" in page.locator("#model").inner_text()
     assert not page.locator("th.target").first.is_visible()
     costs = sorted(row["cost_per_conversion"] for row in expected)
-    page.get_by_label("Most dollars a conversion").fill(str((costs[1] + costs[2]) / 2))
+    page.get_by_label("Highest cost per conversion").fill(str((costs[1] + costs[2]) / 2))
     assert rows(page).count() == 2
     page.get_by_role("button", name="$ per conversion").click()
-    page.get_by_label("Most dollars a conversion").fill("0.0001")
-    assert page.get_by_text("No row is left by these filters.").is_visible()
+    page.get_by_label("Highest cost per conversion").fill("0.0001")
+    assert page.get_by_text("No creator matches these filters.").is_visible()
     assert page.get_by_role("button", name="Download CSV").is_disabled()
 
 
@@ -83,7 +83,7 @@ def test_it_scores_a_file_and_the_download_has_all_of_it(server: Server, page: A
 def _filter_by_keyboard(page: Any, table: pd.DataFrame) -> None:
     """The table that is shown, whose rows are those of `table`, filtered step by step with keys alone."""
     left = page.locator("#left")
-    assert page.get_by_role("columnheader", name="Chance ≤ $25.5").is_visible()
+    assert page.get_by_role("columnheader", name="Chance of ≤ $25.5").is_visible()
     shown = rows(page).nth(0).locator("td").nth(7).inner_text()
     assert shown == f"{100 * table.probability_within_target.iloc[0]:.{int(shown.count('.'))}f} %"
     page.get_by_role("searchbox", name="Find").focus()
@@ -139,7 +139,7 @@ def test_no_row_one_row_and_names_that_are_markup(page: Any) -> None:
     page.route("**/v1/rank*", answered(200, json.dumps({"model_version": "m/1", "considered": 0, "scores": []})))
     fill_deal(page)
     rank(page)
-    page.get_by_text("No creator fits the filters, by m/1").wait_for()
+    page.get_by_text("No creator matches the filters, by m/1").wait_for()
     assert page.get_by_role("button", name="Download CSV").is_disabled()
     name = "<img src=x onerror=alert(1)><script>alert(1)</script>"
     choose(page, HEADER + ROW.replace("creator_000001", name).replace("acme", name))
@@ -148,7 +148,7 @@ def test_no_row_one_row_and_names_that_are_markup(page: Any) -> None:
     assert rows(page).locator("b").inner_text() == name
     rows(page).get_by_role("button").click()
     assert page.locator("#results img, #results script").count() == 0
-    assert "1 of these creators is unknown to the data" in page.locator("#said").inner_text()
+    assert "1 of these creators is not in the data" in page.locator("#said").inner_text()
 
 
 def test_ten_thousand_rows_are_a_page_of_them_at_a_time(page: Any) -> None:

@@ -102,11 +102,15 @@ def test_what_stops_an_answer_is_explained(page: Any) -> None:
     rank(page)
     page.locator("#wrong").get_by_text("You are offline.").wait_for()
     page.context.set_offline(False)
-    for key, words in (("wrong", "Key: the service does not know this key"), ("", "Key: the service needs a key"),
-                       ("Schlüssel–", "Key: a key has no such letters: copy it again")):  # fmt: skip
+    keys = {
+        "wrong": "the service does not know this key",
+        "": "the service needs a key",
+        "Schlüssel–": "a key has no such characters: copy it again",
+    }
+    for key, words in keys.items():
         page.get_by_label("Key").fill(key)
         rank(page)
-        page.locator("#wrong").get_by_text(words, exact=True).wait_for()
+        page.locator("#wrong").get_by_text(f"API key: {words}", exact=True).wait_for()
         assert focused(page) == "key"
     page.get_by_label("Key").fill(f"  {KEY} ")
     page.keyboard.press("Tab")

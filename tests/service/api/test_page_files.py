@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from models.scoring import FAR_AHEAD, NEEDED, UNLIKE
 from service.api.page import PARTS
 from tests.support.page_browser import browsing
 
@@ -289,3 +290,9 @@ def test_every_feature_of_the_catalogue_has_words_for_its_unit(page: Any) -> Non
         return Object.keys(labels).map(feature => reason({ feature, value: 0.123456 })); }"""
     )
     assert not [words for words in told if "undefined" in words or "0.123456" in words or "_" in words]
+
+
+def test_every_warning_has_words(page: Any) -> None:
+    codes = [*NEEDED, "unknown_category", "outside_training_range", UNLIKE, FAR_AHEAD]
+    words = page.evaluate('async codes => codes.map((await import("/page_words.js")).warning)', codes)
+    assert [code for code, one in zip(codes, words, strict=True) if one == code.replace("_", " ")] == []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+from service.api.page import PARTS
 from tests.support.page_use import (
     EXPLAINED,
     HEADER,
@@ -17,6 +19,7 @@ from tests.support.page_use import (
     rank,
     refusal,
 )
+from tests.support.workspace import KEY
 
 
 def test_a_fault_of_a_file_names_the_line_an_editor_shows(page: Any) -> None:
@@ -80,19 +83,19 @@ def test_ids_are_lines(page: Any) -> None:
     sent: list[Any] = []
     page.on("request", lambda request: sent.append(request.post_data_json) if "v1/rank" in request.url else None)
     fill_deal(page, limit=50)
-    page.get_by_label("Ids, one a line").fill("  The Smith Family \n\na, b; c\ncreator_000001\n17.0\ncreator_000001\n")
+    page.get_by_label("Creator IDs").fill("  The Smith Family \n\na, b; c\ncreator_000001\n17.0\ncreator_000001\n")
     rank(page)
     page.get_by_text("4 of 4 creators").wait_for()
     assert sent[0]["creator_ids"] == ["The Smith Family", "a, b; c", "creator_000001", "17", "creator_000001"]
     said = page.locator("#said").inner_text()
-    assert "line 6, Ids, one a line: one entry names a creator named before, such as 'creator_000001'" in said
+    assert "line 6, Creator IDs, one per line: one entry names a creator named before, such as 'creator_000001'" in said
     assert said.count("creator_000001") == 1
-    assert "3 of these creators are unknown to the data: “" in said
-    page.get_by_label("Ids, one a line").fill("creator_000001\tacme\n")
+    assert "3 of these creators are not in the data: “" in said
+    page.get_by_label("Creator IDs").fill("creator_000001\tacme\n")
     rank(page)
     page.get_by_text("line 1: there are several columns: paste that of the ids alone").first.wait_for()
     assert focused(page) == "creator_ids"
-    page.get_by_label("Ids, one a line").fill("")
+    page.get_by_label("Creator IDs").fill("")
     page.get_by_label("Niches").fill('beauty , "home, garden"')
     page.get_by_label("Tiers").fill(" , ")
     with page.expect_request("**/v1/rank*") as told:
@@ -119,7 +122,7 @@ def test_a_fault_stands_at_its_field(page: Any) -> None:
     page.get_by_label("Starts").fill("2021-06-01T12:00")
     rank(page)
     starts = page.get_by_label("Starts")
-    page.get_by_text("Starts, your time: a ranking is of deals to come").wait_for()
+    page.get_by_text("Starts at, your local time: a ranking is of deals to come").wait_for()
     assert starts.get_attribute("aria-invalid") == "true"
     assert focused(page) == "starts_at"
     note = page.locator(f"#{starts.get_attribute('aria-describedby')}")
@@ -136,9 +139,9 @@ def test_a_fault_stands_at_its_field(page: Any) -> None:
         ({"field": "tier", "pointer": "/filters/tier/0"}, "Tiers"),
         ({"field": "filters.niche"}, "Niches"),
         ({"field": "platform", "pointer": "/filters/platform"}, "Platforms"),
-        ({"field": "limit", "pointer": "/limit"}, "At most"),
+        ({"field": "limit", "pointer": "/limit"}, "Show at most"),
         ({"field": "target_cost"}, "Target cost per conversion, dollars"),
-        ({"field": "creator_ids", "pointer": "/creator_ids/0"}, "Ids, one a line"),
+        ({"field": "creator_ids", "pointer": "/creator_ids/0"}, "Creator IDs, one per line"),
         ({"field": "spend", "pointer": "/deal/spend"}, "Spend, dollars"),
     ):
         body = refusal(errors=[error | {"detail": "there is no 'Micro'; there are micro, nano"}], error_count=1)
@@ -150,3 +153,23 @@ def test_a_fault_stands_at_its_field(page: Any) -> None:
         assert "there is no 'Micro'; there are micro, nano" in page.locator(f"#{ids[-1]}").inner_text()
         assert field.evaluate("e => e === document.activeElement")
         page.unroute("**/v1/rank*")
+
+
+def test_a_column_that_the_contract_adds_has_a_field_with_its_bounds(page: Any) -> None:
+    added = {"name": "commission", "kind": "number", "required": False, "meaning": "dollars a conversion",
+             "unit": "US dollars", "low": 0, "above": None, "most": 100}  # fmt: skip
+    contract = (
+        PARTS["/page_contract.js"][1].decode().replace("CANDIDATES = [", f"CANDIDATES = [{json.dumps(added)}, ", 1)
+    )
+    page.route("**/page_contract.js", lambda route: route.fulfill(content_type="text/javascript", body=contract))
+    page.reload()
+    page.get_by_label("Key").fill(KEY)
+    fill_deal(page)
+    field = page.get_by_label("Dollars a conversion, US dollars")
+    field.fill("101")
+    assert not field.evaluate("field => field.checkValidity()")
+    assert page.locator("[name=promotion_hours]").get_attribute("max") == "2400000"
+    field.fill("2.5")
+    with page.expect_request("**/v1/rank*") as sent:
+        rank(page)
+    assert sent.value.post_data_json["deal"]["commission"] == 2.5

@@ -33,7 +33,7 @@ CONTRAST = """() => {
     const color = e instanceof SVGElement ? style.fill : style.color;
     if (text) found.push([name, 4.5, faded(e) ? 0 : ratio(color, behind(e))]);
     if (e.placeholder) found.push([name, 4.5, ratio(getComputedStyle(e, "::placeholder").color, behind(e))]);
-    if (!e.matches(`#ask button, #drop, ${typed}`) || e.type === "file") continue;
+    if (!e.matches(`#request button, #drop, ${typed}`) || e.type === "file") continue;
     const around = behind(e.parentElement);
     found.push([name, 3, Math.max(ratio(style.borderColor, around), ratio(style.backgroundColor, around))]);
   }
@@ -46,7 +46,7 @@ def states(page: Any) -> Iterator[str]:
     yield "fresh"
     fill_deal(page, limit=40)
     page.get_by_label("Target cost per conversion, dollars").fill("15")
-    page.get_by_label("Ids, one a line").fill("creator_000001\nunheard-of-" + "x" * 60 + "\n")
+    page.get_by_label("Creator IDs").fill("creator_000001\nunheard-of-" + "x" * 60 + "\n")
     rank(page)
     rows(page).first.wait_for()
     rows(page).first.get_by_role("button").click()
@@ -90,7 +90,7 @@ def test_a_phone_s_width_is_enough(open_page: Callable[..., Any], width: int) ->
 
 
 def test_answers_move_nothing_that_stands_above_them(page: Any) -> None:
-    button = page.locator("#ask button.first")
+    button = page.locator("#request button.first")
     before = button.bounding_box()
     fill_deal(page)
     rank(page)
@@ -135,4 +135,4 @@ def test_print_has_the_table_alone(page: Any) -> None:
     page.emulate_media(media="print")
     assert page.locator("#scores").is_visible()
     assert page.locator("#said").is_visible()
-    assert [e for e in ("#ask", "#filters", "#save") if page.locator(e).is_visible()] == []
+    assert [e for e in ("#request", "#filters", "#save") if page.locator(e).is_visible()] == []
