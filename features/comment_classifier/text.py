@@ -44,11 +44,13 @@ FOLDED = {"ı": "i", "؟": "?", "¿": "?", "¡": "!", "ى": "ي", "ة": "ه", "�
 
 # What does not show: Unicode's default-ignorable code points, annotation marks, and control characters but white space.
 HIDDEN = (
-    (0x00, 0x08), (0x0E, 0x1B), (0x7F, 0x84), (0x86, 0x9F), (0xAD, 0xAD), (0x034F, 0x034F), (0x061C, 0x061C),
+    (0x00, 0x08), (0x0E, 0x1F), (0x7F, 0x84), (0x86, 0x9F), (0xAD, 0xAD), (0x034F, 0x034F), (0x061C, 0x061C),
     (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F),
     (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB), (0x1BCA0, 0x1BCA3),
     (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
 )  # fmt: skip
+# Marks above, below and through letters, of any script.
+ACCENTS = ((0x0300, 0x036F), (0x0483, 0x0489), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF), (0xFE20, 0xFE2F))
 _HIDDEN = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in HIDDEN) + "]+")
 # Signs that are emoji by their variation selector, and emoji that compatibility decomposition would make letters of.
 _SELECTED = "©®‼⁉™ℹ↔-↙↩↪Ⓜ▪▫▶◀◻◼⤴⤵〰〽㊗㊙🈂🈷"
@@ -68,7 +70,7 @@ _SITE = re.compile(
     r"site|online|shop|store|club|xyz|top|link|app|live|blog|html?|php)(?![^\W_])[^\s@]*"
 )
 _HANDLE = re.compile(r"@[^\s@,;:!?()\"]+")
-_SMILEY = re.compile(r"(?<!\w)(?:[:;=]-?[)(\]dp*]+(?!\w)|<3+)")
+_SMILEY = re.compile(r"(?<!\w)(?:[:;=]-?[)(\]dp*]+(?!\w)|(?:<3+)+)")
 
 
 @functools.cache
@@ -94,7 +96,7 @@ def _characters() -> tuple[np.ndarray, np.ndarray]:
     for first, last in ((0x1F000, 0x1FAFF), (0x2600, 0x27BF), (0x2B00, 0x2BFF), (0x231A, 0x23FF)):
         kind[first : last + 1] = EMOJI
     kind[[_emoji_point(c) for c in map(chr, range(0x20000)) if _EMOJI.match(f"{c}\ufe0f\u20e3")]] = EMOJI
-    dropped = [*HIDDEN, (0x0300, 0x036F), (0x1F3FB, 0x1F3FF), (0x064B, 0x0655), (0x20D0, 0x20FF), (0x3099, 0x309C)]
+    dropped = [*HIDDEN, *ACCENTS, (0x1F3FB, 0x1F3FF), (0x064B, 0x0655), (0x3099, 0x309C)]
     for first, last in dropped + [(ord(c),) * 2 for c in "\u0640\u093c'\u2019\u02bc`"]:
         kind[first : last + 1] = DROPPED
     for char, plain in FOLDED.items():

@@ -119,7 +119,26 @@ def test_words_are_counted_in_any_script(shipped: CommentClassifier, text: str, 
 HIDDEN = [
     *"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2064\u206a\u206f",
     *map(chr, [*range(0x202A, 0x202F), *range(0x2065, 0x206A), 0x3164, 0xFFA0, 0xFEFF, 0xFE00, 0xFE0E, 0xFE0F]),
-    *map(chr, [0xFFF9, 0xFFFB, 0x1BCA0, 0x1D173, 0xE0001, 0xE0020, 0xE007F, 0xE0100, 0xE01EF, 0x00, 0x08, 0x1B, 0x9F]),
+    *map(
+        chr,
+        [
+            0xFFF9,
+            0xFFFB,
+            0x1BCA0,
+            0x1D173,
+            0xE0001,
+            0xE0020,
+            0xE007F,
+            0xE0100,
+            0xE01EF,
+            0x00,
+            0x08,
+            0x1B,
+            0x1C,
+            0x1F,
+            0x9F,
+        ],
+    ),
 ]
 
 
@@ -130,6 +149,19 @@ def test_characters_that_do_not_show_change_no_bit(shipped: CommentClassifier, h
     pd.testing.assert_frame_equal(
         shipped.classify(within), pd.concat([shipped.classify(texts)] * 2, ignore_index=True), check_exact=True
     )
+
+
+@pytest.mark.parametrize("mark", "\u0301\u0489\u1ab0\u1dc0\u20dd\ufe20", ids=lambda c: f"U+{ord(c):04X}")
+def test_marks_over_letters_are_accents(shipped: CommentClassifier, mark: str) -> None:
+    texts = ["send me a message on telegram to earn 5000 dollars a week"]
+    marked = [" ".join(mark.join(word) for word in text.split(" ")) for text in texts]
+    pd.testing.assert_frame_equal(shipped.classify(marked), shipped.classify(texts), check_exact=True)
+
+
+def test_hearts_in_a_row_are_smileys(shipped: CommentClassifier) -> None:
+    found = shipped.classify(["<3", "<3<3<3", "<3 <33"])
+    assert found["emoji_only"].tolist() == [1, 1, 1]
+    assert found["words"].tolist() == [0, 0, 0]
 
 
 def test_emoji_by_their_variation_selector_count_as_emoji(shipped: CommentClassifier) -> None:
