@@ -78,7 +78,10 @@ def check(args: argparse.Namespace) -> Target | None:
         remedy = "Give a number between 0 and 1, such as 0.5."
         refuse("--confidence", args.confidence, "it is no probability", remedy)
     if not args.candidates.is_file():
-        refuse("CANDIDATES", args.candidates, "there is no such file", "Give a .parquet or .csv file.")
+        problem = "there is no such file"
+        if args.candidates.exists():
+            problem = "it is a folder" if args.candidates.is_dir() else "it is no regular file"
+        refuse("CANDIDATES", args.candidates, problem, "Give a .parquet or .csv file.")
     check_output(args.output, args.candidates)
     if args.target_cost is None:
         return None

@@ -26,14 +26,14 @@ class Fault:
 
     def __str__(self) -> str:
         place = self.where if self.column is None else f"{self.where}.{self.column}"
-        told = self.problem
+        text = self.problem
         if self.rows is not None:
-            told = f"{self.rows:,} row{' is' if self.rows == 1 else 's are'} {self.problem}"
+            text = f"{self.rows:,} row{' is' if self.rows == 1 else 's are'} {self.problem}"
         if self.first is not None:
-            told += f", first {self.first}"
+            text += f", first {self.first}"
         if self.received is not None:
-            told += f": received {self.received}"
-        return mask(" ".join(f"{place}: {told}. {self.remedy}".split()))
+            text += f": received {self.received}"
+        return mask(" ".join(f"{place}: {text}. {self.remedy}".split()))
 
 
 class InputError(Exception):

@@ -57,7 +57,7 @@ class Stage:
         return self.backend.table(name)
 
     def empty(self, table: str) -> ir.Table:
-        """A contract table without rows: what an absent one tells, which is nothing."""
+        """A contract table without rows, in place of an absent one."""
         kinds = {name: TYPES[column.metadata["kind"]] for name, column in TABLES[table].columns.items()}
         return self.put(ibis.schema(kinds).to_pyarrow().empty_table())
 
@@ -66,7 +66,7 @@ class Stage:
         distinct = column.name("text").as_table().distinct()
         texts = self.keep(distinct.mutate(text_id=ibis.row_number()))
         parts = []
-        # ibis 12 asks DuckDB 2 for a method that is gone (fetch_record_batch), so the connection is asked itself
+        # ibis 12 asks DuckDB 2 for a method that is gone (fetch_record_batch), so the connection is called directly
         for batch in self.backend.con.table(texts.get_name()).to_arrow_reader(TEXT_BATCH):
             found = pa.Table.from_pandas(classifier.classify(batch.column("text")), preserve_index=False)
             parts.append(found.append_column("text_id", batch.column("text_id")))

@@ -81,8 +81,8 @@ def explain(error: BaseException) -> str:
         for line in lines
         if line and not line.startswith(_NOISE) and not _NOTHING_LIKE.match(line)
     ]
-    told = "; ".join(parts)
-    return told if len(told) <= LONGEST else told[: LONGEST - 1] + "…"
+    message = "; ".join(parts)
+    return message if len(message) <= LONGEST else message[: LONGEST - 1] + "…"
 
 
 def missing_extension(text: str) -> str | None:

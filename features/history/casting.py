@@ -1,6 +1,6 @@
 """Casting of columns, whatever type they arrive in, to the contract's types, as Ibis expressions.
 
-A value that cannot be read becomes NULL, and `unreadable` tells where, so that nothing is lost in silence.
+A value that cannot be read becomes NULL, and `unreadable` marks where, so that no value is dropped silently.
 """
 
 import re

@@ -59,8 +59,8 @@ def check_table(
         faults.append(Fault(schema.name, problem="the table has no rows", remedy="Export it again with its rows."))
     faults += found
     for reference in schema.metadata["references"]:
-        asked = reference.unless and reference.column in table.columns
-        if asked and _alone(reference, table).count().to_pyarrow().as_py():
+        applies = reference.unless and reference.column in table.columns
+        if applies and _alone(reference, table).count().to_pyarrow().as_py():
             faults += _broken(schema, _orphans(reference, tables), table)[1]
     return gather(schema, table, faults + _repeated(schema, table))
 
@@ -78,7 +78,7 @@ def _received(column: str) -> str:
 
 
 def _laid_out(schema: pa.DataFrameSchema, table: ir.Table) -> ir.Table:
-    """Cast columns beside the received ones; the row's number too, where it was asked for."""
+    """Cast columns beside the received ones; the row's number too, if the table has it."""
     present = [column for column in schema.columns if column in table.columns]
     values = casts(schema, table)
     numbered = {ROW: table[ROW]} if ROW in table.columns else {}
@@ -88,7 +88,7 @@ def _laid_out(schema: pa.DataFrameSchema, table: ir.Table) -> ir.Table:
 
 
 def _keyed(reference: Reference, tables: Mapping[str, ir.Table]) -> ir.Table | None:
-    """One row per key of the parent: `key`, `carry`; None if the parent cannot be asked."""
+    """One row per key of the parent: `key`, `carry`; None if the parent lacks the columns."""
     parent = tables.get(reference.parent)
     if parent is None or any(column not in parent.columns for column in (reference.key, *reference.carry)):
         return None
@@ -212,11 +212,11 @@ def _orphans(reference: Reference, tables: Mapping[str, ir.Table]) -> Prepare:
         numbered = [ROW] if ROW in alone.columns else []
         value = cast(alone[reference.column], "text").name(reference.column)
         laid = alone.select(*numbered, value, **{_received(column): alone[column] for column in keys})
-        keyed, told = _keyed(reference, tables), carried(reference.parent, reference.key)
+        keyed, key = _keyed(reference, tables), carried(reference.parent, reference.key)
         if keyed is None:
-            laid = laid.mutate(**{told: ibis.null("string")})
+            laid = laid.mutate(**{key: ibis.null("string")})
         else:
-            laid = laid.left_join(keyed, laid[reference.column] == keyed[told])
+            laid = laid.left_join(keyed, laid[reference.column] == keyed[key])
         return laid, lambda t: _reference_rules([reference], t, tables)
 
     return prepare
@@ -232,16 +232,16 @@ def _broken(schema: pa.DataFrameSchema, prepare: Prepare, table: ir.Table) -> tu
     laid, rules_of = prepare(table)
     rules = rules_of(laid)
     counts = laid.aggregate(rows=laid.count(), **{f"rule {i}": laid.count(where=r.fails) for i, r in enumerate(rules)})
-    told = counts.to_pyarrow().to_pylist()[0]
-    broken = [i for i in range(len(rules)) if told[f"rule {i}"]]
+    count = counts.to_pyarrow().to_pylist()[0]
+    broken = [i for i in range(len(rules)) if count[f"rule {i}"]]
     if not broken:
-        return told["rows"], []
+        return count["rows"], []
     laid, rules_of = prepare(table.mutate(**{ROW: ibis.row_number().over() + 1}))
     rules = rules_of(laid)
     firsts = laid.aggregate(**{f"rule {i}": laid[ROW].min(where=rules[i].fails) for i in broken})
     first = firsts.to_pyarrow().to_pylist()[0]
-    faults = [_fault(schema, laid, rules[i], told[f"rule {i}"], first[f"rule {i}"]) for i in broken]
-    return told["rows"], faults
+    faults = [_fault(schema, laid, rules[i], count[f"rule {i}"], first[f"rule {i}"]) for i in broken]
+    return count["rows"], faults
 
 
 def _fault(schema: pa.DataFrameSchema, laid: ir.Table, rule: Rule, rows: int, first: int) -> Fault:
@@ -303,8 +303,8 @@ def _repeated(schema: pa.DataFrameSchema, table: ir.Table) -> list[Fault]:
 
 def check_trainable(collaborations: ir.Table, least: int = 2) -> list[Fault]:
     """What keeps checked collaborations from being learnt from: fewer than `least`, or none with a conversion."""
-    told = collaborations.aggregate(rows=collaborations.count(), total=collaborations.conversions.sum())
-    rows, total = told.to_pyarrow().to_pylist()[0].values()
+    sums = collaborations.aggregate(rows=collaborations.count(), total=collaborations.conversions.sum())
+    rows, total = sums.to_pyarrow().to_pylist()[0].values()
     faults = []
     if rows < least:
         problem = f"too few results to learn from: {rows:,}"

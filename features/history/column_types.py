@@ -54,7 +54,7 @@ class Reference:
     """`column` names rows of `parent` by its `key`.
 
     `carry` are columns of the parent that checks look at: beside the child's row stands the `gather`ed value of the
-    parent's rows of that key. A reference that need not hold carries only; one with `unless` is asked of rows where
+    parent's rows of that key. A reference that need not hold carries only; one with `unless` must hold in rows where
     that column is missing.
     """
 
@@ -103,7 +103,7 @@ def _bounds(kind: str, low: float | None, above: float | None, most: float | Non
     if most is not None:
         checks.append(_rule(lambda c: (c <= most) | c.isnan() | c.isinf(), f"above {most:,.0f}", remedy))
     if above is not None:
-        # NaN and infinity are told by their own rule; DuckDB and PostgreSQL order NaN above all numbers.
+        # NaN and infinity have a rule of their own; DuckDB and PostgreSQL order NaN above all numbers.
         checks.append(_rule(lambda c: c > above, f"not above {above:g}", remedy))
     if kind in ("time", "date"):
         span = (EARLIEST.date(), LATEST.date()) if kind == "date" else (EARLIEST, LATEST)

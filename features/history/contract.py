@@ -111,7 +111,7 @@ COLLABORATIONS = _table(
             carried("conversions", "conversions"),
             lambda t: t.conversions == t[carried("conversions", "conversions")],
             "not what the conversions table adds up to",
-            "A collaboration that the conversions table names is told there whole, up to its observed_until: "
+            "The conversions table holds all conversions of a collaboration that it names, up to its observed_until: "
             "correct one of the two, or leave it out there.",
         ),
     ),

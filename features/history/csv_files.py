@@ -21,6 +21,7 @@ import pyarrow as pa
 from features.engines.duckdb import Source, first_line, name, refuse_doubles
 from features.faults import InputError, fail, shorten
 from features.history.column_names import likely, named, normal
+from features.history.contract import TABLES
 from features.history.file_kinds import refuse_other_kinds
 from features.history.stray_rows import TOTALS
 
@@ -154,7 +155,8 @@ def _refuse_separators(top: list[list[str]], path: Path, table: str, known: set[
             raise fail(
                 table,
                 f"{path.name} is separated by {called}, not by commas",
-                f"Export it with commas between columns and points in decimals, or read it by {table}.sql.",
+                "Export it with commas between columns and points in decimals"
+                + (f", or read it by {table}.sql." if table in TABLES else "."),
                 shorten(line),
             )
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from features.faults import fail
+from features.history.contract import TABLES
 
 SPREADSHEET = "Open it in a spreadsheet and save it as CSV UTF-8."
 UNPACK = "Unpack it first."
@@ -43,7 +44,11 @@ def kind_of(head: bytes, table: str) -> tuple[str, str] | None:
 
 def refuse_other_kinds(path: Path, table: str, head: bytes) -> None:
     """Refuse a file of text that begins as no text does."""
-    if found := kind_of(head, table):
+    if found := kind_of(head, table if table in TABLES else path.stem):
+        if table not in TABLES and ".sql" in found[1]:
+            found = found[0], "Save it as CSV or Parquet."
+        if table not in TABLES and ".csv.gz" in found[1]:
+            found = found[0], UNPACK
         if path.suffix.lower() == ".gz":  # the cures are of files that are not packed
             raise fail(table, f"{path.name} unpacks to something that is {found[0]}", "Pack a CSV file, once.")
         raise fail(table, f"{path.name} is {found[0]}", found[1])

@@ -29,7 +29,7 @@ _DATE = r"^\s*(\d{1,2})[-/. ](\d{1,2})[-/. ](\d{4}|\d{2})(\D|$)"
 
 @dataclass(frozen=True)
 class _Reading:
-    """One file that a mapping reads by one function, asked beforehand how that would turn out."""
+    """One file that a mapping reads by one function; `ask` shows beforehand how it would be read."""
 
     connection: duckdb.DuckDBPyConnection
     reader: Reader

@@ -1,6 +1,6 @@
-"""What the owner of an input should know although it is no fault: keys that meet nothing, times ahead of the clock.
+"""What a user should know although it is not a fault: keys that match nothing, times ahead of the clock.
 
-Sentences with counts; nothing is repaired.
+Notes are sentences with counts; nothing is repaired.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from features.history.spelling import several_spellings, unmatched
 
 FIRST = 10_000
 GAP = timedelta(days=366)
-SLACK = timedelta(days=1)  # times of other zones may be written as if they were UTC's
+TOLERANCE = timedelta(days=1)  # times of other zones may be written as if they were UTC's
 
 
 def latest_plausible(tables: Mapping[str, ir.Table], now: datetime) -> datetime:
@@ -37,7 +37,7 @@ def latest_plausible(tables: Mapping[str, ir.Table], now: datetime) -> datetime:
             if day - latest > GAP:
                 break
             latest = day
-    return max(now, latest) + SLACK
+    return max(now, latest) + TOLERANCE
 
 
 def _days(schema: pa.DataFrameSchema, table: ir.Table, now: datetime) -> set[datetime]:
@@ -49,7 +49,7 @@ def _days(schema: pa.DataFrameSchema, table: ir.Table, now: datetime) -> set[dat
         time = cast(table[column], "time")
         if not isinstance(time, ir.Column):  # of a type that is no time: a fault of its own
             continue
-        times = time.name("at").as_table().filter(lambda t: t["at"].between(EARLIEST, LATEST - SLACK))
+        times = time.name("at").as_table().filter(lambda t: t["at"].between(EARLIEST, LATEST - TOLERANCE))
         ahead = times["at"] > ibis.timestamp(now)
         with suppress(duckdb.Error):  # what cannot be read is a fault of its own
             ends = times.aggregate(first=times["at"].min(), last=times["at"].max(where=~ahead)).to_pyarrow()
@@ -60,7 +60,7 @@ def _days(schema: pa.DataFrameSchema, table: ir.Table, now: datetime) -> set[dat
 
 
 def notes_on_history(tables: Mapping[str, ir.Table | None], now: datetime) -> tuple[str, ...]:
-    """What the owner of a history should know although it is no fault. tables: in the contract's types."""
+    """Notes on the tables of DATA, in the contract's types."""
     posts, comments = tables["posts"], tables["comments"]
     notes = [*several_spellings(tables), *_after(tables, now)]
     if posts is not None and comments is not None:
@@ -70,11 +70,11 @@ def notes_on_history(tables: Mapping[str, ir.Table | None], now: datetime) -> tu
 
 
 def _after(tables: Mapping[str, ir.Table | None], now: datetime) -> Iterator[str]:
-    """What is said to have happened lies ahead: the service ranks deals from the last of these times on alone."""
+    """Events that lie ahead of the clock: the service ranks only deals that start after the last of them."""
     for key, table in tables.items():
         for column, declared in TABLES[key].columns.items():
             if table is not None and declared.metadata["past"]:
-                later = table[column] > ibis.timestamp(now + SLACK)
+                later = table[column] > ibis.timestamp(now + TOLERANCE)
                 found = table.aggregate(rows=table.count(where=later), last=table[column].max())
                 rows, last = found.to_pyarrow().to_pylist()[0].values()
                 if rows:
@@ -84,12 +84,12 @@ def _after(tables: Mapping[str, ir.Table | None], now: datetime) -> Iterator[str
 
 
 def notes_on_candidates(
-    asked: Mapping[str, ir.Column], collaborations: ir.Table, creators: ir.Table
+    candidates: Mapping[str, ir.Column], collaborations: ir.Table, creators: ir.Table
 ) -> tuple[str, ...]:
-    """What the owner of a list should know although it is no fault. asked: its columns in the contract's types."""
-    notes = unmatched("candidates.creator_id", asked["creator_id"], creators.creator_id, "DATA's creators")
+    """Notes on a list of candidates, given as its columns in the contract's types."""
+    notes = unmatched("candidates.creator_id", candidates["creator_id"], creators.creator_id, "DATA's creators")
     for column in ("brand", "product_niche", "product_country", "objective"):
-        if isinstance(names := asked[column], ir.Column):  # not the NULL of an absent one
+        if isinstance(names := candidates[column], ir.Column):  # not the NULL of an absent one
             others = f"the collaborations' values of {column}"
             notes += unmatched(f"candidates.{column}", names, collaborations[column], others, new=True)
     return tuple(notes)

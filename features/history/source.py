@@ -34,7 +34,7 @@ class History:
     """DATA, opened and checked. Every table has exactly the contract's columns, in its order and types: an absent
     optional column is NULLs, an absent optional table is None. Times are UTC without a zone, to the microsecond.
 
-    notes: what its owner should know although it is no fault, a sentence each.
+    notes: what the user should know although it is not a fault, a sentence each.
     given: by table that is there, the columns of the contract that it has.
     stamp: of the files behind it, taken before any was opened. Much is read where it lies, whenever it is used:
     `stamp.require_unchanged("DATA")` before anything that was made from it is written or published."""
@@ -53,8 +53,8 @@ class History:
 @dataclass(frozen=True)
 class Candidates:
     """A file of candidates, opened and checked: how many rows, its columns in its own order, and which of them are
-    beyond the contract's. stamp: of the file, taken before it was opened. notes: what its owner should know although it
-    is no fault, a sentence each."""
+    beyond the contract's. stamp: of the file, taken before it was opened. notes: what the user should know although it
+    is not a fault, a sentence each."""
 
     rows: int
     columns: tuple[str, ...]
@@ -185,8 +185,8 @@ def _raw(backend: Backend, source: Source, table: str) -> ir.Table:
     return backend.table(f"raw {table}")
 
 
-# Endless times have no number; they stay, to be told as a fault.
-_ENDLESS = "CASE WHEN {} IS NOT NULL THEN TIMESTAMP 'infinity' END"
+# Infinite times have no number; they stay, so that they become a fault.
+_INFINITE = "CASE WHEN {} IS NOT NULL THEN TIMESTAMP 'infinity' END"
 
 
 def _plain(backend: Backend, source: Source, columns: Collection[str]) -> dict[str, str]:
@@ -202,7 +202,7 @@ def _known(expression: str, kind: str) -> str:
     # By way of numbers: DuckDB rounds nanoseconds when it casts, and asks a calendar for every time with a zone.
     micros = f"epoch_ns({expression}) // 1000" if kind.endswith("_NS") else f"epoch_us({expression})"
     if kind in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS", "TIMESTAMP WITH TIME ZONE"):
-        return f"coalesce(make_timestamp({micros}), {_ENDLESS.format(expression)})"
+        return f"coalesce(make_timestamp({micros}), {_INFINITE.format(expression)})"
     known = ibis.backends.sql.datatypes.DuckDBType.from_string(kind)
     return f"CAST({expression} AS VARCHAR)" if known.is_unknown() or known.is_geospatial() else expression
 
@@ -281,6 +281,6 @@ def fingerprint(history: History) -> dict[str, str]:
         if rows is not None:
             hashed = rows.select(one=ibis.struct({column: rows[column] for column in rows.columns}).hash())
             halves = (hashed.one % 2**32).sum(), (hashed.one // 2**32).sum()
-            told = hashed.aggregate(rows=hashed.count(), low=halves[0], high=halves[1]).to_pyarrow().to_pylist()[0]
-            prints[table] = hashlib.sha256(f"{rows.schema()} {told}".encode()).hexdigest()
+            sums = hashed.aggregate(rows=hashed.count(), low=halves[0], high=halves[1]).to_pyarrow().to_pylist()[0]
+            prints[table] = hashlib.sha256(f"{rows.schema()} {sums}".encode()).hexdigest()
     return prints

@@ -1,4 +1,4 @@
-"""Keys that meet no other, and names that are written in several ways: what is said of them, with counts.
+"""Notes, with counts, on keys that match no other and on names that are written in several ways.
 
 Nothing is repaired here: `features.history.casting` says which spellings are read as one, and all others count as
 different.
@@ -142,10 +142,10 @@ def several_spellings(tables: Mapping[str, ir.Table | None]) -> list[str]:
     for row in counted.order_by("kind", "name").to_pyarrow().to_pylist():
         same = alike[row["kind"]].setdefault(" ".join(row["name"].casefold().split()), [])
         same.append(f"{shorten(row['name'])} ({row['rows']:,} row{'s' if row['rows'] > 1 else ''})")
-    said = []
+    notes = []
     for kind, spellings in alike.items():
         if several := [written for written in spellings.values() if len(written) > 1]:
             count = "1 name is" if len(several) == 1 else f"{len(several):,} names are"
             first = " and ".join(several[0][:SHOWN])
-            said.append(f"{kind}: {count} written in several ways, which count as different names: {first}")
-    return said
+            notes.append(f"{kind}: {count} written in several ways, which count as different names: {first}")
+    return notes

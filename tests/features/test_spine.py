@@ -1,4 +1,4 @@
-"""Spines from data frames: keys read as a file's are, and what cannot be read told at once."""
+"""Spines from data frames: keys read as a file's are, and faults reported at once."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def test_other_values_are_read_as_a_file_s_are() -> None:
     assert table.schema.equals(SCHEMA)
 
 
-def test_all_that_cannot_be_read_is_told_at_once() -> None:
+def test_all_that_cannot_be_read_is_reported_at_once() -> None:
     given = _rows(["a", 1.5, ["b"]], brand=["b", "b", pd.Timestamp("2025-01-01")])
     given.loc[1, "starts_at"] = pd.NaT
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as raised:
         read_spine(given)
-    assert str(told.value).splitlines() == [
+    assert str(raised.value).splitlines() == [
         "spine.creator_id: 2 rows are unreadable as a text, first row 2: received 1.5. Write a text or a whole number.",
         "spine.brand: 1 row is unreadable as a text, first row 3: received Timestamp('2025-01-01 00:00:00'). "
         "Write a text or a whole number.",

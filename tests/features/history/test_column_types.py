@@ -59,13 +59,13 @@ def test_durations_are_read_as_hours(unit: str, tmp_path: Path) -> None:
 
 def test_durations_of_pandas_are_hours_in_candidates_too(tmp_path: Path) -> None:
     spans = pd.to_timedelta([36, 48, None], unit="h")
-    asked = candidates().assign(promotion_hours=spans, own=spans)
-    asked.iloc[:2].to_parquet(tmp_path / "candidates.parquet")
+    listed = candidates().assign(promotion_hours=spans, own=spans)
+    listed.iloc[:2].to_parquet(tmp_path / "candidates.parquet")
     with open_history(write(tmp_path, frames()), threads=1) as history:
         (batch,) = open_candidates(history, tmp_path / "candidates.parquet").batches(9)
         assert batch["promotion_hours"].to_pylist() == [36.0, 48.0]
         assert pa.types.is_integer(batch["own"].type)  # columns of their own are carried as they lie
-        asked.to_parquet(tmp_path / "candidates.parquet")
+        listed.to_parquet(tmp_path / "candidates.parquet")
         with pytest.raises(InputError, match="promotion_hours: 1 row is without a value, first row 3"):
             open_candidates(history, tmp_path / "candidates.parquet")
 
@@ -279,3 +279,10 @@ def test_a_number_that_is_none_is_no_text(tmp_path: Path) -> None:
     assert refused(with_column(tmp_path, "creators", "country", values))[0].startswith(
         "creators.country: 1 row is unreadable as a text, first row 1 (creator_id 'c0'): received 0.5"
     )
+
+
+def test_a_folder_is_no_list_of_candidates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "list.csv").mkdir()
+    words = [str(tmp_path / "list.csv"), "--data", str(tmp_path), "--output", str(tmp_path / "o.csv")]
+    assert cli.run(lambda: predict.predict(predict.arguments(words))) == 2
+    assert "CANDIDATES: it is a folder: received" in capsys.readouterr().err

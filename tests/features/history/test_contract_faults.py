@@ -1,4 +1,4 @@
-"""Every fault of DATA, of candidates and of an output is told with its place, its rows and what to do."""
+"""Every fault of DATA, of candidates and of an output names its place, its rows and what to do."""
 
 from collections.abc import Callable
 from datetime import date
@@ -20,7 +20,7 @@ from tests.support.contract_tables import Frames, candidates, frames, write
 
 
 def faults(data: Path | str) -> list[Fault]:
-    """What is told of DATA; none if it opens."""
+    """The faults of DATA; none if it opens."""
     try:
         with open_history(data, threads=1):
             return []
@@ -28,7 +28,7 @@ def faults(data: Path | str) -> list[Fault]:
         return list(error.faults)
 
 
-def told(data: Path | str) -> list[str]:
+def lines(data: Path | str) -> list[str]:
     return [str(fault) for fault in faults(data)]
 
 
@@ -47,8 +47,8 @@ SPAN = "outside 2000-01-01 to 2100-01-01"
 FORMAT = "Check its format and, if it was a number once, its unit."
 NUMBERS = "Write numbers as 1234.5: a point for decimals, neither currency nor separators of thousands."
 AGAIN = "Keep one row of each key."
-TOLD = (
-    "A collaboration that the conversions table names is told there whole, up to its observed_until: "
+LISTED = (
+    "The conversions table holds all conversions of a collaboration that it names, up to its observed_until: "
     "correct one of the two, or leave it out there."
 )
 
@@ -136,15 +136,15 @@ VALUES = {
         "received 2025-07-01 with collaborations.observed_until 2025-03-05 12:00:00. "
         "Set observed_until to when the conversions were last counted, in UTC.",
     ),
-    "told above the count": (
+    "listed above the count": (
         setting("conversions", 2, "conversions", 8),
         "collaborations.conversions: 1 row is not what the conversions table adds up to, first row 3 "
-        f"(collaboration_id 'r2'): received 7 with conversions.conversions 8. {TOLD}",
+        f"(collaboration_id 'r2'): received 7 with conversions.conversions 8. {LISTED}",
     ),
-    "told below the count": (
+    "listed below the count": (
         setting("conversions", 0, "conversions", 0),
         "collaborations.conversions: 1 row is not what the conversions table adds up to, first row 1 "
-        f"(collaboration_id 'r0'): received 3 with conversions.conversions 2. {TOLD}",
+        f"(collaboration_id 'r0'): received 3 with conversions.conversions 2. {LISTED}",
     ),
     "negative likes": (
         setting("posts", 3, "likes", -3),
@@ -167,18 +167,18 @@ def damaged(damage: Callable[[Frames], None], table: str) -> Frames:
 
 
 @pytest.mark.parametrize("case", VALUES)
-def test_values_out_of_the_contract_are_told(case: str, tmp_path: Path) -> None:
+def test_values_out_of_the_contract_are_reported(case: str, tmp_path: Path) -> None:
     damage, expected = VALUES[case]
-    assert told(write(tmp_path, damaged(damage, expected.split(".")[0]))) == [expected]
+    assert lines(write(tmp_path, damaged(damage, expected.split(".")[0]))) == [expected]
 
 
-def test_csv_is_told_as_parquet_is(tmp_path: Path) -> None:
+def test_csv_gives_the_same_faults_as_parquet(tmp_path: Path) -> None:
     tables = frames()
     for damage, _ in VALUES.values():
         damage(tables)
-    from_parquet = told(write(tmp_path / "parquet", tables))
+    from_parquet = lines(write(tmp_path / "parquet", tables))
     assert len(from_parquet) == 16
-    assert told(write(tmp_path / "csv", tables, "csv")) == from_parquet
+    assert lines(write(tmp_path / "csv", tables, "csv")) == from_parquet
 
 
 UNREADABLE = {
@@ -221,12 +221,12 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
-def test_values_that_cannot_be_read_are_told(case: str, tmp_path: Path) -> None:
+def test_values_that_cannot_be_read_are_reported(case: str, tmp_path: Path) -> None:
     damage, expected = UNREADABLE[case]
-    assert told(write(tmp_path, damaged(damage, expected.split(".")[0]), "csv")) == [expected]
+    assert lines(write(tmp_path, damaged(damage, expected.split(".")[0]), "csv")) == [expected]
 
 
-def test_floats_of_parquet_that_are_no_numbers_are_told(tmp_path: Path) -> None:
+def test_floats_of_parquet_that_are_no_numbers_are_reported(tmp_path: Path) -> None:
     folder = write(tmp_path, frames())
     table = pa.Table.from_pandas(frames()["collaborations"], preserve_index=False)
     for column, values in {"spend": [np.nan, 1, 2, np.inf, 3, -np.inf], "conversions": [3, 0, 7, 12, 1.5, 2]}.items():
@@ -239,11 +239,11 @@ def test_floats_of_parquet_that_are_no_numbers_are_told(tmp_path: Path) -> None:
     ]
 
 
-def test_a_column_of_another_type_is_told(tmp_path: Path) -> None:
+def test_a_column_of_another_type_is_reported(tmp_path: Path) -> None:
     tables = frames()
     tables["creators"]["followers"] = pd.Timestamp("2025-01-01")
     tables["comments"]["commented_at"] = range(10)
-    assert told(write(tmp_path, tables)) == [
+    assert lines(write(tmp_path, tables)) == [
         "creators.followers: 4 rows are unreadable as a whole number, first row 1 (creator_id 'c0'): "
         "received 2025-01-01 00:00:00. Write whole numbers as 1234, without separators.",
         "comments.commented_at: 10 rows are unreadable as a date and time, first row 1 (comment_id 'k0'): "
@@ -260,14 +260,14 @@ def test_comments_must_lead_to_a_creator(tmp_path: Path) -> None:
         "comments.post_id: 1 row is not among the post_ids of posts, first row 4 (comment_id 'k3'): received 'p3'. "
         "Say whose post it was written under: fill creator_id, or add the post."
     )
-    assert told(write(tmp_path / "some", tables)) == [expected]
+    assert lines(write(tmp_path / "some", tables)) == [expected]
     del tables["posts"]
     tables["comments"] = tables["comments"].drop(columns="creator_id")
     (fault,) = faults(write(tmp_path / "all", tables))
     assert (fault.column, fault.rows, fault.received) == ("post_id", 10, "'p0'")
 
 
-def test_all_faults_are_told_at_once_in_the_order_of_tables(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once_in_the_order_of_tables(tmp_path: Path) -> None:
     tables = frames()
     for damage in (VALUES["negative spend"][0], VALUES["year 1970"][0], VALUES["key without a value"][0]):
         damage(tables)
@@ -281,12 +281,12 @@ def test_all_faults_are_told_at_once_in_the_order_of_tables(tmp_path: Path) -> N
     ]
 
 
-def test_missing_tables_and_columns_are_told(tmp_path: Path) -> None:
+def test_missing_tables_and_columns_are_reported(tmp_path: Path) -> None:
     tables = frames()
     tables["collaborations"] = tables["collaborations"].rename(columns={"spend": "Spend"}).drop(columns="brand")
     del tables["creators"]
     folder = write(tmp_path, {k: tables[k] for k in ("collaborations",)})
-    assert told(folder) == [
+    assert lines(folder) == [
         "collaborations.brand: the column is missing. Add it: whose product is promoted.",
         "collaborations.spend: the column is missing. Rename 'Spend': names of columns are exact.",
         "creators: the table is missing: received a folder with collaborations.parquet. Put one of creators.parquet, "
@@ -294,10 +294,10 @@ def test_missing_tables_and_columns_are_told(tmp_path: Path) -> None:
     ]
 
 
-def test_empty_tables_are_told_unless_they_are_optional(tmp_path: Path) -> None:
+def test_empty_tables_are_reported_unless_they_are_optional(tmp_path: Path) -> None:
     tables = {table: frame.iloc[:0] for table, frame in frames().items()}
     for form in ("parquet", "csv"):
-        assert told(write(tmp_path / form, tables, form)) == [
+        assert lines(write(tmp_path / form, tables, form)) == [
             "collaborations: the table has no rows. Export it again with its rows.",
             "creators: the table has no rows. Export it again with its rows.",
         ]
@@ -377,32 +377,32 @@ FILES = {
 
 
 @pytest.mark.parametrize("case", FILES)
-def test_files_that_cannot_be_read_are_told(case: str, tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_reported(case: str, tmp_path: Path) -> None:
     name, content, expected = FILES[case]
-    told_first = [line for line in told(with_file(tmp_path, name, content)) if line.startswith("creators")]
-    assert len(told_first) == 1
-    assert told_first[0].startswith(expected)
+    first = [line for line in lines(with_file(tmp_path, name, content)) if line.startswith("creators")]
+    assert len(first) == 1
+    assert first[0].startswith(expected)
 
 
-def test_truncated_parquet_is_told(tmp_path: Path) -> None:
+def test_truncated_parquet_is_reported(tmp_path: Path) -> None:
     whole = write(tmp_path, frames()) / "comments.parquet"
     whole.write_bytes(whole.read_bytes()[:-40])
-    (line,) = told(tmp_path)
+    (line,) = lines(tmp_path)
     assert line.startswith(
         "comments: comments.parquet is no whole Parquet file: received Parquet magic bytes not found"
     )
 
 
-def test_parquet_damaged_within_is_told(tmp_path: Path) -> None:
+def test_parquet_damaged_within_is_reported(tmp_path: Path) -> None:
     file = write(tmp_path, frames()) / "comments.parquet"
     content = bytearray(file.read_bytes())
     content[4:200] = b"\xff" * 196
     file.write_bytes(content)
-    (line,) = told(tmp_path)
+    (line,) = lines(tmp_path)
     assert line.startswith("comments: comments.parquet cannot be read")
 
 
-def test_doubled_columns_of_parquet_are_told(tmp_path: Path) -> None:
+def test_doubled_columns_of_parquet_are_reported(tmp_path: Path) -> None:
     table = pa.Table.from_pandas(frames()["creators"], preserve_index=False)
     table = (
         table.append_column("Niche", table["niche"])
@@ -410,24 +410,24 @@ def test_doubled_columns_of_parquet_are_told(tmp_path: Path) -> None:
         .append_column("x", table["niche"])
     )
     pq.write_table(table, write(tmp_path, frames()) / "creators.parquet")
-    assert told(tmp_path) == [
+    assert lines(tmp_path) == [
         "creators.niche: there are 2 columns of this name: received niche, Niche. Keep one, or rename the others."
     ]
 
 
-def test_two_forms_of_a_table_are_told(tmp_path: Path) -> None:
+def test_two_forms_of_a_table_are_reported(tmp_path: Path) -> None:
     frames()["creators"].to_csv(write(tmp_path, frames()) / "creators.csv", index=False)
-    assert told(tmp_path) == [
+    assert lines(tmp_path) == [
         "creators: there is more than one form of the table: creators.parquet and creators.csv. "
         "Keep one and move the others away."
     ]
 
 
-def test_a_folder_without_parts_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_parts_is_reported(tmp_path: Path) -> None:
     tables = frames()
     del tables["posts"]
     (write(tmp_path, tables) / "posts").mkdir()
-    assert told(tmp_path) == ["posts: the folder posts/ holds no .parquet file. Put the table's parts into it."]
+    assert lines(tmp_path) == ["posts: the folder posts/ holds no .parquet file. Put the table's parts into it."]
 
 
 def test_a_mapping_never_reads_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -437,30 +437,30 @@ def test_a_mapping_never_reads_from_the_current_folder(tmp_path: Path, monkeypat
     (folder / "creators.sql").write_text("SELECT * FROM read_csv(['list.csv'])")
     creators.to_csv(folder / "list.csv", index=False)
     monkeypatch.chdir(tmp_path)
-    assert told(folder) == []
+    assert lines(folder) == []
     creators.iloc[:1].to_csv(tmp_path / "list.csv", index=False)
-    assert told(folder) == [
+    assert lines(folder) == [
         "creators: creators.sql reads 'list.csv', which is in the current folder too. "
         "Run from another folder: its paths are relative to the folder that it lies in."
     ]
     monkeypatch.chdir(folder)
-    assert told(folder) == []
+    assert lines(folder) == []
 
 
-def test_places_that_are_not_there_are_told(tmp_path: Path) -> None:
+def test_places_that_are_not_there_are_reported(tmp_path: Path) -> None:
     remedy = "Give the folder that holds collaborations and creators, or a database URL."
     (tmp_path / "file").touch()
-    assert told(tmp_path / "none") == [f"{tmp_path}/none: there is no such folder. {remedy}"]
-    assert told(tmp_path / "file") == [f"{tmp_path}/file: it is a file, not a folder. {remedy}"]
-    assert told("mysql://user:secret@host/db") == [
+    assert lines(tmp_path / "none") == [f"{tmp_path}/none: there is no such folder. {remedy}"]
+    assert lines(tmp_path / "file") == [f"{tmp_path}/file: it is a file, not a folder. {remedy}"]
+    assert lines("mysql://user:secret@host/db") == [
         "mysql://…: databases of this kind cannot be opened. Give a folder, or duckdb:// and a file's path."
     ]
-    assert told(f"duckdb://{tmp_path}/none.db")[0].startswith(f"duckdb://{tmp_path}/none.db: there is no such file.")
+    assert lines(f"duckdb://{tmp_path}/none.db")[0].startswith(f"duckdb://{tmp_path}/none.db: there is no such file.")
     (tmp_path / "file").write_bytes(b"no database" * 1000)
-    assert told(f"duckdb://{tmp_path}/file")[0].startswith(f"duckdb://{tmp_path}/file: it is no DuckDB database")
+    assert lines(f"duckdb://{tmp_path}/file")[0].startswith(f"duckdb://{tmp_path}/file: it is no DuckDB database")
 
 
-def test_too_little_to_learn_from_is_told(tmp_path: Path) -> None:
+def test_too_little_to_learn_from_is_reported(tmp_path: Path) -> None:
     tables = frames()
     del tables["conversions"]
     tables["collaborations"] = tables["collaborations"].assign(conversions=0).iloc[:1]
@@ -475,7 +475,7 @@ def test_too_little_to_learn_from_is_told(tmp_path: Path) -> None:
         assert check_trainable(history.collaborations) == []
 
 
-def asked(folder: Path, table: pd.DataFrame, name: str = "candidates.csv") -> list[str]:
+def list_faults(folder: Path, table: pd.DataFrame, name: str = "candidates.csv") -> list[str]:
     folder.mkdir()
     if name.endswith(".csv"):
         table.to_csv(folder / name, index=False)
@@ -489,24 +489,24 @@ def asked(folder: Path, table: pd.DataFrame, name: str = "candidates.csv") -> li
     return []
 
 
-def test_candidates_with_faults_are_told(tmp_path: Path) -> None:
+def test_candidates_with_faults_are_reported(tmp_path: Path) -> None:
     outcomes = {"conversions": 1, "observed_until": 1, "clicks": 1, "revenue": 1, "coupon_redemptions": 1}
     remedy = "Leave the column out: candidates have no results yet."
-    assert asked(tmp_path / "outcomes", candidates().assign(**outcomes)) == [
+    assert list_faults(tmp_path / "outcomes", candidates().assign(**outcomes)) == [
         f"candidates.{column}: it cannot be known beforehand. {remedy}" for column in outcomes
     ]
-    assert asked(tmp_path / "scores", candidates().assign(rank=1)) == [
+    assert list_faults(tmp_path / "scores", candidates().assign(rank=1)) == [
         "candidates.rank: it is the name of a score. Rename the column, or leave it out."
     ]
     damaged = candidates().assign(candidate_id=["a", "b", "a"], spend=[1.0, 0.0, -1.0]).drop(columns="brand")
-    assert asked(tmp_path / "several", damaged, "candidates.parquet") == [
+    assert list_faults(tmp_path / "several", damaged, "candidates.parquet") == [
         "candidates.brand: the column is missing. Add it: whose product is promoted.",
         "candidates.spend: 2 rows are not above 0, first row 2 (candidate_id 'b'): received 0.0. "
         "Spend is the quote in all, in US dollars; it cannot be 0.",
         "candidates.candidate_id: 1 row is repeating the key of an earlier row, first row 3: "
         f"received 'a' of row 1 again. {AGAIN}",
     ]
-    assert asked(tmp_path / "none", candidates().iloc[:0])[0].startswith("candidates: the table has no rows.")
+    assert list_faults(tmp_path / "none", candidates().iloc[:0])[0].startswith("candidates: the table has no rows.")
     with open_history(write(tmp_path / "data", frames()), threads=1) as history:
         for name, problem in {"a.xlsx": "its ending is unknown", "a.csv": "there is no such file"}.items():
             with pytest.raises(InputError, match=problem):
@@ -535,7 +535,7 @@ CELLS = [
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_damaged_cell_is_told_with_its_place(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_damaged_cell_is_named_with_its_place(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     table, column = data.draw(st.sampled_from(CELLS))
     row = data.draw(st.integers(0, len(frames()[table]) - 1))
     value = data.draw(st.sampled_from(DAMAGES[TABLES[table].columns[column].metadata["kind"]]))

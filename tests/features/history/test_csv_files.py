@@ -160,7 +160,7 @@ def test_a_row_that_is_no_data_is_one_fault(case: str, tmp_path: Path) -> None:
     line, expected = STRAY[case]
     found = opened(tmp_path, "posts.csv", HEADER + ROWS + line)
     assert isinstance(found, str)
-    if expected is None:  # two columns alone: each is told by itself
+    if expected is None:  # only two columns: a fault each
         assert [one.split(":")[0] for one in found.splitlines()] == ["posts.posted_at", "posts.likes"]
     else:
         assert len(found.splitlines()) == 1
@@ -225,3 +225,20 @@ def test_unnamed_columns_of_candidates_are_named_by_their_place(tmp_path: Path) 
     assert {"Unnamed: 0", "Unnamed: 0.1"} <= set(table.column_names)
     table = carried(tmp_path / "empty", candidates().to_csv(index=False).replace("\n", ",\n"))
     assert not any(name.startswith("Unnamed") for name in table.column_names)
+
+
+@pytest.mark.parametrize(
+    ("content", "cure"),
+    [
+        (b"PAR1", "is a Parquet file. Rename it to list.parquet."),
+        (b'[{"a": 1}]', "is JSON. Save it as CSV or Parquet."),
+        (b"\x1f\x8b\x08", "is compressed by gzip. Unpack it first."),
+        (b"candidate_id;creator_id\na;c0\n", "commas between columns and points in decimals."),
+    ],
+)
+def test_the_cure_of_a_list_is_none_that_lists_do_not_have(content: bytes, cure: str, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_bytes(content)
+    data = write(tmp_path / "data", frames())
+    with open_history(data, threads=1) as history, pytest.raises(InputError) as raised:
+        open_candidates(history, tmp_path / "list.csv")
+    assert str(raised.value).endswith(cure)

@@ -28,7 +28,7 @@ def column(history: History, name: str) -> list[object]:
     return list(history.posts.order_by("post_id")[name].to_pyarrow().to_pylist())
 
 
-def told(data: Path) -> str:
+def message(data: Path) -> str:
     with pytest.raises(InputError) as raised, open_history(data, threads=1):
         pass
     (fault,) = raised.value.faults
@@ -94,7 +94,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_what_may_hold_rows_but_is_no_part_is_refused(case: str, tmp_path: Path) -> None:
     make, expected = REFUSED[case]
     make(with_parts(tmp_path))
-    assert told(tmp_path).startswith(f"posts: {expected}")
+    assert message(tmp_path).startswith(f"posts: {expected}")
 
 
 def test_what_holds_no_rows_is_passed_over(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_an_optional_table_that_is_no_file_is_refused(case: str, tmp_path: Path)
     make, expected = TABLES[case]
     write(tmp_path, {table: frames()[table] for table in ("collaborations", "creators")})
     make(tmp_path / "posts.csv")
-    assert told(tmp_path).startswith(f"posts: {expected}")
+    assert message(tmp_path).startswith(f"posts: {expected}")
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv", "csv.gz", "parts"])
@@ -166,19 +166,19 @@ def test_keys_below_the_table_are_columns_unless_the_parts_have_them(tmp_path: P
         assert column(history, "likes") == [1, 1, 2, 2]
     with open_history(keyed(tmp_path / "own", "likes", ["1", "2"], [False] * 2), threads=1) as history:
         assert column(history, "likes") == [10, 11, 12, 13]
-    assert told(keyed(tmp_path / "mixed", "likes", ["1", "2"], [False, True])) == (
+    assert message(keyed(tmp_path / "mixed", "likes", ["1", "2"], [False, True])) == (
         "posts.likes: some parts have the column themselves, others only by the name of their folder: "
         "received posts/likes=2/p.parquet. Write all parts in one way."
     )
 
 
 def test_a_key_that_is_not_exact_or_not_everywhere_is_refused(tmp_path: Path) -> None:
-    assert told(keyed(tmp_path / "capital", "Views", ["1", "2"], [True] * 2)).startswith(
+    assert message(keyed(tmp_path / "capital", "Views", ["1", "2"], [True] * 2)).startswith(
         "posts.views: its name is not exact: received 'Views'."
     )
     data = keyed(tmp_path / "some", "views", ["1"], [True])
     POSTS[2:4].to_parquet(data / "posts" / "p.parquet", index=False)
-    assert told(data).startswith(
+    assert message(data).startswith(
         "posts.views: some parts have the column by the name of their folder, others not at all: "
         "received posts/p.parquet."
     )

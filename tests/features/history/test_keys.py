@@ -55,8 +55,8 @@ def test_a_whole_number_is_one_key_in_every_type(form: str, tmp_path: Path) -> N
 
 def test_ids_that_pandas_made_floats_meet_those_of_other_tables(tmp_path: Path) -> None:
     """A column with gaps goes to CSV as 10.0, 11.0, …"""
-    asked = candidates().assign(creator_id=[10.0, 13.0, 11.0], product_country=[1.0, float("nan"), 2.0])
-    asked.to_csv(tmp_path / "candidates.csv", index=False)
+    listed = candidates().assign(creator_id=[10.0, 13.0, 11.0], product_country=[1.0, float("nan"), 2.0])
+    listed.to_csv(tmp_path / "candidates.csv", index=False)
     assert "10.0" in (tmp_path / "candidates.csv").read_text()
     with open_history(write(tmp_path, numbered(), "csv"), threads=1) as history:
         opened = open_candidates(history, tmp_path / "candidates.csv")
@@ -90,9 +90,9 @@ def test_a_text_is_read_as_one_key_by_files_frames_and_requests(tmp_path: Path) 
 def test_a_key_that_a_float_cannot_hold_is_refused(tmp_path: Path) -> None:
     tables = frames()
     tables["creators"] = tables["creators"].assign(creator_id=[17841405822339456.0, 1.0, 2.0, 3.5])
-    with pytest.raises(InputError) as told, open_history(write(tmp_path, tables), threads=1):
+    with pytest.raises(InputError) as raised, open_history(write(tmp_path, tables), threads=1):
         pass
-    faults = {str(fault).partition(". ")[0] for fault in told.value.faults if fault.where == "creators"}
+    faults = {str(fault).partition(". ")[0] for fault in raised.value.faults if fault.where == "creators"}
     assert faults == {
         "creators.creator_id: 1 row is beyond what a float holds to the last digit, first row 1: "
         "received 1.7841405822339456e+16",
@@ -154,8 +154,8 @@ SLIPS: dict[str, tuple[Callable[[str], str], str]] = {
 @pytest.mark.parametrize("slip", SLIPS)
 def test_a_list_whose_creators_are_unknown_says_so_with_the_nearest_forms(slip: str, tmp_path: Path) -> None:
     change, said = SLIPS[slip]
-    asked = candidates().assign(creator_id=[change("c0"), change("c1"), "c2"], brand=["Ash", "new", "ash"])
-    asked.to_parquet(tmp_path / "candidates.parquet")
+    listed = candidates().assign(creator_id=[change("c0"), change("c1"), "c2"], brand=["Ash", "new", "ash"])
+    listed.to_parquet(tmp_path / "candidates.parquet")
     with open_history(write(tmp_path, frames()), threads=1) as history:
         opened = open_candidates(history, tmp_path / "candidates.parquet")
     creators, brands = opened.notes
@@ -175,7 +175,7 @@ def test_numbers_that_a_spreadsheet_rounded_show_what_they_may_have_been(given: 
     assert note.endswith(f"name none of DATA's creators: '{given}' looks like '123456789012345678'")
 
 
-def test_a_few_strangers_are_nothing_to_speak_of(tmp_path: Path) -> None:
+def test_a_few_unknown_names_give_no_note(tmp_path: Path) -> None:
     candidates().assign(brand="new").to_parquet(tmp_path / "candidates.parquet")
     with open_history(write(tmp_path, frames()), threads=1) as history:
         assert open_candidates(history, tmp_path / "candidates.parquet").notes == ()

@@ -143,13 +143,13 @@ def test_no_scores_are_written_of_files_that_changed(replaced: str, tmp_path: Pa
     output, scorer = tmp_path / "scores.csv", FlatScorer()
     output.write_text("old")
     with open_history(tmp_path, threads=1) as history:
-        asked = open_candidates(history, tmp_path / "candidates.csv")
+        listed = open_candidates(history, tmp_path / "candidates.csv")
 
         def late(stage: str, done: int, total: int) -> None:
             rename_over(tmp_path / replaced)
 
         with pytest.raises(InputError, match=replaced):
-            score_file(history, asked, _as_scorer(scorer), "flat/1", output, progress=late)
+            score_file(history, listed, _as_scorer(scorer), "flat/1", output, progress=late)
         assert output.read_text() == "old"
 
 

@@ -156,12 +156,12 @@ def test_fingerprint_knows_values_but_not_order_or_form(tmp_path: Path) -> None:
 def test_candidates_stream_in_the_files_order_with_their_own_columns(form: str, tmp_path: Path) -> None:
     many = pd.concat([candidates()] * 3000, ignore_index=True)
     many["candidate_id"] = [f"q{i}" for i in range(len(many))]
-    write(tmp_path / "asked", {"candidates": many}, form)
+    write(tmp_path / "list", {"candidates": many}, form)
     with open_history(write(tmp_path / "data", frames()), threads=1) as history:
-        asked = open_candidates(history, tmp_path / "asked" / f"candidates.{form}")
-        assert (asked.rows, asked.extra_columns) == (9000, ("note",))
+        listed = open_candidates(history, tmp_path / "list" / f"candidates.{form}")
+        assert (listed.rows, listed.extra_columns) == (9000, ("note",))
         batches = []
-        for batch in asked.batches(1000):
+        for batch in listed.batches(1000):
             history.collaborations.count().execute()  # other queries may run between batches
             batches.append(batch)
         assert max(batch.num_rows for batch in batches) <= 1000
@@ -170,7 +170,7 @@ def test_candidates_stream_in_the_files_order_with_their_own_columns(form: str, 
         assert table["note"].to_pylist()[:3] == ["x", None, "z"]
         assert table["starts_at"].to_pylist()[0] == datetime(2025, 6, 1)
         assert table.column_names == [*CANDIDATES.columns, "note"]
-        assert asked.columns == tuple(many.columns)
+        assert listed.columns == tuple(many.columns)
         assert table["deliverables"].null_count == 9000
 
 
@@ -195,8 +195,8 @@ def test_two_files_of_candidates_may_be_open_at_once(tmp_path: Path) -> None:
             these = candidates()
             write(tmp_path / name, {"candidates": these.assign(candidate_id=name + these.candidate_id)})
             opened.append((name, open_candidates(history, tmp_path / name / "candidates.parquet")))
-        for name, asked in opened:
-            assert all(key.startswith(name) for key in next(asked.batches(10))["candidate_id"].to_pylist())
+        for name, listed in opened:
+            assert all(key.startswith(name) for key in next(listed.batches(10))["candidate_id"].to_pylist())
 
 
 def test_extra_columns_of_candidates_keep_their_types(tmp_path: Path) -> None:
@@ -206,8 +206,8 @@ def test_extra_columns_of_candidates_keep_their_types(tmp_path: Path) -> None:
     table = table.append_column("fine", fine).append_column("nested", nested)
     pq.write_table(table, tmp_path / "candidates.parquet")
     with open_history(write(tmp_path / "data", frames()), threads=1) as history:
-        asked = open_candidates(history, tmp_path / "candidates.parquet")
-        read = pa.Table.from_batches(list(asked.batches(10)))
+        listed = open_candidates(history, tmp_path / "candidates.parquet")
+        read = pa.Table.from_batches(list(listed.batches(10)))
     assert read["fine"].combine_chunks() == fine
     assert read["nested"].to_pylist() == nested.to_pylist()
 
