@@ -44,7 +44,7 @@ def second_version(workspace: Path) -> tuple[MlflowClient, list[str]]:
         model = tracking.load(client, f"models:/{NAME}/{versions[0]}")
         rate = model.scorer.rate
         scorer = dataclasses.replace(
-            model.scorer, rate=RateModel(rate.components, rate.weights, rate.level + 0.1, rate.constant)
+            model.scorer, rate=RateModel(rate.components, rate.weights, rate.level_correction + 0.1, rate.constant)
         )
         versions.append(runs.register(client, runs.start(client, NAME, 0), NAME, scorer))
     return client, versions[:2]

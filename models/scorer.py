@@ -142,7 +142,7 @@ class Scorer:
         rate = values["rate"]
         components = [_component(folder, i, saved) for i, saved in enumerate(rate["components"])]
         return cls(
-            RateModel(components, rate["weights"], rate["level"], rate["constant"]),
+            RateModel(components, rate["weights"], rate["level_correction"], rate["constant"]),
             Encoding.from_dict(values["encoding"]),
             Intervals.from_dict(values["intervals"]),
             Support.from_dict(values["support"]),
@@ -162,7 +162,7 @@ class Scorer:
             "rate": {
                 "components": components,
                 "weights": rate.weights,
-                "level": rate.level,
+                "level_correction": rate.level_correction,
                 "constant": rate.constant,
             },
             "encoding": self.encoding.to_dict(),

@@ -24,7 +24,7 @@ from models.uncertainty.target import Target
 
 LEVELS = 64  # of intervals whose quantiles are kept
 UNLIKE, FAR_AHEAD = "unlike_results", "far_ahead"
-FAR_AHEAD_US = 365 * 86_400 * 10**6  # nothing that lies further ahead has been judged in any backtest
+FAR_AHEAD_US = 365 * 86_400 * 10**6  # no backtest has tested anything further ahead
 # by warning, the column that must be there and above 0 for it not to be given
 NEEDED = {
     "unknown_creator": "platform",

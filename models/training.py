@@ -148,12 +148,12 @@ def _fit_rate(count_data: CountData, backtest: Backtest, recipes: Sequence[Recip
     """The recipes that the backtest gave a weight, on all rows; one rate for all where results are too few."""
     constant = float(np.log(count_data.level))
     if not count_data.enough or not backtest.weights.any() or not len(backtest.rows):
-        return RateModel([], [], backtest.level, constant)
+        return RateModel([], [], backtest.level_correction, constant)
     chosen = [(recipe, float(w)) for recipe, w in zip(recipes, backtest.weights, strict=True) if w > 0]
     components: list[Component] = Parallel(n_jobs=jobs, prefer="threads")(
         delayed(fit_component)(count_data, recipe, seed) for recipe, _ in chosen
     )
-    return RateModel(components, [w for _, w in chosen], backtest.level, constant)
+    return RateModel(components, [w for _, w in chosen], backtest.level_correction, constant)
 
 
 def _facts(training: TrainingSet, backtest: Backtest, rate: RateModel, maturity: Maturity, seed: int) -> TrainingFacts:

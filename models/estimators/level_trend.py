@@ -20,7 +20,7 @@ PERIODS, PENALTY_STEP = 20, 30.0
 
 
 def fit_level_trend(count_data: CountData, starts: np.ndarray) -> np.ndarray:
-    """Log level of every row's period over that of the newest (rows,); zeros where results are too few to tell.
+    """Log level of every row's period over that of the newest (rows,); zeros where results are too few.
 
     starts: datetime64 (rows,).
     """

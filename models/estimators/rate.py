@@ -1,4 +1,4 @@
-"""The rate of conversions per dollar: LightGBM in a few recipes and a mixed model, blended on the log scale.
+"""The rate of conversions per dollar: an ensemble of LightGBM in a few recipes and a mixed model, on the log scale.
 
 Fitting y = count / exposure with weights has the same optimum as a count with an offset, and needs none to predict.
 """
@@ -227,27 +227,31 @@ class _Problem:
 
 
 class RateModel:
-    """Components, each a recipe's fit, blended on the log scale.
+    """An ensemble on the log scale of components, each a recipe's fit.
 
-    log rate = base + level + Σ weight × (component's log rate − its centre), base = the centres' weighted mean, or
-    `constant` where there are none. weights: one a component, at least 0. level: log correction from recent results.
+    log rate = base + level_correction + Σ weight × (component's log rate − its centre), base = the centres' weighted
+    mean, or `constant` where there are none. weights: one a component, at least 0. level_correction: of the log rate,
+    from recent results.
     """
 
     def __init__(
-        self, components: Sequence[Component], weights: Sequence[float], level: float, constant: float
+        self, components: Sequence[Component], weights: Sequence[float], level_correction: float, constant: float
     ) -> None:
         if len(components) != len(weights):
             raise ValueError(f"{len(components)} components and {len(weights)} weights")
         self.components, self.weights = list(components), [float(w) for w in weights]
-        self.level, self.constant = level, constant
+        self.level_correction, self.constant = level_correction, constant
 
     @cached_property
     def base(self) -> float:
         """Log rate of an average row."""
         total = sum(self.weights)
         if not total:
-            return self.constant + self.level
-        return sum(w * c.centre for w, c in zip(self.weights, self.components, strict=True)) / total + self.level
+            return self.constant + self.level_correction
+        return (
+            sum(w * c.centre for w, c in zip(self.weights, self.components, strict=True)) / total
+            + self.level_correction
+        )
 
     def log_rate(self, features: np.ndarray) -> np.ndarray:
         """Log conversions per dollar (rows,), of encoded features (rows, columns + 1)."""

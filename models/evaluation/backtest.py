@@ -112,12 +112,12 @@ class Backtest:
     rows: one a tested collaboration, in the order of time: row (position), fold, collaboration_id, creator_id, counts,
     exposure, variance, group, `ours` and the baselines (conversions per dollar), low and high (80 %), excess (above 0
     the row was unlike what was known at its fold's cut-off, `models.uncertainty.support`).
-    weights: of the recipes. level: log correction. cutoffs: of the folds.
+    weights: of the recipes. level_correction: of the log rate, from recent results. cutoffs: of the folds.
     """
 
     rows: pd.DataFrame
     weights: np.ndarray
-    level: float
+    level_correction: float
     cutoffs: tuple[str, ...]
 
     def figures(self, by: str | pd.Series = "fold") -> pd.DataFrame:

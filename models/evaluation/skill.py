@@ -1,4 +1,4 @@
-"""Whether a model tells deals apart better than the rules of thumb do, as its backtest shows."""
+"""Whether a model ranks deals better than the rules of thumb do, as its backtest shows."""
 
 from __future__ import annotations
 

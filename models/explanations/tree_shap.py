@@ -94,8 +94,10 @@ class TreeShap:
 
     def _by_lightgbm(self, tree: int, values: np.ndarray) -> np.ndarray:
         assert self.booster
-        told = self.booster.predict(values, start_iteration=tree, num_iteration=1, pred_contrib=True, num_threads=1)
-        return np.asarray(told)[:, :-1]
+        with_base = self.booster.predict(
+            values, start_iteration=tree, num_iteration=1, pred_contrib=True, num_threads=1
+        )
+        return np.asarray(with_base)[:, :-1]
 
     def _sums(self, cells: np.ndarray) -> np.ndarray:
         sums = np.zeros(cells.shape)
@@ -137,8 +139,9 @@ class _Paths:
     """A tree seen from its leaves, depth first, and from the distinct features of its splits.
 
     columns: (features,). value: (leaves,). on_path: (leaves, features). share: of training rows that meet a leaf's
-    conditions on a feature, 1 where it has none. classes: for each feature, cell → class, as far as the tree can tell.
-    meets: (leaves, classes of the first feature, then of the next …). bounds: where each feature's begin and end.
+    conditions on a feature, 1 where it has none. classes: for each feature, cell → class, as far as the tree
+    distinguishes them. meets: (leaves, classes of the first feature, then of the next …). bounds: where each feature's
+    begin and end.
     """
 
     def __init__(self, tree: Tree, goes_left: list[np.ndarray]) -> None:
@@ -163,8 +166,8 @@ class _Paths:
         shares = np.where(sides == 0, 1.0, np.where(sides > 0, share[0], share[1]))
         self.share = np.multiply.reduceat(shares, starts, axis=1)
         meets = []
-        for went_left, asked in zip(left, np.split(sides[:, :, None], starts[1:], axis=1), strict=True):
-            meets.append(((asked == 0) | (went_left == (asked > 0))).all(axis=1))
+        for went_left, condition in zip(left, np.split(sides[:, :, None], starts[1:], axis=1), strict=True):
+            meets.append(((condition == 0) | (went_left == (condition > 0))).all(axis=1))
         self.meets = np.concatenate(meets, axis=1)
 
 

@@ -58,7 +58,7 @@ def home_of(client: MlflowClient, experiment: str) -> str | None:
 
 
 def places(client: MlflowClient) -> list[Path]:
-    """The files and folders on this machine in which a store keeps runs and models, as far as its address tells."""
+    """The files and folders on this machine in which a store keeps runs and models, as far as its address says."""
     files = [file for uri in (client.tracking_uri, client._registry_uri) if uri and (file := file_of(str(uri)))]
     return [*files, *(file.parent / root for file in files for root in ROOTS)]
 

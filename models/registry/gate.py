@@ -1,4 +1,4 @@
-"""When a new model takes the champion's place: if it is no worse on the newest fold, both judged on the same rows."""
+"""When a new model takes the champion's place: if it is no worse on the newest fold, both on the same rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Decision:
 
 
 def decide(trained: Trained, champion: Scorer | None, history: History) -> Decision:
-    """Judge a challenger beside the champion, each on the features that its own classifier and settings make.
+    """Compare a challenger with the champion, each on the features that its own classifier and settings make.
 
     history: what the challenger was trained on. Where the champion's features cannot be made, it is scored on the
     challenger's, and the decision says so.
@@ -87,7 +87,7 @@ def _seen(champion: Scorer, rows: pd.DataFrame) -> np.ndarray:
 
 
 def champion_rates(champion: Scorer, rows: pd.DataFrame, matrix: pd.DataFrame) -> np.ndarray:
-    """The champion's honest predictions, NaN where it was trained on a row that its backtest did not judge."""
+    """The champion's honest predictions, NaN where it was trained on a row that its backtest did not test."""
     past = champion.past.set_index("collaboration_id").rate
     seen = _seen(champion, rows)
     out = np.array(past.reindex(rows.collaboration_id.to_numpy()), float)

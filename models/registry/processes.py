@@ -1,7 +1,7 @@
-"""Names of processes that can be told apart for ever, and whether one of this machine is dead.
+"""Names of processes that stay unique for ever, and whether one of this machine is dead.
 
 A name is the boot of the kernel, the table of processes (a container has its own), the number in it and when the
-process began, as Linux tells them under /proc (proc(5)). Elsewhere there is no name, and nothing is said to be dead.
+process began, as Linux has them under /proc (proc(5)). Elsewhere there is no name, and no process counts as dead.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ BOOT, SPACE = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 
 
 def name_process(number: int) -> str | None:
-    """The name of a process of this machine; None where the system does not tell."""
+    """The name of a process of this machine; None where the system does not say."""
     table, stat = _table(), _stat(number)
     return f"{table} {number} {stat[1]}" if table and stat else None
 
 
 def is_dead(name: str) -> bool:
-    """Whether the process of this name ran here and does so no more; false for all that cannot be told."""
+    """Whether the process of this name ran here and does so no more; false where that is not known."""
     rest, _, began = name.rpartition(" ")
     table, _, number = rest.rpartition(" ")
     if not table or table != _table():

@@ -1,8 +1,8 @@
 """The champion and the challenger: which version bears which alias after a training.
 
 The gate compares with the champion of that moment. Just before the alias is set the champion is looked up again; where
-another training has changed it meanwhile, the gate decides anew, so that of trainings at the same time one is the first
-and the others are judged against it. For a store in a SQLite file a lock makes look-up and alias one step. An MLflow
+another training has changed it meanwhile, the gate decides again, so that of trainings at the same time one is first
+and the others are compared with it. For a store in a SQLite file a lock makes look-up and alias one step. An MLflow
 server offers no such step: there two trainings that set the alias within the same few milliseconds may both succeed,
 and the later one counts.
 """
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
     from models.training import Trained
 
 # the version of the champion that was compared with, and the decision
-Judged = tuple[str | None, Decision]
+Comparison = tuple[str | None, Decision]
 
 
 def record(run: Run, found: Report, history: History, fingerprint: Mapping[str, str]) -> tuple[str, Decision]:
     """Log all that was found, register the version, and give it its alias; returns the version and the decision."""
     client, trained = run.client, found.trained
 
-    def judge() -> Judged:
+    def compare_again() -> Comparison:
         return compare(client, run.name, trained, history)
 
-    judged = judge()
-    log_run(client, run.id, found, fingerprint, judged[1])
+    comparison = compare_again()
+    log_run(client, run.id, found, fingerprint, comparison[1])
     version = register(client, run.id, run.name, trained.scorer, signature(trained.scorer, trained.training.matrix))
-    return version, award(run, version, judged, judge)
+    return version, award(run, version, comparison, compare_again)
 
 
-def compare(client: MlflowClient, name: str, trained: Trained, history: History) -> Judged:
-    """Judge a challenger against the champion of this moment.
+def compare(client: MlflowClient, name: str, trained: Trained, history: History) -> Comparison:
+    """Compare a challenger with the champion of this moment.
 
-    A champion that is only out of reach keeps its place; one that is damaged, or of an older format, loses it. Both
-    but the last are an alarm.
+    A champion that is only out of reach keeps its place; one that is damaged, or of an older format, loses it. Except
+    for the older format, a person should look: the decision is an alarm.
     """
     version = champion_version(client, name)
     if version is None:
@@ -69,15 +69,15 @@ def compare(client: MlflowClient, name: str, trained: Trained, history: History)
     return version, decision
 
 
-def award(run: Run, version: str, judged: Judged, judge: Callable[[], Judged]) -> Decision:
-    """Give a version its alias by a decision on the champion of that moment; `judge` makes a new one."""
+def award(run: Run, version: str, comparison: Comparison, compare_again: Callable[[], Comparison]) -> Decision:
+    """Give a version its alias by a decision on the champion of that moment; `compare_again` makes a new one."""
     while True:
-        against, decision = judged
+        against, decision = comparison
         with alone(run.client):
             if champion_version(run.client, run.name) == against:
                 _conclude(run.client, run, version, decision)
                 return decision
-        judged = judge()
+        comparison = compare_again()
 
 
 @guarded

@@ -21,9 +21,9 @@ class CreatorYield(PythonModel):
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Score columns, a row per row of the input. params: level of the interval, whether reasons are wanted."""
-        asked = params or {}
+        options = params or {}
         rows = model_input.reset_index(drop=True)
-        return self.scorer.score(rows, rows, float(asked.get("level", 0.8)), bool(asked.get("reasons", True)))
+        return self.scorer.score(rows, rows, float(options.get("level", 0.8)), bool(options.get("reasons", True)))
 
 
 set_model(CreatorYield())

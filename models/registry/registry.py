@@ -37,7 +37,7 @@ class NotRegisteredError(InputError):
 class Model:
     """A registered version and its scorer; `label` is what a score is stamped with.
 
-    run: the training that made it. inputs: the columns that its signature asks for.
+    run: the training that made it. inputs: the columns that its signature requires.
     """
 
     name: str
@@ -169,7 +169,7 @@ def _address(client: MlflowClient, registered: ModelVersion) -> str:
 
 
 def _inputs(folder: Path) -> frozenset[str]:
-    """The columns that a packed model's signature asks for. Raises ModelError for a description that is damaged."""
+    """The columns that a packed model's signature requires. Raises ModelError for a description that is damaged."""
     try:
         signature = PackedModel.from_dict(read_yaml(str(folder), "MLmodel")).signature
     except (MlflowException, OSError):

@@ -89,7 +89,7 @@ def _log_folds(client: MlflowClient, parent: str, backtest: Backtest) -> None:
 
 def _metrics(found: summary.Report) -> list[tuple[str, float, int]]:
     backtest = found.trained.backtest
-    out = [("skill_t", found.trained.scorer.facts.skill.t, 0), ("level_correction", backtest.level, 0)]
+    out = [("skill_t", found.trained.scorer.facts.skill.t, 0), ("level_correction", backtest.level_correction, 0)]
     for row in backtest.figures().to_dict("records"):
         step, end = (0, "") if row["fold"] == "all" else (int(row["fold"]), ".by_fold")
         out += [(f"{row['model']}.{name}{end}", float(row[name]), step) for name in NAMES]

@@ -1,6 +1,6 @@
 """Writing to MLflow: one run per training, and a version of the registered model.
 
-- what `models.registry.run_log` tells: params, tags, metrics, artefacts, and a nested run for each fold of the backtest
+- what `models.registry.run_log` logs: params, tags, metrics, artefacts, and a nested run for each fold of the backtest
 - model: a pyfunc from code; its files are the scorer's (LightGBM text, JSON, Parquet, checksums) and the project's code
 
 The run begins before the work, so that whatever keeps the store from taking results shows then. The version is
@@ -140,7 +140,7 @@ def _bury(client: MlflowClient, experiment: str) -> None:
     """Mark runs that were left running by a process that is dead."""
     for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
         identifier = run.info.run_id
-        # asked again: it may have ended well since, and only the dead change no more
+        # read again: it may have ended well since, and only the dead change no more
         if is_dead(run.data.tags.get(TAG, "")) and client.get_run(identifier).info.status == "RUNNING":
             client.set_terminated(identifier, "KILLED")
 

@@ -69,7 +69,7 @@ def folder_of(client: MlflowClient) -> Path | None:
 
 
 def require_present(client: MlflowClient) -> None:
-    """Raise StoreError where a SQLite store is gone: to ask for it would make an empty one.
+    """Raise StoreError where a SQLite store is gone: opening it would make an empty one.
 
     A store that was replaced by another file under its name is followed: connections are not kept (`_set_up`).
     """

@@ -68,7 +68,7 @@ def model_card(report: Report, alarm: str | None = None) -> str:
     choices = [
         f"- Blend of recipes, weights on the log scale: {recipes}.",
         f"- Late conversions: {facts.maturity}.",
-        f"- Level set by recent results: × {np.exp(trained.scorer.rate.level):.3f}.",
+        f"- Level set by recent results: × {np.exp(trained.scorer.rate.level_correction):.3f}.",
     ]
     proof = f"Cut-offs: {', '.join(backtest.cutoffs) or 'none'}. {FIGURES}"
     sections = {

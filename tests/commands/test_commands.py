@@ -63,25 +63,25 @@ def test_scores_are_the_contract_s(world: Path, capsys: pytest.CaptureFixture[st
     assert "40 candidates scored by conversions-per-dollar/1" in said.out
     assert "unknown_creator 1" in said.out
     assert "scores: 40 of 40" in said.err
-    asked, scores = pd.read_parquet("candidates.parquet"), pd.read_parquet("scores.parquet")
-    assert scores.candidate_id.tolist() == asked.candidate_id.tolist()
-    assert scores.note.tolist() == asked.note.tolist()
+    candidates, scores = pd.read_parquet("candidates.parquet"), pd.read_parquet("scores.parquet")
+    assert scores.candidate_id.tolist() == candidates.candidate_id.tolist()
+    assert scores.note.tolist() == candidates.note.tolist()
     made = [
         "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high", "conversions",
         "cost_per_conversion", "rank", "reasons", "warnings", "model_version",
     ]  # fmt: skip
     assert scores.columns.tolist()[-9:] == made
-    assert sorted(scores.columns[:-9]) == sorted(asked.columns)
+    assert sorted(scores.columns[:-9]) == sorted(candidates.columns)
     best_first = scores.conversions_per_dollar.rank(ascending=False, method="min")
     assert scores["rank"].tolist() == best_first.astype(int).tolist()
     assert "unknown_creator" in json.loads(scores.warnings[0])
-    assert all(isinstance(json.loads(told), list) for told in scores.reasons)
+    assert all(isinstance(json.loads(reasons), list) for reasons in scores.reasons)
     best = scores.sort_values("rank", kind="stable").head(10)
     why = lines.index("what moved these scores most, against the average score:")
-    for line, (candidate, told) in zip(
+    for line, (candidate, reasons) in zip(
         lines[why + 1 :], best[["candidate_id", "reasons"]].astype(str).to_numpy(), strict=False
     ):
-        assert line == f"  {candidate}: {'; '.join(reason_words(told)[:2]) or 'nothing much'}"
+        assert line == f"  {candidate}: {'; '.join(reason_words(reasons)[:2]) or 'nothing much'}"
     assert [line.split()[1] for line in lines[3:13]] == best.candidate_id.tolist()
     assert not [p for p in world.iterdir() if p.name.startswith(".")]
 
@@ -281,8 +281,8 @@ def test_a_target_cost_adds_two_columns(world: Path, capsys: pytest.CaptureFixtu
     assert 0 < enough.sum() < len(enough)
     assert (sure.walk_away_price <= half.walk_away_price).all()
     intervals = tracking.load(tracking.connect(), "models:/conversions-per-dollar/1").scorer.intervals
-    told = [code for codes in half.warnings for code in json.loads(codes)]
-    assert "unlike_results" not in told  # so that no row's law is a wider one
+    codes = [code for text in half.warnings for code in json.loads(text)]
+    assert "unlike_results" not in codes  # so that no row's distribution is a wider one
     size = np.full(len(half), "micro")  # followers lie from 1,000 to 60,000
     size[half.creator_id.str[1:].replace("obody", "99").astype(int) < 9] = "nano"
     known = (half.creator_id != "nobody").to_numpy()
@@ -293,13 +293,13 @@ def test_a_target_cost_adds_two_columns(world: Path, capsys: pytest.CaptureFixtu
     np.testing.assert_allclose(half.walk_away_price[known], price[known])
 
 
-def test_columns_that_csv_cannot_hold_are_told_before_scoring(
+def test_columns_that_csv_cannot_hold_are_reported_before_scoring(
     world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from models.batch import score_file
 
-    asked = pd.read_parquet("candidates.parquet")
-    asked.assign(tags=pd.Series([["a", "b"]] * 40), photo=b"x", walk_away_price=1.0).to_parquet(
+    candidates = pd.read_parquet("candidates.parquet")
+    candidates.assign(tags=pd.Series([["a", "b"]] * 40), photo=b"x", walk_away_price=1.0).to_parquet(
         "rich.parquet", index=False
     )
     before = sorted(world.rglob("*"))
@@ -307,11 +307,11 @@ def test_columns_that_csv_cannot_hold_are_told_before_scoring(
         patch.setattr(score_file, "score_file", None)
         call = ("rich.parquet", "--data", "data", "--output")
         assert _predict(*call, "rich.csv", "--target-cost", "9") == 2
-        told = capsys.readouterr().err
-        assert len(told.splitlines()) == 3
-        assert "candidates.tags: CSV cannot hold list<" in told
-        assert "candidates.photo: CSV cannot hold " in told
-        assert "candidates.walk_away_price: it is the name of a score" in told
+        said = capsys.readouterr().err
+        assert len(said.splitlines()) == 3
+        assert "candidates.tags: CSV cannot hold list<" in said
+        assert "candidates.photo: CSV cannot hold " in said
+        assert "candidates.walk_away_price: it is the name of a score" in said
         assert sorted(world.rglob("*")) == before
     assert _predict(*call, "rich_scores.parquet") == 0
     kept = pd.read_parquet("rich_scores.parquet")
@@ -319,7 +319,7 @@ def test_columns_that_csv_cannot_hold_are_told_before_scoring(
     assert (kept.walk_away_price == 1).all()
 
 
-def test_a_wrong_call_is_told_before_anything_slow_is_imported(world: Path) -> None:
+def test_a_wrong_call_is_reported_before_anything_slow_is_imported(world: Path) -> None:
     calls = [["--output", "no/x.csv"], ["--output", "candidates.parquet"], ["--level", "2"], ["--target-cost", "0"]]
     code = (
         "import sys, predict; import cli\n"
@@ -357,12 +357,14 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("argv", "said"), FAULTS)
-def test_a_call_at_fault_is_told(world: Path, capsys: pytest.CaptureFixture[str], argv: list[str], said: str) -> None:
+def test_a_call_at_fault_is_reported(
+    world: Path, capsys: pytest.CaptureFixture[str], argv: list[str], said: str
+) -> None:
     before = sorted(world.rglob("*"))
     assert _score("fault.csv", *argv) == 2
-    told = capsys.readouterr()
-    assert said in told.err
-    assert not told.out
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert not printed.out
     assert sorted(world.rglob("*")) == before
 
 
@@ -451,13 +453,13 @@ def test_a_terminated_prediction_clears_up(world: Path) -> None:
 
 
 def test_own_columns_neither_rank_nor_move(world: Path) -> None:
-    asked = pd.read_parquet("candidates.parquet").drop(columns=["objective"])
-    asked.insert(0, "Conversions_Per_Dollar", np.arange(len(asked), dtype=float)[::-1])
-    asked["file_row_number"] = 7
-    asked.to_parquet("odd.parquet", index=False)
+    candidates = pd.read_parquet("candidates.parquet").drop(columns=["objective"])
+    candidates.insert(0, "Conversions_Per_Dollar", np.arange(len(candidates), dtype=float)[::-1])
+    candidates["file_row_number"] = 7
+    candidates.to_parquet("odd.parquet", index=False)
     assert _predict("odd.parquet", "--data", "data", "--output", "odd_scores.parquet") == 0
     scores = pd.read_parquet("odd_scores.parquet")
-    assert scores.columns[: len(asked.columns)].tolist() == asked.columns.tolist()
+    assert scores.columns[: len(candidates.columns)].tolist() == candidates.columns.tolist()
     assert "objective" not in scores
     expected = scores.conversions_per_dollar.rank(ascending=False, method="min").astype(int)
     assert scores["rank"].tolist() == expected.tolist()

@@ -42,7 +42,7 @@ class Done:
 
 
 def run(folder: Path, *command: str, **environment: str) -> Done:
-    """Run a command of the project in a folder, with MLflow's default store unless told otherwise."""
+    """Run a command of the project in a folder, with MLflow's default store unless set otherwise."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     script = ["-m", "demo"] if command[0] == "demo" else [str(ROOT / command[0])]
     done = subprocess.run(
@@ -86,12 +86,12 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for table, frame in older.items():
         ending = ".csv.gz" if table == "comments" else ".csv"
         frame.to_csv(folder / "older_csv" / f"{table}{ending}", index=False)
-    asked = pd.read_parquet(folder / "candidates.parquet")
-    asked.insert(2, "note", [f'said "{i}, maybe"' if i % 3 else f"zwölf\n{i}" for i in range(len(asked))])
-    asked["contact"] = np.arange(len(asked)) * 7
-    asked.loc[4, "creator_id"] = "nobody we know"
-    asked.to_parquet(folder / "candidates.parquet", index=False)
-    asked.to_csv(folder / "candidates.csv", index=False)
+    candidates = pd.read_parquet(folder / "candidates.parquet")
+    candidates.insert(2, "note", [f'said "{i}, maybe"' if i % 3 else f"zwölf\n{i}" for i in range(len(candidates))])
+    candidates["contact"] = np.arange(len(candidates)) * 7
+    candidates.loc[4, "creator_id"] = "nobody we know"
+    candidates.to_parquet(folder / "candidates.parquet", index=False)
+    candidates.to_csv(folder / "candidates.csv", index=False)
     return folder
 
 
@@ -118,7 +118,7 @@ def workspaces(market: Path, empty_store: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def asked(market: Path) -> pd.DataFrame:
+def candidates(market: Path) -> pd.DataFrame:
     return pd.read_parquet(market / "candidates.parquet")
 
 
@@ -169,12 +169,12 @@ def test_the_run_holds_what_a_reader_asks_for(workspaces: tuple[Path, Path]) -> 
 
 
 def test_scores_have_the_contract_s_columns_in_the_order_of_the_candidates(
-    asked: pd.DataFrame, scores: pd.DataFrame
+    candidates: pd.DataFrame, scores: pd.DataFrame
 ) -> None:
     assert scores.columns[-len(SCORES) :].tolist() == SCORES
-    assert set(scores.columns[: -len(SCORES)]) == set(asked.columns)
-    for column in asked.columns:
-        pd.testing.assert_series_equal(scores[column], asked[column], check_dtype=False)
+    assert set(scores.columns[: -len(SCORES)]) == set(candidates.columns)
+    for column in candidates.columns:
+        pd.testing.assert_series_equal(scores[column], candidates[column], check_dtype=False)
     assert scores[SCORES].notna().all(axis=None)
     assert (scores.model_version == f"{NAME}/1").all()
 
@@ -193,17 +193,17 @@ def test_scores_hold_together(scores: pd.DataFrame) -> None:
 
 
 def test_reasons_and_warnings_speak_of_what_is_known(scores: pd.DataFrame) -> None:
-    for told in scores.reasons.map(json.loads):
-        assert all(set(reason) == {"feature", "value", "factor"} for reason in told)
-        assert all(reason["feature"] in BY_NAME and reason["factor"] > 0 for reason in told)
+    for reasons in scores.reasons.map(json.loads):
+        assert all(set(reason) == {"feature", "value", "factor"} for reason in reasons)
+        assert all(reason["feature"] in BY_NAME and reason["factor"] > 0 for reason in reasons)
     assert scores.reasons.map(json.loads).map(len).median() >= 3
     codes = scores.warnings.map(json.loads)
-    assert {code for told in codes for code in told} <= WARNINGS
-    assert ["unknown_creator" in told for told in codes] == [i == 4 for i in range(len(codes))]
+    assert {code for row in codes for code in row} <= WARNINGS
+    assert ["unknown_creator" in row for row in codes] == [i == 4 for i in range(len(codes))]
 
 
 def test_csv_and_parquet_train_and_score_to_the_bit_alike(
-    workspaces: tuple[Path, Path], scores: pd.DataFrame, asked: pd.DataFrame
+    workspaces: tuple[Path, Path], scores: pd.DataFrame, candidates: pd.DataFrame
 ) -> None:
     one, two = (
         model_folder(champion(workspace)) / "artifacts" / "scorer" / "checksums.json" for workspace in workspaces
@@ -213,8 +213,8 @@ def test_csv_and_parquet_train_and_score_to_the_bit_alike(
     assert set(text.columns) == set(scores.columns)
     for column in SCORES:
         assert text[column].tolist() == scores[column].tolist(), column
-    assert text.note.tolist() == asked.note.tolist()
-    assert text.contact.tolist() == asked.contact.tolist()
+    assert text.note.tolist() == candidates.note.tolist()
+    assert text.contact.tolist() == candidates.contact.tolist()
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +236,7 @@ def test_new_results_make_a_version_that_must_pass_the_gate(
             "without folds nothing is proven"
         )
     assert "500 results" in retrained[0].out
-    assert str(champion(workspaces[1]).version) == "1", "creators mixed up at random must not teach a champion"
+    assert str(champion(workspaces[1]).version) == "1", "creators mixed up at random must not make a champion"
     assert str(client(workspaces[1]).get_model_version_by_alias(NAME, "challenger").version) == "2"
 
 
@@ -265,8 +265,8 @@ def files(folder: Path) -> dict[str, int]:
 def test_a_call_at_fault_ends_with_2_tells_why_and_writes_nothing(
     workspaces: tuple[Path, Path], market: Path, tmp_path: Path
 ) -> None:
-    told = pd.read_csv(market / "candidates.csv").assign(revenue=5)
-    told.to_csv(market / "told.csv", index=False)
+    known = pd.read_csv(market / "candidates.csv").assign(revenue=5)
+    known.to_csv(market / "revenue.csv", index=False)
     bare = tmp_path / "bare"
     bare.mkdir()
     good, data = str(market / "candidates.parquet"), ("--data", str(market / "older"))
@@ -279,7 +279,11 @@ def test_a_call_at_fault_ends_with_2_tells_why_and_writes_nothing(
         ),
         (workspaces[0], ("predict.py", "nowhere.csv", *data, "--output", "x.csv"), "there is no such file"),
         (workspaces[0], ("predict.py", good, *data, "--output", "new/x.csv"), "--output: its folder is not there"),
-        (workspaces[0], ("predict.py", str(market / "told.csv"), *data, "--output", "x.csv"), "candidates.revenue: "),
+        (
+            workspaces[0],
+            ("predict.py", str(market / "revenue.csv"), *data, "--output", "x.csv"),
+            "candidates.revenue: ",
+        ),
         (bare, ("train.py", "nowhere"), "nowhere: there is no such folder"),
         (bare, ("train.py",), "the following arguments are required: DATA"),
     ]

@@ -155,8 +155,8 @@ class Lane:
         for model in (champion, last):
             missing = {"number": pd.Series([np.nan]), "category": pd.Series([None], dtype="object")}
             row = pd.DataFrame({feature.name: missing[feature.kind] for feature in CATALOGUE})
-            told = model.scorer.score(row, pd.DataFrame({"creator_id": ["nobody"], "spend": [100.0]}))
-            assert np.isfinite(told["conversions_per_dollar"]).all()
+            scores = model.scorer.score(row, pd.DataFrame({"creator_id": ["nobody"], "spend": [100.0]}))
+            assert np.isfinite(scores["conversions_per_dollar"]).all()
         return champion.version
 
 

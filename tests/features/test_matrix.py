@@ -85,11 +85,11 @@ def _results_later(tables: Tables, cut: pd.Timestamp, rng: np.random.Generator) 
     )
     deals["clicks"] = deals.clicks.mask(open_, 5_000.0)
     late = days.collaboration_id.isin(ids[under_way]) & (pd.to_datetime(days.date) >= cut.normalize())
-    told = ids.isin(days.collaboration_id)
-    named = ids[under_way & (told | open_) & (rng.random(len(deals)) < 0.5)]
+    listed = ids.isin(days.collaboration_id)
+    named = ids[under_way & (listed | open_) & (rng.random(len(deals)) < 0.5)]
     new = pd.DataFrame({"collaboration_id": named, "date": cut.date(), "conversions": 7})
     changed = pd.concat([days[~late], new], ignore_index=True)
-    whole = deals.conversions.mask(told, 0).mask(open_, 1_234)
+    whole = deals.conversions.mask(listed, 0).mask(open_, 1_234)
     sums = changed.groupby("collaboration_id").conversions.sum()
     deals["conversions"] = ids.map(sums).fillna(whole).astype("int64")
     return deals, changed
@@ -168,7 +168,7 @@ def test_an_unknown_creator_is_judged_by_the_rest(matrix: pd.DataFrame, tables: 
     unknown = matrix[tables["spine"].creator_id == "nobody knows"]
     assert len(unknown) == 5
     of_creator = [f.name for f in CATALOGUE if f.entity == "creator" and f.family != "track_record"]
-    counted = ["creator_deals", "brands_90d"]  # deals are told for all
+    counted = ["creator_deals", "brands_90d"]  # deals are listed for all
     assert unknown[[name for name in of_creator if name not in counted]].isna().all(axis=None)
     assert (unknown[[*counted, "deals_with_brand", "creator_evidence", "pair_evidence"]] == 0).all(axis=None)
     assert (unknown[["creator_record", "pair_record"]] == 1).all(axis=None)
@@ -214,8 +214,8 @@ def test_doubling_everything_keeps_the_rate(tables: Tables, tmp_path: Path) -> N
     everything = tables["collaborations"].creator_id.notna()
     deals = tables["collaborations"]
     some = deals.assign(conversions=deals.conversions + 1, clicks=deals.clicks + 1)
-    untold = tables | {"collaborations": some, "conversions": tables["conversions"][:0]}
-    large = _times(untold, 2**20, everything)
+    unlisted = tables | {"collaborations": some, "conversions": tables["conversions"][:0]}
+    large = _times(unlisted, 2**20, everything)
     twice = _times(large, 2, everything)
     large["spine"]["spend"], twice["spine"]["spend"] = tables["spine"].spend, tables["spine"].spend * 2
     found = [build(write(world, tmp_path / str(i)), world["spine"]) for i, world in enumerate((large, twice))]
@@ -298,7 +298,7 @@ POSTED = RATES | PER_VIEW | PER_LIKE | GAPS | STEPS | VIEWED | SPONSORED | POSTE
 COMMENTED = {f.name for f in CATALOGUE if f.family == "comments"}
 REPLIES = {"replies_per_comment", "reply_hours"}
 SIZE = {"followers", "tier", "spend_per_follower", "tier_record", "tier_evidence"}
-# what is absent: (columns that are missing then, columns that are told from less then)
+# what is absent: (columns that are missing then, columns whose values change then)
 ABSENT: dict[str, tuple[set[str], set[str]]] = {
     # a comment that names its post alone belongs to nobody then
     "posts": (POSTED, {"brands_90d", "rest_days", *SIZE, *COMMENTED}),
@@ -355,24 +355,24 @@ def _without(history: History, absent: str) -> History:
 
 @pytest.mark.parametrize("absent", ABSENT)
 def test_what_is_absent_is_missing(history: History, tables: Tables, matrix: pd.DataFrame, absent: str) -> None:
-    missing, told_from_less = ABSENT[absent]
+    missing, changed = ABSENT[absent]
     with FeatureBuilder(_without(history, absent), classifier=StubClassifier()) as builder:
         found = builder.build(tables["spine"])
     assert found[sorted(missing)].isna().all(axis=None)
-    rest = [name for name in found.columns if name not in missing | told_from_less]
+    rest = [name for name in found.columns if name not in missing | changed]
     alike = _reach(tables) == _reach({name: table for name, table in tables.items() if name != absent})
     assert alike.mean() > 0.7
     assert_same(found[alike][rest], matrix[alike][rest])
-    if told_from_less:
-        assert not found[sorted(told_from_less)].equals(matrix[sorted(told_from_less)])
+    if changed:
+        assert not found[sorted(changed)].equals(matrix[sorted(changed)])
 
 
 def test_optional_columns_may_be_left_out_of_the_files(tables: Tables, matrix: pd.DataFrame, tmp_path: Path) -> None:
     """A column that no file has is the same as one without a value."""
     without = {"posts": ["views", "caption"], "comments": ["by_creator"], "collaborations": ["clicks", "revenue"]}
     smaller = {name: table.drop(columns=without.get(name, [])) for name, table in tables.items()}
-    missing, told_from_less = ABSENT["posts.views comments.by_creator collaborations.clicks"]
+    missing, changed = ABSENT["posts.views comments.by_creator collaborations.clicks"]
     found = build(write(smaller, tmp_path / "world"), tables["spine"])
-    rest = [name for name in found.columns if name not in missing | told_from_less]
+    rest = [name for name in found.columns if name not in missing | changed]
     assert_same(found[rest], matrix[rest])
     assert found[sorted(missing)].isna().all(axis=None)

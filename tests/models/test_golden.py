@@ -32,10 +32,10 @@ def scores(tiny_market: Path) -> pd.DataFrame:
     with open_history(tiny_market / "data", threads=1) as history:
         training = TrainingSet.from_history(history, settings, classifier)
         scorer = fit(training, settings, classifier, seed=0).scorer
-        asked = next(open_candidates(history, tiny_market / "candidates.parquet").batches(1000)).to_pandas()
+        candidates = next(open_candidates(history, tiny_market / "candidates.parquet").batches(1000)).to_pandas()
         with FeatureBuilder(history, settings, classifier) as builder:
-            matrix = builder.build(asked)
-    return pd.concat([asked[["candidate_id"]], scorer.score(matrix, asked)], axis=1)
+            matrix = builder.build(candidates)
+    return pd.concat([candidates[["candidate_id"]], scorer.score(matrix, candidates)], axis=1)
 
 
 @pytest.fixture(scope="module")

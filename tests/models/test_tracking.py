@@ -114,7 +114,7 @@ def test_what_was_fetched_from_afar_is_cleared_away(
 ) -> None:
     scorer = fitted(spine(60)).scorer
     scorer.save(tmp_path / "store" / "artifacts" / "scorer")
-    scorer.save(tmp_path / "torn" / "artifacts" / "scorer")  # without what MLflow tells of a model
+    scorer.save(tmp_path / "torn" / "artifacts" / "scorer")  # without MLflow's description of the model
     Model().save(str(tmp_path / "store" / "MLmodel"))
     monkeypatch.setitem(repositories._artifact_repository_registry._registry, "far", Far)
     client.create_registered_model("far away")

@@ -126,7 +126,7 @@ def test_values_lie_in_the_catalogues_range(both: Both) -> None:
 
 
 def test_settings_move_tiers_and_windows(tmp_path: Path) -> None:
-    """Tiers and the moment at which an untold count is final follow the settings."""
+    """Tiers and the moment at which an unlisted count is final follow the settings."""
     tables = small_world()
     settings = FeatureSettings(tier_bounds=(5_000, 50_000, 60_000, 70_000), attribution_days=0.0)
     with (

@@ -23,9 +23,9 @@ HOLD = (
 
 
 def _refused(output: Path, candidates: Path) -> str:
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as raised:
         check_output(output, candidates)
-    return str(told.value)
+    return str(raised.value)
 
 
 def test_the_candidates_are_never_the_output(tmp_path: Path) -> None:
@@ -45,9 +45,9 @@ def test_the_candidates_are_never_the_output(tmp_path: Path) -> None:
     assert candidates.read_text() == "a"
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
-    told = _refused(Path("/proc/scores.csv"), tmp_path / "candidates.csv")
-    assert "its folder cannot be written to (" in told
+def test_a_folder_that_cannot_be_written_to_is_reported(tmp_path: Path) -> None:
+    raised = _refused(Path("/proc/scores.csv"), tmp_path / "candidates.csv")
+    assert "its folder cannot be written to (" in raised
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
@@ -173,9 +173,9 @@ def test_columns_that_a_file_cannot_hold_are_told_all_at_once() -> None:
         ("photo", pa.binary()), ("gap", pa.month_day_nano_interval()),
         ("rank", pa.int64()),
     ])  # fmt: skip
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as raised:
         check_columns(schema, Path("scores.csv"), ("rank",))
-    assert str(told.value).splitlines() == [
+    assert str(raised.value).splitlines() == [
         "candidates.tags: CSV cannot hold list<item: string>. Let --output end in .parquet, or leave the column out.",
         "candidates.who: CSV cannot hold struct<a: int8>. Let --output end in .parquet, or leave the column out.",
         "candidates.photo: CSV cannot hold binary. Let --output end in .parquet, or leave the column out.",

@@ -34,7 +34,7 @@ def test_another_setting_is_taken_only_where_it_is_surely_better() -> None:
     rows, recipes = 600, with_settings(1, recipes=RECIPES[:2])
     truth, exposure, base = rng.normal(0, 1, rows), np.full(rows, 500.0), np.full(rows, np.log(0.02))
     fold = np.arange(rows) // 200
-    # each fold has a level of its own, which no recipe is judged by
+    # each fold has a level of its own, which counts for no recipe
     counts = rng.poisson(exposure * np.exp(base + truth + 0.7 * fold)).astype(float)
     vague, same = truth + rng.normal(0, 0.8, rows), truth + rng.normal(0, 1e-9, rows)
     deviations = np.column_stack([vague, truth, truth, same])
@@ -58,7 +58,7 @@ def test_a_model_of_another_setting_is_saved_and_loaded(tmp_path: Path) -> None:
     scorer = fit(training(spine(200)), FeatureSettings(), CommentClassifier.load(), recipes=recipes).scorer
     assert scorer.facts.recipes.keys() == {"mixed-1"}
     scorer.save(tmp_path / "model")
-    loaded, asked = Scorer.load(tmp_path / "model"), spine(20, seed=2)
-    creators = asked.creator_id.to_numpy(object)
+    loaded, candidates = Scorer.load(tmp_path / "model"), spine(20, seed=2)
+    creators = candidates.creator_id.to_numpy(object)
     assert loaded.rate.components[0].recipe == "mixed-1"
-    assert loaded.rates(matrix(asked), creators).tolist() == scorer.rates(matrix(asked), creators).tolist()
+    assert loaded.rates(matrix(candidates), creators).tolist() == scorer.rates(matrix(candidates), creators).tolist()

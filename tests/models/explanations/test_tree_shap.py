@@ -63,8 +63,8 @@ def squared(raw: np.ndarray, data: lgb.Dataset) -> tuple[np.ndarray, np.ndarray]
 def agrees(text: str, features: np.ndarray) -> TreeShap:
     """Compare with LightGBM, which is the reference."""
     booster, shap = lgb.Booster(model_str=text), TreeShap(text)
-    told = booster.predict(features, pred_contrib=True, num_threads=1)
-    np.testing.assert_allclose(shap.contributions(features), told[:, :-1], rtol=0, atol=1e-10)  # type: ignore[call-overload]
+    expected = booster.predict(features, pred_contrib=True, num_threads=1)
+    np.testing.assert_allclose(shap.contributions(features), expected[:, :-1], rtol=0, atol=1e-10)  # type: ignore[call-overload]
     return shap
 
 
@@ -119,7 +119,7 @@ def test_trees_of_a_single_leaf_move_nothing() -> None:
 
 
 def test_a_leaf_that_no_row_of_training_reached() -> None:
-    # LightGBM divides by its 0 rows and tells NaN.
+    # LightGBM divides by its 0 rows and gives NaN.
     text = fitted(trees=1, num_leaves=4)
     line = next(line for line in text.splitlines() if line.startswith("leaf_count="))
     rows = line.split("=")[1].split()

@@ -69,7 +69,7 @@ def compete(barrier: Barrier, scorer: Scorer) -> tuple[str, str | None, int]:
     """Register a version judged when all see the same champion: the version, what it was compared with, how often."""
     judged: list[str | None] = []
 
-    def judge() -> promotion.Judged:
+    def judge() -> promotion.Comparison:
         judged.append(registry.champion_version(run.client, NAME))
         if len(judged) == 1:
             barrier.wait()  # all have looked, none has set the alias

@@ -35,13 +35,13 @@ def rows(workspace: Path, tiny_market: Path) -> tuple[pd.DataFrame, pd.DataFrame
     """The matrix of the market's candidates as MLflow takes it, and what the scorer says of it."""
     scorer = tracking.load(MlflowClient(f"sqlite:///{workspace / 'mlflow.db'}"), URI).scorer
     with open_history(workspace / "data") as history:
-        asked = next(open_candidates(history, tiny_market / "candidates.parquet").batches(1000)).to_pandas()
-        asked.loc[3, "creator_id"] = "nobody"
+        candidates = next(open_candidates(history, tiny_market / "candidates.parquet").batches(1000)).to_pandas()
+        candidates.loc[3, "creator_id"] = "nobody"
         with FeatureBuilder(history, scorer.settings, scorer.classifier) as builder:
-            matrix = builder.build(asked)
-    sent = matrix[list(scorer.encoding.columns)].assign(creator_id=asked.creator_id, spend=asked.spend)
+            matrix = builder.build(candidates)
+    sent = matrix[list(scorer.encoding.columns)].assign(creator_id=candidates.creator_id, spend=candidates.spend)
     assert sent.isna().any().sum() > 5
-    return sent, scorer.score(matrix, asked, 0.9)
+    return sent, scorer.score(matrix, candidates, 0.9)
 
 
 def assert_alike(found: pd.DataFrame, expected: pd.DataFrame) -> None:
@@ -66,11 +66,11 @@ def test_mlflow_serves_the_registered_model(workspace: Path, rows: tuple[pd.Data
     port = free_port()
     call = [sys.executable, "-m", "mlflow", "models", "serve", "-m", URI, "-p", str(port), "--env-manager", "local"]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    told = environment(PATH=path, MLFLOW_TRACKING_URI="sqlite:///mlflow.db")
+    variables = environment(PATH=path, MLFLOW_TRACKING_URI="sqlite:///mlflow.db")
     assert shutil.which("uvicorn", path=path), "MLflow starts uvicorn by its name"
     log = workspace / "serve.log"
     with log.open("wb") as out:
-        process = subprocess.Popen(call, cwd=workspace, env=told, stdout=out, stderr=out)
+        process = subprocess.Popen(call, cwd=workspace, env=variables, stdout=out, stderr=out)
     try:
         until = time.monotonic() + 120
         while _ask(port, "GET", "/ping") != 200:

@@ -63,8 +63,14 @@ def command(
             call = train.arguments([str(tiny_market / "data"), *words])
             status = cli.run(lambda: train.train(call))
         else:
-            asked = [str(tiny_market / "candidates.parquet"), "--data", str(tiny_market / "data"), "--output", "s.csv"]
-            call = predict.arguments([*asked, *words])
+            required = [
+                str(tiny_market / "candidates.parquet"),
+                "--data",
+                str(tiny_market / "data"),
+                "--output",
+                "s.csv",
+            ]
+            call = predict.arguments([*required, *words])
             status = cli.run(lambda: predict.predict(call))
         said = capsys.readouterr().err
         assert status == 2, said
@@ -135,7 +141,7 @@ def test_nobody_answers(command: Callable[..., str], scheme: str, monkeypatch: p
         with silent() as port:
             said = command(f"{scheme}://127.0.0.1:{port}", name="predict")
             assert "no answer comes from there" in said or "no secure connection" in said
-    else:  # it takes connections, but nothing here can speak to it
+    else:  # it takes connections, but nothing here understands it
         with silent() as port:
             assert "driver is not installed" in command(f"{scheme}://127.0.0.1:{port}/x")
 

@@ -105,14 +105,16 @@ def test_figures_by_part_are_those_of_the_part_alone(found: Report) -> None:
     rows = found.rows
     card = model_card(found)
     for name, part in {"nano": rows[rows.group == "nano"], "seen": rows[rows.seen]}.items():
-        told = measure(part.ours.to_numpy(), part.counts.to_numpy(), part.exposure.to_numpy())
+        figures = measure(part.ours.to_numpy(), part.counts.to_numpy(), part.exposure.to_numpy())
         line = next(line for line in card.splitlines() if line.startswith(f"| {name} | this model |"))
-        assert line.startswith(f"| {name} | this model | {len(part)} | {told['skill']:.3f} | {told['rank']:.3f} |")
+        assert line.startswith(
+            f"| {name} | this model | {len(part)} | {figures['skill']:.3f} | {figures['rank']:.3f} |"
+        )
     assert f"| unseen | one rate for all | {(~rows.seen).sum()} |" in card
-    assert "| unknown | this model |" in card, "a platform that is not told is a part, too"
+    assert "| unknown | this model |" in card, "a platform that is not known is a part, too"
 
 
-def test_the_card_tells_all_parts_and_plots_have_their_axes(found: Report) -> None:
+def test_the_card_has_all_parts_and_plots_have_their_axes(found: Report) -> None:
     card = model_card(found)
     titles = [line[3:] for line in card.splitlines() if line.startswith("## ")]
     assert titles == [
@@ -170,8 +172,8 @@ def test_the_summary_is_short_and_begins_with_the_skill(found: Report, capsys: p
 
 def test_a_sure_and_an_unsure_difference_are_told_apart(found: Report) -> None:
     sure = Bought(AVERAGE, 0.1, 100, 50, 40.0, 20.0, 2.0, 1.5, 2.5)
-    told = [sure, replace(sure, low=0.9), replace(sure, factor=0.5, low=0.3, high=0.8)]
-    card = model_card(replace(found, bought=told))
+    figures = [sure, replace(sure, low=0.9), replace(sure, factor=0.5, low=0.3, high=0.8)]
+    card = model_card(replace(found, bought=figures))
     lines = [line for line in card.splitlines() if line.startswith("| 10 % |")]
     assert [line.split(" | ")[-1] for line in lines] == ["more |", "no significant difference |", "fewer |"]
 

@@ -24,8 +24,8 @@ KNOWN = {"micro": 2.0, "engagement": 1.0, "long_promotion": 1.5, "relevance": 0.
 
 def found(training: TrainingSet, maturity: Maturity | None = None, *names: str) -> dict[str, ClaimTest]:
     """Findings of the claims named, or of all."""
-    asked = [claim for claim in CLAIMS if claim.name in names or not names]
-    claims = examine(training, maturity or taken_as_final(), asked)
+    chosen = [claim for claim in CLAIMS if claim.name in names or not names]
+    claims = examine(training, maturity or taken_as_final(), chosen)
     return {test.claim.name: test for test in claims.tests}
 
 
@@ -88,7 +88,7 @@ def test_one_creator_tells_nothing() -> None:
     assert {test.verdict for test in found(alone).values()} <= {UNSURE, UNTESTED}
 
 
-def test_what_is_absent_cannot_be_tested_and_the_reason_is_told() -> None:
+def test_what_is_absent_cannot_be_tested_and_the_reason_is_reported() -> None:
     training = market(5, rows=300)
     tests = found(training)
     assert tests["comments"].verdict == UNTESTED
@@ -131,7 +131,7 @@ def test_ten_for_one_adds_up_lists_of_equal_spend() -> None:
     assert f"costs {spend[~small].mean() / spend[small].mean():.1f} of the former" in test.claim.compared
 
 
-def told_by_day(training: TrainingSet) -> TrainingSet:
+def with_days(training: TrainingSet) -> TrainingSet:
     """From noon on, micro-creators' conversions come a tenth a day; of mega-creators' half at once, then evenly."""
     results, tier = training.results, training.matrix.tier.to_numpy()
     midnight = results.starts.astype("datetime64[D]").astype("datetime64[us]")
@@ -147,7 +147,7 @@ def told_by_day(training: TrainingSet) -> TrainingSet:
 
 
 def test_how_soon_conversions_come_is_told_by_tier() -> None:
-    claims: ClaimTests = examine(told_by_day(market(8)), taken_as_final())
+    claims: ClaimTests = examine(with_days(market(8)), taken_as_final())
     speed = claims.speed.set_index("tier")
     assert speed.loc["mega", "share_1"] == pytest.approx(0.5 + 0.5 / 18, abs=0.01)
     assert speed.loc["micro", "share_1"] == pytest.approx(0.15, abs=0.01)

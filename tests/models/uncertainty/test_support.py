@@ -63,51 +63,51 @@ def test_a_kind_that_was_never_hired_is_flagged(left_out: str) -> None:
             "mega": frame.tier == "mega",
             "platform": frame.platform == "tiktok",
             "niche": frame.creator_niche == "niche 3",
-            # both were hired, each with others: no range of a single column tells it
+            # both were hired, each with others: no range of a single column shows it
             "met apart": (frame.platform == "tiktok") & frame.tier.isin(["mid", "mega"]),
             "dear": frame.spend_per_follower > 0.05,
         }[left_out]
 
-    taught, asked = _deals(3000, seed=0), _deals(3000, seed=1)
-    support = _fit(taught[~chosen(taught)])
-    assert chosen(asked).sum() > 30
-    assert _flagged(support, asked[chosen(asked)]) > (0.6 if left_out == "dear" else 0.95)
-    assert _flagged(support, asked[~chosen(asked)]) < 0.05
+    hired, candidates = _deals(3000, seed=0), _deals(3000, seed=1)
+    support = _fit(hired[~chosen(hired)])
+    assert chosen(candidates).sum() > 30
+    assert _flagged(support, candidates[chosen(candidates)]) > (0.6 if left_out == "dear" else 0.95)
+    assert _flagged(support, candidates[~chosen(candidates)]) < 0.05
 
 
 def test_a_creator_s_own_results_do_not_set_the_threshold() -> None:
     """Each row's h, from a fit without its creator's rows: the threshold is their quantile."""
     frame = _deals(260, seed=3, creators=25)
     frame.loc[:120, "creator_id"] = "busy"  # with more results than there are terms
-    taught = _fit(frame)
-    blocks = taught.terms.describe(*taught.terms.read(frame))
+    hired = _fit(frame)
+    blocks = hired.terms.describe(*hired.terms.read(frame))
     assert (frame.creator_id == "busy").sum() > blocks.shape[1]
     h = np.empty(len(frame))
     for creator in frame.creator_id.unique():
         own = (frame.creator_id == creator).to_numpy()
         within = blocks[~own].T @ blocks[~own] + PRIOR_RESULTS * np.eye(blocks.shape[1])
         h[own] = PRIOR_RESULTS * np.diag(blocks[own] @ np.linalg.solve(within, blocks[own].T))
-    assert taught.threshold == pytest.approx(np.quantile(h, ORDINARY), rel=1e-9)
+    assert hired.threshold == pytest.approx(np.quantile(h, ORDINARY), rel=1e-9)
     left_open = PRIOR_RESULTS * np.linalg.inv(blocks.T @ blocks + PRIOR_RESULTS * np.eye(blocks.shape[1]))
-    np.testing.assert_allclose(taught.left_open / 2**30, left_open, atol=1e-9)
+    np.testing.assert_allclose(hired.left_open / 2**30, left_open, atol=1e-9)
 
 
 def test_what_is_unknown_of_a_deal_is_not_unlike(support: Support) -> None:
-    asked = _deals(300, seed=1)
-    unknown = asked.assign(followers=np.nan, views_per_follower=np.nan, spend_per_follower=np.nan)
+    candidates = _deals(300, seed=1)
+    unknown = candidates.assign(followers=np.nan, views_per_follower=np.nan, spend_per_follower=np.nan)
     unknown = unknown.assign(tier=None, platform=None, creator_niche=None)
     assert _flagged(support, unknown) < 0.05
     assert _flagged(support, unknown.assign(spend=1e9)) == 1
 
 
 def test_a_row_is_judged_the_same_in_any_company_and_after_loading(support: Support) -> None:
-    asked = pd.concat([_deals(5000, seed=1), _deals(50, seed=1).assign(spend=1e8, platform="radio")])
-    whole = support.excess(asked)
+    candidates = pd.concat([_deals(5000, seed=1), _deals(50, seed=1).assign(spend=1e8, platform="radio")])
+    whole = support.excess(candidates)
     assert (whole[-50:] > 0).all()
     loaded = Support.from_dict(json.loads(json.dumps(support.to_dict(), sort_keys=True)))
-    np.testing.assert_array_equal(loaded.excess(asked), whole)
+    np.testing.assert_array_equal(loaded.excess(candidates), whole)
     for part in (slice(0, 1), slice(4090, 4103), slice(5049, 5050)):
-        np.testing.assert_array_equal(support.excess(asked.iloc[part]), whole[part])
+        np.testing.assert_array_equal(support.excess(candidates.iloc[part]), whole[part])
 
 
 @pytest.mark.parametrize("rows", [1, 2, 30])
@@ -120,7 +120,7 @@ def test_few_and_odd_rows_are_survived(rows: int) -> None:
 
 
 def _outcomes(rows: int, seed: int, unlike: float, added: float) -> tuple[np.ndarray, ...]:
-    """Predictions, counts, groups and excess; a log rate beyond the support is in more doubt, by its variance."""
+    """Predictions, counts, groups and excess; a log rate beyond the support is more uncertain, by its variance."""
     rng = np.random.default_rng(seed)
     expected = 200 * np.exp(rng.normal(0, 1, rows))
     excess = np.where(rng.random(rows) < unlike, 2.0, 0.0)
@@ -134,8 +134,8 @@ def test_the_widening_is_learnt_and_makes_intervals_hold() -> None:
     expected, counts, group, excess = _outcomes(4000, 2, unlike=0.5, added=0.4)
     far = excess > 0
     covered = {}
-    for name, told in (("before", 0.0), ("widened", excess)):
-        low, high = intervals.bounds(expected, group, 0.8, told)
+    for name, beyond in (("before", 0.0), ("widened", excess)):
+        low, high = intervals.bounds(expected, group, 0.8, beyond)
         inside = (counts >= low) & (counts <= high)
         covered[name] = inside[far].mean()
         assert inside[~far].mean() == pytest.approx(0.8, abs=0.04)

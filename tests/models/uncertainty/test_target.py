@@ -84,11 +84,13 @@ def test_the_conversions_needed_are_the_fewest_that_do(spend: float, cost: float
 
 @pytest.mark.parametrize("group", ["mega", "nano", "never met"])
 def test_by_brute_force(group: str) -> None:
-    """The law written out: masses added one by one, the calibration between two points, prices tried one by one."""
+    """The distribution written out: masses added one by one, the calibration between two points, prices tried one by
+    one.
+    """
     intervals, expected, excess, cost, confidence = INTERVALS[8.0], 11.7, 0.6, 2.5, 0.65
     size = 1 / float(intervals.dispersion(np.array([expected]), np.array([excess]))[0])
     chance = size / (size + expected)
-    told = intervals.calibration[group if group in intervals.calibration else "*"]
+    calibration = intervals.calibration[group if group in intervals.calibration else "*"]
 
     def reached(count: int) -> float:
         below = 0.0
@@ -97,7 +99,7 @@ def test_by_brute_force(group: str) -> None:
             below += math.exp(ways + size * math.log(chance) + k * math.log(1 - chance))
         i = min(int(below * (len(GRID) - 1)), len(GRID) - 2)
         part = below * (len(GRID) - 1) - i
-        return 1 - (told[i] * (1 - part) + told[i + 1] * part)
+        return 1 - (calibration[i] * (1 - part) + calibration[i + 1] * part)
 
     best = max(k for k in range(60) if reached(k) >= confidence)
     for spend in (0.4, 2.5, 2.6, 20.0, 25.0, 60.0):

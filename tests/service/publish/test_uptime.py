@@ -110,7 +110,9 @@ def register(client: MlflowClient, change: Callable[[Scorer], Scorer]) -> str:
 
 def louder(scorer: Scorer) -> Scorer:
     rate = scorer.rate
-    return dataclasses.replace(scorer, rate=RateModel(rate.components, rate.weights, rate.level + 0.5, rate.constant))
+    return dataclasses.replace(
+        scorer, rate=RateModel(rate.components, rate.weights, rate.level_correction + 0.5, rate.constant)
+    )
 
 
 def everywhere(server: Server, wanted: str, unwanted: str = "\0") -> None:
