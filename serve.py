@@ -146,7 +146,7 @@ def listen(call: argparse.Namespace, address: str) -> None:
         backlog=4096,
         backpressure=connections.most(),
         websockets=False,
-        # with HTTP/2 granian first waits, without a limit, for bytes that say which of the two it is
+        # with HTTP/2 enabled, granian first waits, without a limit, for bytes that show which of the two it is
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=connections.rest(), max_buffer_size=131_072),
         respawn_failed_workers=True,

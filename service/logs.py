@@ -1,7 +1,7 @@
 """Structured logs on standard error: one JSON object a line, never a key, a body or a path of the machine.
 
 Lines are written by a thread of its own: a reader that stalls, or a full disk, costs lines, which are counted, and
-holds up nobody.
+nothing waits for it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Writer:
             self._thread.start()
 
     def put(self, line: bytes) -> None:
-        """Have a line written soon; it waits for nobody."""
+        """Have a line written soon, without waiting."""
         if len(self._lines) >= MOST_LINES:
             self._lose(1)
         else:
@@ -75,8 +75,8 @@ class Writer:
                 self._out(self._batch())
             if self._lost:
                 lost, self._lost = self._lost, 0
-                told = {"level": "warning", "message": "log lines dropped", "count": lost}
-                self._out(_encode({"time": _stamp(time.time())} | told) + b"\n")
+                facts = {"level": "warning", "message": "log lines dropped", "count": lost}
+                self._out(_encode({"time": _stamp(time.time())} | facts) + b"\n")
             self._writing = False
             time.sleep(PAUSE)
 
@@ -93,7 +93,7 @@ class Writer:
         try:
             while batch:
                 batch = batch[os.write(self.target, batch) :]
-        except OSError:  # nobody reads any more, or the disk is full: the next lines may fare better
+        except OSError:  # the reader left, or the disk is full: later lines may succeed
             self._lose(batch.count(b"\n"))
 
 
@@ -102,13 +102,13 @@ WRITER = Writer()
 
 class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        told = {"time": _stamp(record.created), "level": record.levelname.lower(), "message": record.getMessage()}
-        told |= getattr(record, "facts", {})
+        facts = {"time": _stamp(record.created), "level": record.levelname.lower(), "message": record.getMessage()}
+        facts |= getattr(record, "facts", {})
         if record.exc_info and record.exc_info[1] is not None:
-            told["error"] = type(record.exc_info[1]).__name__
+            facts["error"] = type(record.exc_info[1]).__name__
             frames = traceback.extract_tb(record.exc_info[2])
-            told["where"] = " < ".join(f"{os.path.basename(f.filename)}:{f.lineno}" for f in reversed(frames))
-        WRITER.put(mask(_encode(told).decode()).encode() + b"\n")
+            facts["where"] = " < ".join(f"{os.path.basename(f.filename)}:{f.lineno}" for f in reversed(frames))
+        WRITER.put(mask(_encode(facts).decode()).encode() + b"\n")
 
 
 def set_up(dropped: Callable[[], None] = lambda: None) -> None:
@@ -127,11 +127,11 @@ def set_up(dropped: Callable[[], None] = lambda: None) -> None:
 
 def request(request_id: str, method: str, route: str, status: int, seconds: float, key: str | None) -> None:
     """One line for a request that was answered."""
-    told = {
+    facts = {
         "time": _stamp(time.time()), "level": "info", "message": "request", "request_id": request_id,
         "method": method, "route": route, "status": status, "ms": round(seconds * 1000, 3), "key": key,
     }  # fmt: skip
-    WRITER.put(_encode(told) + b"\n")
+    WRITER.put(_encode(facts) + b"\n")
 
 
 def _stamp(seconds: float) -> str:

@@ -1,5 +1,5 @@
 """What goes wrong, as RFC 9457 problems: a type, a title, a status, a detail, and where it is one of the request's own
-fields, its row and its name. Nothing of the inside is told.
+fields, its row and its name. They show nothing of the internals.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TITLES = {
     404: "There is nothing here",
     405: "This cannot be done here",
     408: "The request took too long to arrive",
-    409: "This cannot be asked of what is held now",
+    409: "Not possible with the data in memory",
     413: "The request is too large",
     415: "The request must be JSON",
     421: "This host is not served here",
@@ -48,8 +48,8 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
         self.headers = [(name.replace("_", "-").lower(), value) for name, value in headers.items()]
 
     def body(self, request_id: str) -> dict[str, Any]:
-        """As JSON tells it; of very many errors the first ones."""
-        told: dict[str, Any] = {
+        """As JSON; of very many errors, the first ones."""
+        body: dict[str, Any] = {
             "type": TYPE + self.code,
             "title": TITLES[self.status],
             "status": self.status,
@@ -57,6 +57,6 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
             "request_id": request_id,
         }
         if self.errors:
-            told["errors"] = self.errors[:MOST_ERRORS]
-            told["error_count"] = len(self.errors)
-        return told
+            body["errors"] = self.errors[:MOST_ERRORS]
+            body["error_count"] = len(self.errors)
+        return body

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from service import logs
 from service.api import connections, replies, responses
-from service.api.batching import Asked, Batcher
+from service.api.batching import Batcher, ScoreTask
 from service.api.bodies import Room
 from service.api.hosts import Hosts
 from service.api.keys import VARIABLE, Key, Keys
@@ -32,10 +32,10 @@ from service.publish.publication import Holder, Serving, silence
 
 STATE = "CREATOR_YIELD_STATE"  # the folder that serve.py and all its processes share
 NO_AUTH = "CREATOR_YIELD_NO_AUTH"
-HOST, PORT = "CREATOR_YIELD_HOST", "CREATOR_YIELD_PORT"  # what serve.py was told to listen at
+HOST, PORT = "CREATOR_YIELD_HOST", "CREATOR_YIELD_PORT"  # what serve.py listens on
 LOAD_SECONDS = 20.0
-# To turn away costs as much as to score a row: who asks again at once, whatever Retry-After says, would slow the rest.
-# It is drawn, so that those who came together do not come again together.
+# To turn a request away costs as much as to score a row: clients that retry at once, whatever Retry-After says, would
+# slow the rest. The wait is random, so that clients that came together do not come back together.
 HELD_SECONDS = (0.5, 1.0)
 SWITCH_SECONDS = 0.0005  # the server's own thread needs Python for a moment, several times a request
 REQUEST_ID = re.compile(r"[\w.:-]{1,64}")
@@ -44,7 +44,7 @@ OPEN = {"page", "openapi", "healthz", "readyz"}  # routes that need no key
 FIXED = {"page", "openapi"}  # whose answers are the same for everybody
 PLAIN = {"creators", "model"}  # which take no parameters; probes and scrapes may bring some
 Answer = tuple[int, str, bytes]
-Told = dict[str, Any]
+Body = dict[str, Any]
 log = logging.getLogger("creator_yield")
 encode = msgspec.json.Encoder().encode
 
@@ -82,8 +82,8 @@ class App:
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin with a worker's loop."""
-        # a signal to the server's whole group, as a terminal sends it, is for the server, which tells its workers once:
-        # one that is told again while it answers what it was asked never ends, and what it was asked is lost
+        # a signal to the whole process group, as a terminal sends it, is for the server, which ends its workers once: a
+        # worker that gets a second signal while it answers never ends, and the answer is lost
         os.setpgid(0, 0)
         logs.set_up(dropped=lambda: self.metrics.count("dropped_lines"))
         lifeline.end_with_server()
@@ -97,7 +97,7 @@ class App:
         self.holder.stop()
         self.connections.stop()
         logs.WRITER.flush()
-        # the server's own threads may ask for Python while it is being taken down, and panic where they do not get it
+        # the server's own threads panic if they want the interpreter while it is being taken down
         os._exit(0)
 
     async def _refresh_keys(self) -> None:
@@ -122,8 +122,8 @@ class App:
 
     async def _answer(self, scope: Any, proto: Any) -> None:
         began = time.perf_counter()
-        asked = scope.headers.get("x-request-id") or ""
-        request_id = asked if REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
+        wanted = scope.headers.get("x-request-id") or ""
+        request_id = wanted if REQUEST_ID.fullmatch(wanted) else secrets.token_hex(8)
         name, key = "none", None
         headers = [*replies.HEADERS, ("x-request-id", request_id)]
         try:
@@ -142,10 +142,10 @@ class App:
             status, kind = problem.status, "application/problem+json"
             body = encode(problem.body(request_id))
             headers += problem.headers
-        except Exception:  # whatever was not foreseen costs this request alone, and tells nothing of the inside
+        except Exception:  # an unforeseen error costs this request alone, and shows nothing of the internals
             log.exception("a request failed", extra={"facts": {"request_id": request_id}})
             status, kind = 500, "application/problem+json"
-            body = encode(Problem(500, "internal", "It was noted under this request_id.").body(request_id))
+            body = encode(Problem(500, "internal", "It was logged under this request_id.").body(request_id))
         headers.append(("content-security-policy", PAGE_POLICY if name == "page" else API_POLICY))
         headers.append(("content-type", kind))
         if len(body) >= replies.GZIP_FROM:
@@ -170,7 +170,7 @@ class App:
         if path in self.methods:
             allowed = "GET, HEAD" if "GET" in self.methods[path] else ", ".join(sorted(self.methods[path]))
             raise Problem(405, "method", f"Only {allowed} is answered here.", allow=allowed)
-        raise Problem(404, "no-such-path", "There is no such path. /openapi.json tells which there are.")
+        raise Problem(404, "no-such-path", "There is no such path. /openapi.json lists them.")
 
     def _let_in(self, scope: Any) -> Key | None:
         if self.keys is None:
@@ -180,7 +180,7 @@ class App:
         if key is None:
             raise Problem(401, "key", "Send a valid key in the header X-API-Key.", www_authenticate="ApiKey")
         if not self.keys.allows(key):
-            raise Problem(429, "key-limit", f"This key may ask {key.limit} times a second.", retry_after="1")
+            raise Problem(429, "key-limit", f"This key may send {key.limit} requests a second.", retry_after="1")
         return key
 
     async def serving(self) -> Serving:
@@ -204,15 +204,15 @@ class App:
             with self.batcher.place():
                 terms, candidates, history, notices = read_score(body.take())
                 if history is None and (terms.starts_at >= serving.snapshot.horizon).all():
-                    told = await self._by_arrays(serving, terms, candidates, options)
-                    return 200, "application/json", encode(responses.noticed(told, notices))
-        told = await self._by_batch(serving, terms, candidates, history, options)
-        return 200, "application/json", encode(responses.noticed(told, notices))
+                    answer = await self._by_arrays(serving, terms, candidates, options)
+                    return 200, "application/json", encode(responses.noticed(answer, notices))
+        answer = await self._by_batch(serving, terms, candidates, history, options)
+        return 200, "application/json", encode(responses.noticed(answer, notices))
 
-    async def _by_arrays(self, serving: Serving, terms: Any, candidates: Any, options: responses.Options) -> Told:
+    async def _by_arrays(self, serving: Serving, terms: Any, candidates: Any, options: responses.Options) -> Body:
         """Rows that the flat arrays can answer."""
         level = options.level if options.interval else None
-        scores = await self.batcher.score(Asked(serving, terms, level, options.reasons, options.target))
+        scores = await self.batcher.score(ScoreTask(serving, terms, level, options.reasons, options.target))
         self.metrics.count("items", len(terms))
         kinds = {}
         if options.creator:
@@ -221,13 +221,13 @@ class App:
 
     async def _by_batch(
         self, serving: Serving, terms: Any, candidates: Any, history: Any, options: responses.Options
-    ) -> Told:
-        """Rows whose matrix the batch code makes, in its process; their long wait is nobody else's."""
+    ) -> Body:
+        """Rows whose matrix the batch code makes, in its own process, so that no other request waits for it."""
         matrix = await batch_path.ask(self.folder / serving.published.socket, terms, history)
-        self.metrics.count("slow_lane")
-        told = await asyncio.to_thread(responses.by_batch, serving, matrix, terms, candidates, options)
+        self.metrics.count("batch")
+        answer = await asyncio.to_thread(responses.by_batch, serving, matrix, terms, candidates, options)
         self.metrics.count("items", len(terms))
-        return told
+        return answer
 
     async def rank(self, scope: Any, proto: Any) -> Answer:
         """POST /v1/rank."""
@@ -236,19 +236,19 @@ class App:
             await body.read(scope, proto)
             serving = await self.serving()
             with self.batcher.place():
-                deal, asked, notices = read_rank(body.take())
-                terms, rows = responses.chosen(serving.snapshot, deal, asked)
+                deal, request, notices = read_rank(body.take())
+                terms, rows = responses.chosen(serving.snapshot, deal, request)
                 if (terms.starts_at < serving.snapshot.horizon).any():
                     raise responses.too_early(serving.snapshot)
-                scores = await self.batcher.score(Asked(serving, terms, None, False, rows=rows))
-                best = responses.best(scores, int(asked.limit), terms, rows)
+                scores = await self.batcher.score(ScoreTask(serving, terms, None, False, rows=rows))
+                best = responses.best(scores, int(request.limit), terms, rows)
                 level = options.level if options.interval else None
-                wanted = Asked(serving, best.terms, level, options.reasons, options.target, best.rows)
+                wanted = ScoreTask(serving, best.terms, level, options.reasons, options.target, best.rows)
                 shown = await self.batcher.score(wanted)
         self.metrics.count("items", len(terms))
         kinds = responses.kinds_of(serving.snapshot, best.rows) if options.creator else {}
-        told = responses.ranking(serving.published.label, shown, best, len(terms), kinds)
-        return 200, "application/json", encode(responses.noticed(told, notices))
+        answer = responses.ranking(serving.published.label, shown, best, len(terms), kinds)
+        return 200, "application/json", encode(responses.noticed(answer, notices))
 
     async def creator(self, scope: Any, proto: Any) -> Answer:
         """GET /v1/creators/{id}."""
@@ -277,7 +277,7 @@ class App:
         """GET /readyz: 200 once it can score; alarms beside it, for it goes on with what it has."""
         serving = await self.serving()
         lines = [f"ready: {serving.published.label}"]
-        lines += [f"alarm: {about}: {told}" for about, told in sorted(self.holder.alarms.items())]
+        lines += [f"alarm: {about}: {text}" for about, text in sorted(self.holder.alarms.items())]
         return 200, "text/plain; charset=utf-8", ("\n".join(lines) + "\n").encode()
 
     async def prometheus(self, scope: Any, proto: Any) -> Answer:
@@ -286,7 +286,7 @@ class App:
         alarms = self.holder.alarms
         gauges = {
             "creator_yield_ready": ("Whether this worker can score.", float(held is not None)),
-            "creator_yield_alarm": ("Alarms that readyz tells.", float(len(alarms))),
+            "creator_yield_alarm": ("Alarms that readyz shows.", float(len(alarms))),
             "creator_yield_publication": (
                 "Serial of what is served: rises with each model and each set of features.",
                 float(held.published.serial if held else 0),

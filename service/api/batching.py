@@ -30,7 +30,7 @@ TOGETHER = 128  # rows of several requests; a go of more is hardly faster, and k
 
 
 @dataclass(frozen=True)
-class Asked:
+class ScoreTask:
     """What a request wants of a publication. rows: of its creators in the snapshot, where known already."""
 
     serving: Serving
@@ -48,7 +48,7 @@ class Batcher:
         self.loop = loop
         self.waiting = self.inside = 0
         self._staying, self._reckoned = 0.0, loop.time()
-        self._queue: list[tuple[Asked, asyncio.Future[Scores]]] = []
+        self._queue: list[tuple[ScoreTask, asyncio.Future[Scores]]] = []
         self._thread = ThreadPoolExecutor(1, "large")
 
     @contextmanager
@@ -73,27 +73,27 @@ class Batcher:
         self._staying += (self.inside - self._staying) * -expm1((self._reckoned - now) / MEMORY)
         self._reckoned = now
 
-    async def score(self, asked: Asked) -> Scores:
+    async def score(self, task: ScoreTask) -> Scores:
         """Scores of a request's rows. Raises Problem where too many wait already."""
-        n = len(asked.terms)
+        n = len(task.terms)
         if self.waiting and self.waiting + n > MOST_WAITING:
             raise Problem(429, "overloaded", "Too many rows are waiting here. Try again shortly.", retry_after="1")
         self.waiting += n
         try:
             if n > LARGE:
-                return await self.loop.run_in_executor(self._thread, _in_parts, asked)
+                return await self.loop.run_in_executor(self._thread, _in_parts, task)
             future = self.loop.create_future()
             if not self._queue:
                 self.loop.call_soon(self._flush)
-            self._queue.append((asked, future))
+            self._queue.append((task, future))
             return await future
         finally:
             self.waiting -= n
 
     def _flush(self) -> None:
         first, rows = self._queue[0][0], 0
-        alike: list[tuple[Asked, asyncio.Future[Scores]]] = []
-        left: list[tuple[Asked, asyncio.Future[Scores]]] = []
+        alike: list[tuple[ScoreTask, asyncio.Future[Scores]]] = []
+        left: list[tuple[ScoreTask, asyncio.Future[Scores]]] = []
         for one in self._queue:
             n = len(one[0].terms)
             if _alike(one[0], first) and (not alike or rows + n <= TOGETHER):
@@ -105,48 +105,48 @@ class Batcher:
         if left:  # between two goes those who arrive get a word: they are let in, or turned away
             self.loop.call_soon(self._flush)
         try:
-            found = together([asked for asked, _ in alike])
+            found = together([task for task, _ in alike])
             for (_, future), scores in zip(alike, found, strict=True):
                 if not future.done():
                     future.set_result(scores)
-        except Exception as error:  # each of those who wait is told, or they would wait for ever
+        except Exception as error:  # everyone who waits gets it, or they would wait for ever
             for _, future in alike:
                 if not future.done():
                     future.set_exception(error)
 
 
-def _alike(one: Asked, other: Asked) -> bool:
+def _alike(one: ScoreTask, other: ScoreTask) -> bool:
     same = one.level == other.level and one.reasons == other.reasons and one.target == other.target
     return same and one.serving is other.serving
 
 
-def together(asked: Sequence[Asked]) -> list[Scores]:
+def together(tasks: Sequence[ScoreTask]) -> list[Scores]:
     """Score requests of the same publication, level, reasons and target in one go."""
-    first = asked[0]
-    if len(asked) == 1:
+    first = tasks[0]
+    if len(tasks) == 1:
         return [_score(first, first.terms, first.rows)]
-    terms = join([one.terms for one in asked])
+    terms = join([one.terms for one in tasks])
     rows = None
-    if any(one.rows is not None for one in asked):
-        rows = np.concatenate([_rows(one) for one in asked])
+    if any(one.rows is not None for one in tasks):
+        rows = np.concatenate([_rows(one) for one in tasks])
     scores = _score(first, terms, rows)
-    ends = np.cumsum([len(one.terms) for one in asked]).tolist()
-    return [part(scores, slice(end - len(one.terms), end)) for one, end in zip(asked, ends, strict=True)]
+    ends = np.cumsum([len(one.terms) for one in tasks]).tolist()
+    return [part(scores, slice(end - len(one.terms), end)) for one, end in zip(tasks, ends, strict=True)]
 
 
-def _score(asked: Asked, terms: Terms, rows: np.ndarray | None) -> Scores:
-    scorer = asked.serving.scorer
-    return scorer.score(terms, rows, level=asked.level, reasons=asked.reasons, target=asked.target)
+def _score(task: ScoreTask, terms: Terms, rows: np.ndarray | None) -> Scores:
+    scorer = task.serving.scorer
+    return scorer.score(terms, rows, level=task.level, reasons=task.reasons, target=task.target)
 
 
-def _rows(asked: Asked) -> np.ndarray:
-    return asked.serving.snapshot.rows(asked.terms.creator_id) if asked.rows is None else asked.rows
+def _rows(task: ScoreTask) -> np.ndarray:
+    return task.serving.snapshot.rows(task.terms.creator_id) if task.rows is None else task.rows
 
 
-def _in_parts(asked: Asked) -> Scores:
-    places = [slice(at, at + PART) for at in range(0, len(asked.terms), PART)]
-    rows = _rows(asked)
-    return put_together([_score(asked, cut(asked.terms, place), rows[place]) for place in places])
+def _in_parts(task: ScoreTask) -> Scores:
+    places = [slice(at, at + PART) for at in range(0, len(task.terms), PART)]
+    rows = _rows(task)
+    return put_together([_score(task, cut(task.terms, place), rows[place]) for place in places])
 
 
 def cut(terms: Terms, place: slice) -> Terms:

@@ -35,7 +35,7 @@ log = logging.getLogger("creator_yield")
 
 
 def watched() -> bool:
-    """Whether this system tells what the watch needs."""
+    """Whether this system provides what the watch needs."""
     return sys.platform == "linux" and FDS.is_dir()
 
 
@@ -87,7 +87,7 @@ class Connections:
         self._stop = threading.Event()
 
     def start(self) -> None:
-        """Begin to watch, where the system tells enough."""
+        """Begin to watch, where the system provides enough."""
         if watched():
             threading.Thread(target=self._watch, name="connections", daemon=True).start()
 
@@ -129,8 +129,8 @@ class Connections:
 
     def _doing(self, connection: socket.socket) -> tuple[str, int]:
         """What a connection is at, and how many bytes its client has acknowledged."""
-        told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-        _, unacked, sent, received, acked, _, unsent = _INFO.unpack_from(told)
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+        _, unacked, sent, received, acked, _, unsent = _INFO.unpack_from(info)
         if unacked or unsent:
             return "unread", acked
         if _address(connection) in self.busy:

@@ -13,7 +13,7 @@ from service.problems import Problem
 
 
 class Hosts:
-    """The names that are answered to: loopback's, and the one that the service was told to listen at."""
+    """The names that the service answers to: loopback's, and the host that it listens on."""
 
     def __init__(self, bound: str) -> None:
         self.bound = bound.lower().strip("[]")

@@ -1,5 +1,5 @@
-"""Counters of all workers, in Prometheus' text format: each worker counts into a mapped file of its own, a scrape adds
-them up, those of workers that are gone among them.
+"""Counters of all workers, in Prometheus' text format: each worker counts into a mapped file of its own, and a scrape
+adds them up, including those of workers that are gone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 ROUTES = ("score", "rank", "creators", "model", "openapi", "page", "healthz", "readyz", "metrics", "none")
 STATUSES = (200, 400, 401, 404, 405, 408, 409, 413, 415, 421, 422, 429, 500, 503)
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-EVENTS = ("items", "swaps", "slow_lane", "closed", "dropped_lines")
+EVENTS = ("items", "swaps", "batch", "closed", "dropped_lines")
 _HISTOGRAM = len(SECONDS) + 2  # buckets, all, sum
 _SIZE = len(ROUTES) * (len(STATUSES) + _HISTOGRAM) + len(EVENTS)
 _WORDS = {
@@ -23,7 +23,7 @@ _WORDS = {
     "swaps": ("creator_yield_swaps_total", "Models or features taken up by workers after their first."),
     "closed": ("creator_yield_connections_closed_total", "Connections closed because their clients did nothing."),
     "dropped_lines": ("creator_yield_log_lines_dropped_total", "Lines of the log that found no reader."),
-    "slow_lane": ("creator_yield_batch_requests_total", "Requests that the batch code answered."),
+    "batch": ("creator_yield_batch_requests_total", "Requests that the batch code answered."),
 }
 
 
@@ -51,7 +51,7 @@ class Metrics:
         self._values[len(self._values) - len(EVENTS) + EVENTS.index(event)] += n
 
     def page(self, gauges: Mapping[str, tuple[str, float]]) -> str:
-        """All workers' counters, and gauges by name with what they tell."""
+        """All workers' counters, and gauges by name with their meaning and value."""
         files = sorted(self.folder.glob("*.counts"))
         total = np.sum([np.fromfile(file, np.float64, _SIZE) for file in files], axis=0)
         name = "creator_yield_requests_total"

@@ -26,9 +26,9 @@ NUMBER_TERMS = tuple(f.name for f in CATALOGUE if f.entity == "deal" and f.kind 
 
 @dataclass(frozen=True)
 class Terms:
-    """What is asked about, column by column, as the contract has it; n rows.
+    """The deals to score, column by column, as the contract has it; n rows.
 
-    starts_at: int64 microseconds (n,). promotion_hours, deliverables (NaN: not told), spend: float64 (n,).
+    starts_at: int64 microseconds (n,). promotion_hours, deliverables (NaN: absent), spend: float64 (n,).
     """
 
     creator_id: Sequence[str]
@@ -90,7 +90,9 @@ class Assembler:
         self.place = place
         self.own_niche = held["texts"].index("creator_niche")
         self.creator_codes = {creator: i for i, creator in enumerate(encoding.creators, 1)}
-        self.levels = {name: {v: i for i, v in enumerate(told, FIRST_LEVEL)} for name, told in encoding.levels.items()}
+        self.levels = {
+            name: {v: i for i, v in enumerate(levels, FIRST_LEVEL)} for name, levels in encoding.levels.items()
+        }
         self.text_codes, self.text_first = self._text_codes()
 
     def _text_codes(self) -> tuple[np.ndarray, np.ndarray]:

@@ -39,7 +39,7 @@ class Sparse:
     values: np.ndarray
 
     def find(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which of the asked keys exist (bool), and where those lie."""
+        """Which of the keys exist (bool), and where those lie."""
         if not len(self.keys):
             return np.zeros(len(keys), bool), np.zeros(0, np.intp)
         at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
@@ -49,7 +49,7 @@ class Sparse:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Arrays by what they belong to; `columns` tells which features each holds, in order.
+    """Arrays by what they belong to; `columns` lists which features each holds, in order.
 
     Row `len(ids)` of the creators' arrays is that of a creator whom the history does not know. Places of texts are
     those of `places`.

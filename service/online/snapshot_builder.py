@@ -1,8 +1,8 @@
-"""From a history to a snapshot, by the batch code alone: `FeatureBuilder` is asked about every creator, every pair that
-exists, every brand, and so on, and its answers are kept.
+"""From a history to a snapshot, by the batch code alone: `FeatureBuilder` builds every creator, every pair that
+exists, every brand, and so on, and the results are kept.
 
-A column's entity in the catalogue tells what it hangs on. What hangs on the deal itself is computed with each request
-(`service.online.assembler`); whoever adds a column of a new kind is told here.
+A column's entity in the catalogue says what it depends on. What depends on the deal itself is computed with each
+request (`service.online.assembler`); a column of a new kind is refused here.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ BLOCKS = {
 
 
 def probe(builder: FeatureBuilder, facts: Mapping[str, str] | None = None) -> Snapshot:
-    """Ask for everything. Raises ValueError for a column of the catalogue that hangs on something unknown here."""
+    """Build everything. Raises ValueError for a column of the catalogue that depends on something unknown here."""
     return _Probe(builder).snapshot(dict(facts or {}))
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Cells:
     """A spine of deals, and in what shape their features are kept."""
 
     spine: Mapping[str, Any]
@@ -56,9 +56,7 @@ class _Probe:
         known = {entity for block in BLOCKS.values() for entity in block}
         strange = [f.name for f in CATALOGUE if f.entity not in known | {"deal"}]
         if strange:
-            raise ValueError(
-                f"nothing tells how a request comes by the columns {strange}: see service/online/snapshot_builder.py"
-            )
+            raise ValueError(f"a request has no way to the columns {strange}: see service/online/snapshot_builder.py")
         names = ["creator_id", "niche", "country", "language"]
         self.who = builder.history.creators.select(*names).order_by("creator_id").to_pandas()
         deals, posts = builder.history.collaborations, builder.posts
@@ -75,16 +73,16 @@ class _Probe:
         niche_keys, niche_pairs = self.creator_niches()
         brand_keys, brand_pairs = self.creator_brands()
         everybody = [*self.creators, self.nobody]
-        asked = {
-            "creators": _Asked({"creator_id": everybody}, (len(everybody),)),
+        cells = {
+            "creators": _Cells({"creator_id": everybody}, (len(everybody),)),
             "by_niche": self.by_niche(),
             "by_country": by_country,
-            "by_brand": _Asked({"brand": [self.nobody, self.nobody, *self.brands]}, (len(self.brands) + FIRST,)),
+            "by_brand": _Cells({"brand": [self.nobody, self.nobody, *self.brands]}, (len(self.brands) + FIRST,)),
             "niche_values": niche_pairs,
             "brand_values": brand_pairs,
         }
-        found = self.ask(asked)
-        blocks = {name: _values(found[name], asked[name].shape, _columns(name)) for name in asked if name != "creators"}
+        found = self.build(cells)
+        blocks = {name: _values(found[name], cells[name].shape, _columns(name)) for name in cells if name != "creators"}
         for i, name in enumerate(_columns("brand_values")):
             if name in DAYS_SINCE:
                 blocks["brand_values"][:, i] = self.horizon - np.round(blocks["brand_values"][:, i] * DAY_US)
@@ -107,26 +105,26 @@ class _Probe:
             facts=facts,
         )
 
-    def ask(self, asked: Mapping[str, _Asked]) -> dict[str, pd.DataFrame]:
+    def build(self, cells: Mapping[str, _Cells]) -> dict[str, pd.DataFrame]:
         """The matrix of each spine: deals at the horizon between nobodies, but for the columns given. All at once,
-        since an engine takes longer to be asked than to answer.
+        since a query takes the engine longer to start than to answer.
         """
-        spine = pd.concat([self.spine(one) for one in asked.values()], ignore_index=True)
+        spine = pd.concat([self.spine(one) for one in cells.values()], ignore_index=True)
         parts = [self.builder.build(spine[at : at + CHUNK]) for at in range(0, len(spine), CHUNK)]
         found = pd.concat(parts, ignore_index=True)
-        ends = np.cumsum([len(one) for one in asked.values()]).tolist()
+        ends = np.cumsum([len(one) for one in cells.values()]).tolist()
         return {
             name: found[end - len(one) : end].reset_index(drop=True)
-            for (name, one), end in zip(asked.items(), ends, strict=True)
+            for (name, one), end in zip(cells.items(), ends, strict=True)
         }
 
-    def spine(self, asked: _Asked) -> pd.DataFrame:
-        """The contract's columns of what is asked."""
-        told: dict[str, Any] = {
-            name: [self.nobody] * len(asked) for name in ("creator_id", "brand", "product_niche", "product_country")
+    def spine(self, cells: _Cells) -> pd.DataFrame:
+        """The contract's columns of some cells."""
+        columns: dict[str, Any] = {
+            name: [self.nobody] * len(cells) for name in ("creator_id", "brand", "product_niche", "product_country")
         }
-        told |= {"objective": [None] * len(asked), "starts_at": [self.horizon] * len(asked)} | dict(asked.spine)
-        frame = pd.DataFrame(told, dtype=object).assign(promotion_hours=24.0, deliverables=1.0, spend=1.0)
+        columns |= {"objective": [None] * len(cells), "starts_at": [self.horizon] * len(cells)} | dict(cells.spine)
+        frame = pd.DataFrame(columns, dtype=object).assign(promotion_hours=24.0, deliverables=1.0, spend=1.0)
         frame["starts_at"] = pd.to_datetime(frame.starts_at.astype("int64"), unit="us")
         return frame
 
@@ -136,25 +134,25 @@ class _Probe:
         found = deals.group_by("creator_id").aggregate(**partnership.from_deals(deals)).to_pandas()
         return found.set_index("creator_id").usual_spend.astype(float).reindex(creators).to_numpy(float)
 
-    def homes(self) -> tuple[np.ndarray, _Asked]:
+    def homes(self) -> tuple[np.ndarray, _Cells]:
         """Each creator's place among the pairs of country and language, and those beside every country of sale."""
         countries = [v if isinstance(v, str) else None for v in self.who.country]
         languages = [v if isinstance(v, str) else None for v in self.who.language]
         at: dict[tuple[str | None, str | None], int] = {}
-        speakers = []
+        creators_of_homes = []
         for creator, pair in zip(self.creators, zip(countries, languages, strict=True), strict=True):
             if pair not in at:
                 at[pair] = len(at)
-                speakers.append(creator)
+                creators_of_homes.append(creator)
         home = [at[pair] for pair in zip(countries, languages, strict=True)]
-        speakers.append(self.nobody)
+        creators_of_homes.append(self.nobody)
         sold_in = [None, self.nobody, *self.countries]
-        grid = [(speaker, country) for speaker in speakers for country in sold_in]
+        grid = [(speaker, country) for speaker in creators_of_homes for country in sold_in]
         creator, country = zip(*grid, strict=True)
-        asked = _Asked({"creator_id": creator, "product_country": country}, (len(speakers), len(sold_in)))
-        return np.array([*home, len(at)], np.int32), asked
+        cells = _Cells({"creator_id": creator, "product_country": country}, (len(creators_of_homes), len(sold_in)))
+        return np.array([*home, len(at)], np.int32), cells
 
-    def by_niche(self) -> _Asked:
+    def by_niche(self) -> _Cells:
         """Every niche of creators beside every product niche, before `later` and from then on."""
         firsts = dict(zip(reversed(self.who.niche.tolist()), reversed(self.creators), strict=True))
         one_of_each = [self.nobody, self.nobody, *(firsts[niche] for niche in self.niches)]
@@ -162,29 +160,29 @@ class _Probe:
         grid = [(c, p, t) for c in one_of_each for p in products for t in (self.horizon, self.later)]
         creator, product, at = zip(*grid, strict=True)
         spine = {"creator_id": creator, "product_niche": product, "starts_at": at}
-        return _Asked(spine, (len(one_of_each), len(products), 2))
+        return _Cells(spine, (len(one_of_each), len(products), 2))
 
-    def creator_niches(self) -> tuple[np.ndarray, _Asked]:
+    def creator_niches(self) -> tuple[np.ndarray, _Cells]:
         """Creators with the niches that they post in, and with their own."""
         posted = self.builder.posts.select("creator_id", "niche").distinct().to_pandas()
         posted = pd.concat([posted, self.who[["creator_id", "niche"]]]).dropna().drop_duplicates()
         return self.pairs(posted.creator_id, posted.niche, self.products, "product_niche")
 
-    def creator_brands(self) -> tuple[np.ndarray, _Asked]:
+    def creator_brands(self) -> tuple[np.ndarray, _Cells]:
         """Creators with the brands that they worked for."""
         pairs = self.builder.history.collaborations.select("creator_id", "brand").distinct().to_pandas()
         return self.pairs(pairs.creator_id, pairs.brand, self.brands, "brand")
 
     def pairs(
         self, creators: pd.Series, others: pd.Series, vocabulary: Sequence[str], column: str
-    ) -> tuple[np.ndarray, _Asked]:
+    ) -> tuple[np.ndarray, _Cells]:
         """Keys, rising, and the pairs in their order."""
         row = pd.Index(self.creators, dtype=object).get_indexer(pd.Index(creators, dtype=object))
         at = places(vocabulary)
         keys = row.astype(np.int64) * (len(vocabulary) + FIRST) + np.array([at[v] for v in others], np.int64)
         order = np.argsort(keys)
         spine = {"creator_id": creators.to_numpy(object)[order], column: others.to_numpy(object)[order]}
-        return keys[order], _Asked(spine, (len(keys),))
+        return keys[order], _Cells(spine, (len(keys),))
 
 
 def _of_creators(

@@ -1,7 +1,7 @@
 """Creators whom DATA does not know, with their history in the request: scored as if their rows stood in DATA.
 
-The rows are checked by the contract, put beside DATA's, and pass through the very same feature code. They may speak of
-their own creators alone, so nobody can change what is known of others.
+The rows are checked by the contract, put beside DATA's, and pass through the very same feature code. They may concern
+their own creators alone, so that a request cannot change what is known of others.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ def matrix(history: History, scorer: Scorer, tables: Rows, spine: pd.DataFrame) 
 @contextmanager
 def _beside(history: History, tables: Rows) -> Iterator[History]:
     """DATA with the rows; all that was put into the engine is gone afterwards."""
-    told = {name: rows for name, rows in tables.items() if rows}
-    _require_own(history, told)
+    given = {name: rows for name, rows in tables.items() if rows}
+    _require_own(history, given)
     connection, names = history.backend.con, []
     raw: dict[str, ir.Table] = {}
     try:
-        for name, rows in told.items():
+        for name, rows in given.items():
             names.append(f"inline_{next(_numbers)}")
             connection.register(names[-1], _arrow(name, rows))
             raw[name] = history.backend.table(names[-1])
@@ -67,7 +67,7 @@ def _union(known: ir.Table | None, more: ir.Table) -> ir.Table:
 
 
 def _require_own(history: History, tables: Rows) -> None:
-    """Raise InputError where the rows speak of creators that are not theirs."""
+    """Raise InputError where the rows concern creators that are not their own."""
     mine = {str(row.get("creator_id")) for row in tables.get("creators", ())}
     known = history.creators.filter(history.creators.creator_id.isin(sorted(mine))) if mine else None
     twice = sorted(known.creator_id.to_pandas()) if known is not None else []
@@ -79,9 +79,9 @@ def _require_own(history: History, tables: Rows) -> None:
     for name in ("posts", "comments", "collaborations"):
         for number, row in enumerate(tables.get(name, ()), 1):
             if row.get("creator_id") is not None and str(row["creator_id"]) not in mine:
-                told = repr(row["creator_id"])
-                problem, remedy = "not among the creators told here", "Add the creator to history.creators."
-                faults.append(Fault(name, "creator_id", 1, f"row {number}", told, problem, remedy))
+                received = repr(row["creator_id"])
+                problem, remedy = "not among the creators of this history", "Add the creator to history.creators."
+                faults.append(Fault(name, "creator_id", 1, f"row {number}", received, problem, remedy))
     if faults:
         raise InputError(faults)
 

@@ -1,6 +1,6 @@
-"""The slow lane: rows that the flat arrays cannot answer, those that start before the snapshot's horizon or come with a
-history of their own, are built by the batch code itself, in a process of its own, one request at a time. Messages pass
-a Unix socket as MessagePack.
+"""The batch path: rows that the flat arrays cannot answer, because they start before the snapshot's horizon or bring a
+history of their own, are built by the batch code itself in a separate process, one request at a time. Messages are
+MessagePack over a Unix socket.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ def frame_of(spine: Mapping[str, list[Any]]) -> pd.DataFrame:
 async def ask(socket: Path, terms: Terms, history: msgspec.Struct | None) -> pd.DataFrame:
     """The matrix of rows by the batch code that answers at `socket`.
 
-    Raises Problem where the lane is busy or away, or the history at fault.
+    Raises Problem where that process is busy or away, or the history is at fault.
     """
-    away = Problem(503, "lane-away", "This needs the whole history, which cannot be asked now. Try again.",
+    away = Problem(503, "batch-away", "This needs the whole history, which is not available now. Try again.",
                    retry_after="10")  # fmt: skip
-    told = {} if history is None else msgspec.to_builtins(history)
-    question = msgspec.msgpack.encode(Question(spine_of(terms), told))
+    rows = {} if history is None else msgspec.to_builtins(history)
+    question = msgspec.msgpack.encode(Question(spine_of(terms), rows))
     try:
         async with asyncio.timeout(SECONDS):
             reader, writer = await asyncio.open_unix_connection(str(socket))
@@ -126,7 +126,7 @@ def serve(socket: Path, build: Callable[[Question, pd.DataFrame], pd.DataFrame])
 
     socket.unlink(missing_ok=True)  # of a process that was killed
     server = Server(str(socket), Handler)
-    threading.Thread(target=server.serve_forever, name="lane", daemon=True).start()
+    threading.Thread(target=server.serve_forever, name="batch path", daemon=True).start()
     return server
 
 
@@ -136,8 +136,8 @@ def _answer(build: Callable[[Question, pd.DataFrame], pd.DataFrame], question: Q
         return Answer({str(n): [None if pd.isna(v) else v for v in matrix[n].tolist()] for n in matrix})
     except InputError as error:
         return Answer(faults=[_fault(fault) for fault in error.faults])
-    except Exception:  # whoever asked waits for an answer, and the next question must find the lane alive
-        log.exception("the slow lane failed")
+    except Exception:  # the client waits for an answer, and this process must live on for the next question
+        log.exception("the batch path failed")
         return Answer(problem="failed")
 
 
@@ -146,5 +146,5 @@ def _fault(fault: Fault) -> FieldError:
     at = re.match(r"row ([\d,]+)", fault.first or "")
     row = int(at[1].replace(",", "")) - 1 if at else None
     pointer = f"/history/{fault.where}" + ("" if row is None else f"/{row}/{fault.column}")
-    told = replace(fault, first=None, column=None)
-    return FieldError(str(told).partition(": ")[2], fault.column, row, pointer, fault.where)
+    bare = replace(fault, first=None, column=None)
+    return FieldError(str(bare).partition(": ")[2], fault.column, row, pointer, fault.where)

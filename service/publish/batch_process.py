@@ -1,5 +1,5 @@
 """What a publication needs of the batch code, in a process that may crash of it: copies DATA, builds the features,
-checks that the model answers with them as the batch does, says so, and from then on builds what the arrays cannot
+checks that the model answers with them as the batch does, reports it, and from then on builds what the arrays cannot
 answer.
 
 python -m service.publish.batch_process STATE TASK

@@ -31,8 +31,10 @@ Reply = Callable[[dict[str, Any]], None]
 
 
 class TrialError(Exception):
-    """A model or data that cannot be served. kind: the name of the error; `str()` says all of it. at_fault: whether
-    the call or its input is."""
+    """A model or data that cannot be served. kind: the name of the error; `str()` is the whole message.
+
+    at_fault: whether the call or its input is at fault.
+    """
 
     def __init__(self, kind: str, text: str, at_fault: bool = False) -> None:
         super().__init__(text)
@@ -72,7 +74,7 @@ class Child:
         self.running.add(self)
 
     def reply(self) -> dict[str, Any]:
-        """What it says of its work, waiting for it. Raises TrialError, also where it dies first."""
+        """Its reply, once it comes. Raises TrialError, also where it dies first."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line.endswith(b"\n"):
@@ -96,8 +98,8 @@ class Child:
             lines = (self.scratch / ERRORS).read_text(encoding="utf-8", errors="replace").split("\n")
         except OSError:
             return ""
-        said = [text for one in lines if (text := "".join(c for c in one if c.isprintable()).strip())]
-        return f": {said[-1][:200]}" if said else ""
+        printed = [text for one in lines if (text := "".join(c for c in one if c.isprintable()).strip())]
+        return f": {printed[-1][:200]}" if printed else ""
 
     def end(self) -> None:
         """End it, and remove what it left."""
@@ -120,7 +122,7 @@ def close(process: subprocess.Popen[bytes], within: float) -> None:
         process.stdin.write(REGULAR)
         process.stdin.close()
     except (OSError, ValueError):
-        pass  # it has ended, or was told to, already
+        pass  # it has ended, or is about to, already
     try:
         process.wait(within)
     except subprocess.TimeoutExpired:
@@ -131,7 +133,7 @@ def close(process: subprocess.Popen[bytes], within: float) -> None:
 def run(work: Callable[[Reply], None]) -> None:
     """The child's side: do the work, which replies once; what it raises is the reply too."""
     line, logs.WRITER.target = os.fdopen(os.dup(1), "wb", buffering=0), os.dup(2)
-    # what a library prints is neither a reply nor a line of the log, but tells why it crashed
+    # what a library prints is neither a reply nor a line of the log, but shows why it crashed
     with open(os.path.join(os.environ["TMPDIR"], ERRORS), "wb") as errors:
         os.dup2(errors.fileno(), 1)
         os.dup2(errors.fileno(), 2)
@@ -144,11 +146,11 @@ def run(work: Callable[[Reply], None]) -> None:
     status = 0
     try:
         work(reply)
-    except Exception as error:  # the reason goes to whoever wanted it
+    except Exception as error:  # the reason goes to the parent
         at_fault = isinstance(error, InputError)
         if not at_fault:
             log.warning("what was tried failed", exc_info=error)
         reply({"refused": type(error).__name__, "text": str(error), "at_fault": at_fault})
         status = 1
     logs.WRITER.flush()
-    os._exit(status)  # all is said; libraries complain when they are taken down beside a thread that waits
+    os._exit(status)  # all is written; libraries complain when they are taken down beside a thread that waits

@@ -19,7 +19,7 @@ REGULAR = b"end\n"  # what a parent that ends as it should writes before it clos
 
 
 def hold(on_end: Callable[[bool], None]) -> None:
-    """Call `on_end` from a thread once standard input closes, then end this process; signals are the server's to heed.
+    """Call `on_end` from a thread once standard input closes, then end this process; signals are for the server.
 
     on_end: receives whether the parent ended as it should. A terminal and a service manager send their signals to
     every process at once; were they heeded here, requests in hand would lose the process that answers them.

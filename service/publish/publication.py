@@ -75,7 +75,7 @@ def silence(folder: Path) -> float:
 
 
 def silence_text(seconds: float) -> str:
-    """What that means to whoever reads it."""
+    """What that means, in words."""
     return f"it has not looked for {seconds:.0f} s: new models and data are not taken up"
 
 
@@ -117,7 +117,7 @@ class Holder:
                 self.look()
             except FileNotFoundError:
                 pass  # nothing yet
-            except Exception as error:  # what is served stays, the alarm tells, and the next look may go well
+            except Exception as error:  # the old one stays, with an alarm, and the next look may succeed
                 self._published_alarms = {"worker": f"a publication cannot be loaded ({type(error).__name__})"}
                 log.exception("a publication cannot be loaded")
             if self._stop.wait(self.every):
@@ -125,8 +125,8 @@ class Holder:
 
     def look(self) -> None:
         """Take up the current publication if it is a new one."""
-        told = (self.folder / CURRENT).stat()
-        stamp = (told.st_mtime_ns, told.st_ino)
+        found = (self.folder / CURRENT).stat()
+        stamp = (found.st_mtime_ns, found.st_ino)
         if stamp == self._stamp:
             return
         published = Publication.read(self.folder)

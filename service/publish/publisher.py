@@ -201,7 +201,7 @@ class Publisher:
         job, self.job = self.job, None
         try:
             self._publish(job.result.result())
-        except Exception as error:  # whatever it is, what is served stays, and the alarm says why
+        except Exception as error:  # whatever it is, the old publication stays, and the alarm shows why
             self._refuse(job, error if isinstance(error, TrialError) else TrialError(type(error).__name__, str(error)))
         else:
             self.refused.pop(job.about, None)

@@ -20,7 +20,7 @@ class RegistryWatch:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self.away: str | None = None  # why the registry could not be read when it was asked last
+        self.away: str | None = None  # why the registry could not be read the last time
         self._client: MlflowClient | None = None
 
     def version(self) -> tuple[str, str | None] | None:

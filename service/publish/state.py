@@ -1,5 +1,5 @@
-"""The folder that all processes of a server share. Each holds a lock on it while it lives, so whoever finds it without
-one may remove it: the last of them, or the next server. (systemd-tmpfiles leaves locked folders alone, too.)
+"""The folder that all processes of a server share. Each holds a lock on it while it lives; without a lock it may
+be removed, by the last of them or by the next server. (systemd-tmpfiles leaves locked folders alone, too.)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def make() -> Path:
     if len(os.fsencode(root)) + 1 + len(PREFIX) + 8 > LONGEST:
         refuse("TMPDIR", root, f"a socket's path would be longer than {LONGEST} bytes", "Set it to a shorter path.")
     try:
-        aside = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))  # under this name nobody takes it for one left behind
+        aside = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))  # under this name no server takes it for one left behind
     except OSError as error:
         refuse("TMPDIR", root, f"no folder can be made there ({error.strerror})", "Set it to one with space.")
     hold(aside)

@@ -1,4 +1,4 @@
-"""The server's side of the publisher: starts it, starts it again when it dies, and says when it is not heard of."""
+"""The server's side of the publisher: starts it, restarts it when it dies, and reports when it falls silent."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Supervisor:
                 self._give_up(status)
                 return
             wait = FIRST_WAIT if time.monotonic() - began > 2 * LONGEST_WAIT else wait
-            log.error("the publisher died", extra={"facts": {"status": status, "started_again_in_s": wait}})
+            log.error("the publisher died", extra={"facts": {"status": status, "restarted_in_s": wait}})
             if self._ends.wait(wait):
                 return
             wait, began = min(wait * 2, LONGEST_WAIT), time.monotonic()
@@ -60,7 +60,7 @@ class Supervisor:
                 log.error("the publisher cannot be started", extra={"facts": {"why": error.strerror}})
 
     def _listen(self) -> None:
-        """Log once when the publisher falls silent, and once when it is heard again."""
+        """Log once when the publisher falls silent, and once when it looks again."""
         seconds = silence(self.state)
         if (seconds > SILENT_SECONDS) != self._silent:
             self._silent = not self._silent
@@ -68,7 +68,7 @@ class Supervisor:
             log.log(logging.ERROR if self._silent else logging.INFO, "publisher", extra={"facts": {"why": why}})
 
     def _give_up(self, status: int) -> None:
-        """End the server: nothing was published, and the publisher has said why, unless it was killed."""
+        """End the server: nothing was published, and the publisher has printed why, unless it was killed."""
         if status < 0:
             print(f"the publisher was ended by signal {-status} before anything was published", file=sys.stderr)
         self.status = status if status > 0 else FAILED

@@ -55,8 +55,8 @@ def test_the_container_installs_as_make_does() -> None:
 
 
 def test_probes_are_those_of_the_service(http_server: Server) -> None:
-    (told,) = yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())
-    (container,) = told["spec"]["template"]["spec"]["containers"]
+    (deployment,) = yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
     for name in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert http_server.ask("GET", container[name]["httpGet"]["path"], key=None, Host="10.1.2.3:8000").status == 200
 

@@ -86,8 +86,8 @@ def fuzz(server: Server, folder: Path, *words: str, seed: int = 0) -> Found:
         "--request-timeout", SECONDS, "--max-response-time", SECONDS,  # nothing is timed here
         "--report", "ndjson", "--report-ndjson-path", str(report), *words,
     ]  # fmt: skip
-    told = environment(SCHEMATHESIS_HOOKS="tests.support.service_fuzz")
-    done = subprocess.run(call, cwd=folder, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    variables = environment(SCHEMATHESIS_HOOKS="tests.support.service_fuzz")
+    done = subprocess.run(call, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return Found(done.returncode, done.stdout, _cases(report) if report.exists() else {})
 
 
@@ -119,8 +119,8 @@ def main() -> int:
             found = fuzz(server, folder, "--max-examples", str(CASES), seed=seed)
     print(found.output)
     for operation, statuses in sorted(found.cases.items()):
-        told = ", ".join(f"{status}: {n}" for status, n in sorted(statuses.items()))
-        print(f"{operation:32} {statuses.total():6,} cases ({told})")
+        counts = ", ".join(f"{status}: {n}" for status, n in sorted(statuses.items()))
+        print(f"{operation:32} {statuses.total():6,} cases ({counts})")
     print(f"{'in all':32} {found.total:6,} cases, seed {seed}, {'clean' if found.status == 0 else 'with failures'}")
     return found.status
 

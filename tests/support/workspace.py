@@ -1,4 +1,4 @@
-"""A real server for tests: trained on the tiny market, started as a user starts it, asked over HTTP."""
+"""A real server for tests: trained on the tiny market, started as a user starts it, queried over HTTP."""
 
 from __future__ import annotations
 

@@ -327,7 +327,7 @@ def test_bodies_that_cannot_be_read_are_refused(server: Server, body: bytes, sta
         reply = server.ask("POST", path, body)
         assert reply.status == status, reply.body
         assert reply.headers["content-type"] == "application/problem+json"
-        assert words in reply.json["detail"]
+        assert words in reply.body.decode()
 
 
 def test_what_is_not_there_is_told(server: Server) -> None:
@@ -521,7 +521,7 @@ def test_cases_made_from_the_openapi_document_find_no_fault(server: Server, tmp_
 def test_calls_at_fault_end_with_2(workspace: Path, tmp_path: Path) -> None:
     keys = {"CREATOR_YIELD_API_KEYS": f"a:{digest('k')}"}
     calls: list[tuple[tuple[str, ...], dict[str, str], str]] = [
-        (("--no-auth", "--host", "0.0.0.0"), {}, "--no-auth: without keys only this machine may ask"),
+        (("--no-auth", "--host", "0.0.0.0"), {}, "--no-auth: without keys only this machine may send requests"),
         ((), {}, "CREATOR_YIELD_API_KEYS: there is no API key"),
         ((), {"CREATOR_YIELD_API_KEYS": "my plain key"}, "entry 1 is not NAME:SHA256"),
         (("--port", "0"), keys, "--port: it is not a port"),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from models.scoring import Scores
-from service.api.batching import MOST_AT_ONCE, MOST_INSIDE, TOGETHER, Asked, Batcher
+from service.api.batching import MOST_AT_ONCE, MOST_INSIDE, TOGETHER, Batcher, ScoreTask
 from service.online.assembler import Terms
 from service.problems import Problem
 
@@ -24,7 +24,7 @@ class Recorder:
         self.scorer = self
         self.snapshot = SimpleNamespace(rows=lambda creators: np.zeros(len(creators), np.intp))
 
-    def score(self, terms: Terms, rows: Any, **told: Any) -> Scores:
+    def score(self, terms: Terms, rows: Any, **options: Any) -> Scores:
         self.sizes.append(len(terms))
         rate = terms.spend
         return Scores(rate, None, None, rate, rate, [()] * len(rate), None)
@@ -37,7 +37,7 @@ def deals(first: int, rows: int) -> Terms:
 
 
 def let_in(batcher: Batcher, inside: ExitStack) -> int:
-    """How many more are let in before one is turned away, who is told when to come again."""
+    """How many more are let in before one is turned away, with Retry-After."""
     before = batcher.inside
 
     def all_come() -> None:
@@ -87,8 +87,8 @@ def test_those_who_wait_are_scored_together_in_parts_between_which_others_get_a_
 
         loop.call_soon(listen)
         sizes = [100, 100, 100, 1, 200, 1]
-        asked = [Asked(serving, deals(1000 * i, rows), None, False) for i, rows in enumerate(sizes)]
-        return await asyncio.gather(*(batcher.score(one) for one in asked))
+        tasks = [ScoreTask(serving, deals(1000 * i, rows), None, False) for i, rows in enumerate(sizes)]
+        return await asyncio.gather(*(batcher.score(one) for one in tasks))
 
     found = asyncio.run(all_at_once())
     assert [scores.rate[0] for scores in found] == [0, 1000, 2000, 3000, 4000, 5000]

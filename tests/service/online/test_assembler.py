@@ -93,9 +93,9 @@ def test_a_column_that_hangs_on_something_new_is_refused(
     monkeypatch.setattr(snapshot_builder, "CATALOGUE", (*CATALOGUE, strange))
     with pytest.raises(ValueError, match=r"the columns \['moon'\]"):
         snapshot_builder.probe(world[1])
-    told = Encoding(("spend", "moon"), {}, ())
+    encoding = Encoding(("spend", "moon"), {}, ())
     with pytest.raises(ValueError, match=r"\['moon'\]"):
-        Assembler(world[2], told)
+        Assembler(world[2], encoding)
 
 
 def test_a_worker_multiplies_in_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +127,6 @@ def test_lines_beside_each_other_are_those_one_by_one() -> None:
     for line, term, own in zip(lines, terms, parts, strict=True):
         for j in range(term.shape[1]):
             expected[:, line.column] += term[:, j] * own[j]
-    asked = np.column_stack([values, np.zeros(400)])
-    np.testing.assert_array_equal(model.contributions(asked), expected)
-    np.testing.assert_array_equal(np.vstack([model.contributions(asked[i : i + 1]) for i in range(400)]), expected)
+    rows = np.column_stack([values, np.zeros(400)])
+    np.testing.assert_array_equal(model.contributions(rows), expected)
+    np.testing.assert_array_equal(np.vstack([model.contributions(rows[i : i + 1]) for i in range(400)]), expected)

@@ -202,8 +202,8 @@ def publishing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publisher:
     folder = tmp_path / "state"
     (folder / "data-1").mkdir(parents=True)
     files = Stamp.of_data(data)
-    told = {"paths": files.paths, "patterns": files.patterns, "files": files.files}
-    (folder / "data-1" / "stamp.json").write_text(json.dumps(told))
+    stamp = {"paths": files.paths, "patterns": files.patterns, "files": files.files}
+    (folder / "data-1" / "stamp.json").write_text(json.dumps(stamp))
     Publication(1, "m/1", "model-1", "features-1", {}, {}, run="r", key="k", data="data-1", socket="batch-1").write(
         folder
     )
@@ -280,8 +280,8 @@ def test_what_was_published_is_not_prepared_once_more(
         trials.append("tried")
         kept, files = tmp_path / "state" / f"data-{len(trials) + 1}", publishing.held.now()  # type: ignore[union-attr]
         kept.mkdir()
-        told = {"paths": files.paths, "patterns": files.patterns, "files": files.files}
-        (kept / "stamp.json").write_text(json.dumps(told))
+        stamp = {"paths": files.paths, "patterns": files.patterns, "files": files.files}
+        (kept / "stamp.json").write_text(json.dumps(stamp))
         made = Publication(2, "m/1", "model-1", "features-2", {}, {}, run="r", key="k", data=kept.name, socket="b-2")
         return publisher.Prepared(made, Idle())  # type: ignore[arg-type]
 

@@ -146,12 +146,12 @@ def test_each_process_may_get_the_signal_and_all_that_was_asked_is_answered(serv
     family = [server.process.pid, *(pid for pid, _ in server.children())]
     family += children_of(publisher(server) or 0)
     with ThreadPoolExecutor(4) as pool:
-        asked = [pool.submit(score, server, PAST, f"brand {i}") for i in range(2)]
-        until(lambda: not any(one.done() for one in asked), "asked")
+        sent = [pool.submit(score, server, PAST, f"brand {i}") for i in range(2)]
+        until(lambda: not any(one.done() for one in sent), "they were answered too soon")
         time.sleep(0.3)
         for pid in family:
             os.kill(pid, signal.SIGTERM)
-        assert [one.result().status for one in asked] == [200, 200]
+        assert [one.result().status for one in sent] == [200, 200]
     assert server.process.wait(60) == 0
     assert "panicked" not in server.log.read_text()
     assert not list(workspace.glob("creator-yield-*"))

@@ -75,9 +75,9 @@ def score(server: Server) -> Reply:
 
 def rates(reply: Reply) -> tuple[str, list[float]]:
     """The version and the rates of an answer, which is from one version alone."""
-    told = reply.json
-    assert {row["model_version"] for row in told["scores"]} == {told["model_version"]}
-    return told["model_version"], [row["conversions_per_dollar"] for row in told["scores"]]
+    answer = reply.json
+    assert {row["model_version"] for row in answer["scores"]} == {answer["model_version"]}
+    return answer["model_version"], [row["conversions_per_dollar"] for row in answer["scores"]]
 
 
 @contextmanager
@@ -120,9 +120,9 @@ def everywhere(server: Server, wanted: str, unwanted: str = "\0") -> None:
     until = time.monotonic() + 90
     in_a_row = 0
     while in_a_row < 20:
-        told = server.ask("GET", "/readyz", key=None).body.decode()
-        assert time.monotonic() < until, f"not every worker tells {wanted!r} without {unwanted!r} but {told!r}"
-        if wanted in told and unwanted not in told:
+        answer = server.ask("GET", "/readyz", key=None).body.decode()
+        assert time.monotonic() < until, f"not every worker shows {wanted!r} without {unwanted!r} but {answer!r}"
+        if wanted in answer and unwanted not in answer:
             in_a_row += 1
         else:
             in_a_row = 0
@@ -146,7 +146,7 @@ def test_a_new_champion_is_taken_up_without_a_lost_or_mixed_answer(
     last_answer = rates(score(server))
     assert [first_answer[0], last_answer[0]] == [f"{NAME}/1", f"{NAME}/2"]
     np.testing.assert_allclose(np.array(last_answer[1]) / first_answer[1], np.exp(0.5), rtol=1e-12)
-    assert {told for told, _ in found} == {f"{NAME}/1", f"{NAME}/2"}
+    assert {label for label, _ in found} == {f"{NAME}/1", f"{NAME}/2"}
     assert all(answer in (first_answer, last_answer) for answer in found)
 
 
@@ -160,9 +160,9 @@ def test_a_damaged_model_is_refused_and_the_old_one_goes_on(server: Server, clie
     everywhere(server, "alarm: model: InputError: --model")
     assert rates(score(server))[0] == f"{NAME}/2"
     assert "creator_yield_alarm 1" in server.ask("GET", "/metrics", key=None).body.decode()
-    told = server.ask("GET", "/readyz", key=None).body.decode()
-    assert "scorer.json was changed" in told
-    assert str(file.parent) not in told
+    answer = server.ask("GET", "/readyz", key=None).body.decode()
+    assert "scorer.json was changed" in answer
+    assert str(file.parent) not in answer
 
 
 def test_a_model_of_other_columns_is_refused(server: Server, client: MlflowClient) -> None:
@@ -273,10 +273,10 @@ def test_overload_is_shed_with_a_word_on_when_to_come_again(server: Server) -> N
 def test_silent_clients_were_let_go_in_time(server: Server, slow: list[socket.socket]) -> None:
     for i, one in enumerate(slow):
         one.settimeout(30)
-        told = one.recv(65536)
-        assert told == b"" or b" 408 " in told.split(b"\r\n")[0], (i, told[:200])
+        answer = one.recv(65536)
+        assert answer == b"" or b" 408 " in answer.split(b"\r\n")[0], (i, answer[:200])
         if not i % 2:
-            assert json.loads(told.split(b"\r\n\r\n", 1)[1])["status"] == 408
+            assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["status"] == 408
 
 
 def test_without_keys_only_its_own_names_are_answered_to(server: Server) -> None:
@@ -285,7 +285,7 @@ def test_without_keys_only_its_own_names_are_answered_to(server: Server) -> None
             assert server.ask("GET", path, key=None, Host=host).status == status, (host, path)
 
 
-def test_told_to_end_it_answers_what_it_was_asked(server: Server, workspace: Path) -> None:
+def test_in_flight_requests_finish_on_sigterm(server: Server, workspace: Path) -> None:
     """The last test: it ends the server. Every request that was sent before the signal is answered, though the signal
     goes to the whole group of processes, as a terminal sends it, and comes again."""
     body = json.dumps({"items": ITEMS * 400}).encode()
@@ -314,13 +314,13 @@ def test_told_to_end_it_answers_what_it_was_asked(server: Server, workspace: Pat
 
 
 def _status(connection: socket.socket) -> int:
-    told = b""
+    answer = b""
     while part := connection.recv(1 << 20):
-        told += part
-        if b"\r\n\r\n" in told:
-            head, rest = told.split(b"\r\n\r\n", 1)
+        answer += part
+        if b"\r\n\r\n" in answer:
+            head, rest = answer.split(b"\r\n\r\n", 1)
             length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
             if len(rest) >= length:
                 json.loads(rest)
                 return int(head.split()[1])
-    raise AssertionError(f"cut off after {len(told)} bytes")
+    raise AssertionError(f"cut off after {len(answer)} bytes")
