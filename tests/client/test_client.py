@@ -24,9 +24,9 @@ def test_the_client_gives_what_the_service_answers(http_server: Server) -> None:
     url = f"http://127.0.0.1:{http_server.port}"
     with Client(url, key=KEY) as client:
         scored = client.score([item], interval=True, reasons=True, creator=True, level=0.9, target_cost=5)
-        asked = {"items": [TERMS | {"creator_id": "creator_000001"}]}
+        sent = {"items": [TERMS | {"creator_id": "creator_000001"}]}
         query = "include=reasons,interval,creator&level=0.9&target_cost=5"
-        theirs = http_server.ask("POST", f"/v1/score?{query}", asked).json["scores"][0]
+        theirs = http_server.ask("POST", f"/v1/score?{query}", sent).json["scores"][0]
         mine = msgspec.to_builtins(scored.scores[0])
         shared = mine.keys() & theirs.keys()
         assert {"reasons", "conversions_per_dollar_low", "walk_away_price", "tier", "warnings"} <= shared

@@ -46,9 +46,9 @@ def rows(page: Any) -> Any:
 
 
 def download(page: Any) -> pd.DataFrame:
-    with page.expect_download() as told:
+    with page.expect_download() as answer:
         page.get_by_role("button", name="Download CSV").click()
-    return pd.read_csv(told.value.path())
+    return pd.read_csv(answer.value.path())
 
 
 def focused(page: Any) -> str:

@@ -33,7 +33,7 @@ def open_page(server: Server, browser: Any) -> Iterator[Callable[..., Any]]:
         page = contexts[-1].new_page()
         page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda told: wrong.append(told.text) if "Security Policy" in told.text else None)
+        page.on("console", lambda line: wrong.append(line.text) if "Security Policy" in line.text else None)
         page.goto(f"http://127.0.0.1:{server.port}/")
         page.get_by_label("Key").fill(KEY)
         return page

@@ -59,23 +59,23 @@ def test_it_ranks_creators_for_a_deal(server: Server, page: Any) -> None:
 
 
 def test_it_scores_a_file_and_the_download_has_all_of_it(server: Server, page: Any) -> None:
-    asked = candidates(30)
+    sent = candidates(30)
     page.get_by_label("Target cost per conversion, dollars").fill("25.5")
-    choose(page, asked.to_csv(index=False))
+    choose(page, sent.to_csv(index=False))
     page.get_by_text("30 candidates in candidates.csv, with their own deals: the fields above are not used.").wait_for()
     assert page.get_by_label("Brand", exact=True).is_disabled()
     rank(page)
     page.get_by_text("30 candidates of candidates.csv, by conversions-per-dollar/1.").wait_for()
     saved = download(page)
-    assert sorted(saved.candidate_id) == sorted(asked.candidate_id)
+    assert sorted(saved.candidate_id) == sorted(sent.candidate_id)
     assert saved["rank"].is_monotonic_increasing
-    reply = server.ask("POST", "/v1/score?include=creator&target_cost=25.5", {"items": asked.to_dict("records")})
+    reply = server.ask("POST", "/v1/score?include=creator&target_cost=25.5", {"items": sent.to_dict("records")})
     expected = pd.DataFrame(reply.json["scores"]).set_index("candidate_id").loc[saved.candidate_id]
     for name in ("probability_within_target", "walk_away_price", "tier", "niche", "platform", "model_version"):
         assert saved[name].tolist() == expected[name].tolist(), name
-    for name in map(str, asked):
+    for name in map(str, sent):
         assert (
-            saved.set_index("candidate_id").loc[asked.candidate_id].reset_index()[name].tolist() == asked[name].tolist()
+            saved.set_index("candidate_id").loc[sent.candidate_id].reset_index()[name].tolist() == sent[name].tolist()
         )
     _filter_by_keyboard(page, expected.assign(spend=saved.set_index("candidate_id").spend))
 
@@ -100,7 +100,7 @@ def _filter_by_keyboard(page: Any, table: pd.DataFrame) -> None:
         assert len(kept) < len(table)
         assert left.inner_text() == f"{len(kept)} of 30 shown"
         kinds = rows(page).locator("td.who small:nth-child(2)").all_inner_texts()
-        assert [told.split(" · ")[number] for told in kinds] == [common] * len(kept)
+        assert [answer.split(" · ")[number] for answer in kinds] == [common] * len(kept)
         page.keyboard.press("Home")
         assert rows(page).count() == 30
         page.keyboard.press("Tab")
@@ -126,10 +126,10 @@ def test_a_sorted_table_is_downloaded_as_it_is_sorted(page: Any) -> None:
 def test_neither_place_nor_language_of_the_browser_changes_a_value(open_page: Callable[..., Any]) -> None:
     page = open_page(timezone_id="America/New_York", locale="de-DE")
     fill_deal(page, limit=1, **{"Spend, dollars": "1234.5", "Target cost per conversion, dollars": "2.5"})
-    with page.expect_request("**/v1/rank*") as told:
+    with page.expect_request("**/v1/rank*") as answer:
         rank(page)
-    assert told.value.post_data_json["deal"]["starts_at"] == "2026-06-01T16:00:00.000Z"
-    assert told.value.post_data_json["deal"]["spend"] == 1234.5
+    assert answer.value.post_data_json["deal"]["starts_at"] == "2026-06-01T16:00:00.000Z"
+    assert answer.value.post_data_json["deal"]["spend"] == 1234.5
     page.get_by_text("from 2026-06-01 16:00 UTC").wait_for()
     assert rows(page).first.locator("td").nth(2).inner_text() == "$1,234.50"
     assert download(page).spend.tolist() == [1234.5]
@@ -197,13 +197,13 @@ def test_parts_are_sober(server: Server) -> None:
 
 
 def test_its_download_can_be_scored_again(page: Any) -> None:
-    asked = candidates(3).assign(creator_id=["@handle", "=1+1", "creator_000001"])
-    choose(page, asked.to_csv(index=False))
+    sent = candidates(3).assign(creator_id=["@handle", "=1+1", "creator_000001"])
+    choose(page, sent.to_csv(index=False))
     rank(page)
     rows(page).first.wait_for()
-    with page.expect_download() as told:
+    with page.expect_download() as answer:
         page.get_by_role("button", name="Download CSV").click()
-    again = Path(told.value.path()).read_bytes()
+    again = Path(answer.value.path()).read_bytes()
     assert again.startswith(b"\xef\xbb\xbf")
     frame = pd.read_csv(io.BytesIO(again))
     assert sorted(frame.creator_id) == ["'=1+1", "'@handle", "creator_000001"]

@@ -59,7 +59,7 @@ def test_after_an_error_nothing_old_is_shown_or_downloaded(page: Any) -> None:
     page.route("**/v1/rank*", lambda route: held.append(route))
     rank(page)
     page.get_by_text("Ranking…").wait_for()
-    assert page.get_by_role("button", name="Download CSV").is_disabled(), "what is shown is not what was asked"
+    assert page.get_by_role("button", name="Download CSV").is_disabled(), "what is shown answers another request"
     assert page.locator("#results").get_attribute("aria-busy") == "true"
     held[0].abort()
     page.get_by_text("The service cannot be reached").wait_for()
@@ -74,8 +74,8 @@ def test_after_an_error_nothing_old_is_shown_or_downloaded(page: Any) -> None:
 
 def test_what_the_service_notices_is_shown(page: Any) -> None:
     notice = {"row": 1, "field": "spendd", "detail": "it is not read; did you mean 'spend'?"}
-    told = {"model_version": "m/1", "scores": [], "notices": [notice]}
-    page.route("**/v1/score*", answered(200, json.dumps(told)))
+    answer = {"model_version": "m/1", "scores": [], "notices": [notice]}
+    page.route("**/v1/score*", answered(200, json.dumps(answer)))
     choose(page, HEADER + ROW + "\n" + ROW)
     rank(page)
     page.get_by_text("line 4, spendd: it is not read; did you mean 'spend'?").wait_for()

@@ -52,17 +52,17 @@ def read(page: Any, content: str | bytes) -> dict[str, Any]:
 
 
 def archive(*names: str) -> bytes:
-    told = io.BytesIO()
-    with zipfile.ZipFile(told, "w") as packed:
+    answer = io.BytesIO()
+    with zipfile.ZipFile(answer, "w") as packed:
         for name in names:
             packed.writestr(name, "application/vnd.oasis.opendocument.spreadsheet" if name == "mimetype" else "")
-    return told.getvalue()
+    return answer.getvalue()
 
 
 def parquet() -> bytes:
-    told = io.BytesIO()
-    pd.DataFrame([ITEM]).to_parquet(told)
-    return told.getvalue()
+    answer = io.BytesIO()
+    pd.DataFrame([ITEM]).to_parquet(answer)
+    return answer.getvalue()
 
 
 SAVE = 'save it as "CSV UTF-8"'
@@ -107,10 +107,10 @@ def test_latin_1_names_the_line_and_the_cure(page: Any) -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_separator_and_line_ends_are_found(page: Any, separator: str, end: str) -> None:
     text = "\ufeff" + GOOD.replace(",", separator).replace("\n", end)
-    told = read(page, text)
-    assert told["items"] == [ITEM]
-    assert told["lines"] == [2]
-    assert bool(told["notes"]) == (separator != ",")
+    answer = read(page, text)
+    assert answer["items"] == [ITEM]
+    assert answer["lines"] == [2]
+    assert bool(answer["notes"]) == (separator != ",")
     quoted = separator.join(f'"{name}"' for name in [*HEADER.split(","), "a,b;c\td|e,,,;;;\t\t\t|||"])
     row = separator.join([*ROW.split(","), '"1"'])
     assert read(page, quoted + end + row)["items"] == [ITEM]
@@ -126,14 +126,14 @@ def test_cells_are_read_as_they_stand(page: Any) -> None:
         "d,17.00,acme,beauty,2026-05-01T12:00:00Z,48,300,",
         'e,<b>é&amp;ß,acme,"",2026-05-01,48,300,',
     ]
-    told = read(page, "\n".join([header, *rows[:-1]]))
-    first, second, third, fourth = told["items"]
+    answer = read(page, "\n".join([header, *rows[:-1]]))
+    first, second, third, fourth = answer["items"]
     assert first["brand"] == 'ac"me, "inc"\r\n& sons'
     assert (second["creator_id"], second["promotion_hours"], second["spend"]) == ('5" screen', 48, 0.5)
     assert (third["creator_id"], third["promotion_hours"], third["spend"]) == ("017", 48, 300.5)
     assert fourth["creator_id"] == "17"
-    assert told["lines"] == [2, 4, 6, 7]
-    assert told["notes"] == ["Not used: note."]
+    assert answer["lines"] == [2, 4, 6, 7]
+    assert answer["notes"] == ["Not used: note."]
     assert read(page, "\n".join([header, rows[-1]]))["faults"] == [
         {"line": 2, "field": "product_niche", "detail": "every row needs it"}
     ]
@@ -145,18 +145,18 @@ def test_cells_are_read_as_they_stand(page: Any) -> None:
 
 def test_three_digits_after_a_point_are_said_to_be_decimals(page: Any) -> None:
     for separator in (",", ";"):
-        told = read(page, GOOD.replace("300", "1.200").replace(",", separator))
-        assert told["items"][0]["spend"] == 1.2
+        answer = read(page, GOOD.replace("300", "1.200").replace(",", separator))
+        assert answer["items"][0]["spend"] == 1.2
         note = "1 number has three digits after a point, which is read as a decimal point"
-        assert f"{note} (first: line 2, spend: 1.200 is 1.2)." in told["notes"]
+        assert f"{note} (first: line 2, spend: 1.200 is 1.2)." in answer["notes"]
     assert read(page, GOOD.replace("300", "0.125"))["notes"] == []
 
 
 def test_what_is_odd_but_readable_is_said(page: Any) -> None:
     text = f"{HEADER}\nc1 ,acme,beauty,2026-05-01,48,300\n'@c2,Caf\ufffd,beauty,2026-05-01,48,300\n,,,,,\n"
-    told = read(page, text)
-    assert [item["creator_id"] for item in told["items"]] == ["c1 ", "@c2"]
-    assert told["notes"] == [
+    answer = read(page, text)
+    assert [item["creator_id"] for item in answer["items"]] == ["c1 ", "@c2"]
+    assert answer["notes"] == [
         "1 cell begins or ends with a blank, which is kept (first: line 2, creator_id).",
         "1 cell has letters that were lost (\ufffd) (first: line 3, brand).",
         "1 cell is read without the ' that the download puts before a formula (first: line 3, creator_id).",
@@ -198,9 +198,9 @@ CELLS: list[tuple[str, str, str]] = [
 
 def test_what_could_be_misread_is_refused_with_line_value_and_cure(page: Any) -> None:
     rows = [",".join(f'"{v}"' for v in (ITEM | {field: value}).values()) for field, value, _ in CELLS]
-    told = read(page, "\n".join([HEADER, *rows]))
-    assert told["detail"] == f"{len(CELLS)} cells cannot be read."
-    for number, (fault, (field, value, cure)) in enumerate(zip(told["faults"], CELLS, strict=True)):
+    answer = read(page, "\n".join([HEADER, *rows]))
+    assert answer["detail"] == f"{len(CELLS)} cells cannot be read."
+    for number, (fault, (field, value, cure)) in enumerate(zip(answer["faults"], CELLS, strict=True)):
         assert (fault["line"], fault["field"]) == (number + 2, field)
         assert cure in fault["detail"], fault
         assert value.strip() in fault["detail"]
@@ -236,12 +236,12 @@ def test_the_download_opens_in_a_spreadsheet_and_runs_nothing(page: Any) -> None
     score = {
         "creator_id": "c", "spend": -1.5, "rank": 1, "reasons": [{"feature": "a"}], "warnings": [], "conversions": None
     }  # fmt: skip
-    told = page.evaluate(
+    answer = page.evaluate(
         "async scores => (await import('/page_download.js')).csv(scores, false)", [score | {"brand": t} for t in texts]
     )
-    assert told.startswith("\ufeff")
-    assert told.count("\r\n") == len(texts) + 1
-    rows = list(csv.DictReader(io.StringIO(told.removeprefix("\ufeff"), newline="")))
+    assert answer.startswith("\ufeff")
+    assert answer.count("\r\n") == len(texts) + 1
+    rows = list(csv.DictReader(io.StringIO(answer.removeprefix("\ufeff"), newline="")))
     assert [row["brand"] for row in rows] == [f"'{t}" if i < 8 else t for i, t in enumerate(texts)]
     assert {row["spend"] for row in rows} == {"-1.5"}, "a number is no formula"
     assert rows[0]["reasons"] == '[{"feature":"a"}]'
@@ -265,11 +265,11 @@ def test_reasons_are_in_words_with_rounded_numbers(page: Any) -> None:
         ("language", None, "Language of the creator: unknown"),
         ("a_feature_of_tomorrow", 2.0, "A feature of tomorrow: 2"),
     ]
-    told = page.evaluate(
+    answer = page.evaluate(
         "async all => { const { reason } = await import('/page_words.js'); return all.map(reason); }",
         [{"feature": feature, "value": value, "factor": 1.5} for feature, value, _ in reasons],
     )
-    assert told == [words for _, _, words in reasons]
+    assert answer == [words for _, _, words in reasons]
     figures = page.evaluate(
         """async () => { const { factor, figure, money, moment } = await import('/page_words.js');
         return [[3.247, 0.5423, 0.00123, 4321.9].map(factor), [0.0954123, 28.6, 1234.56, 0].map(figure),
@@ -284,12 +284,12 @@ def test_reasons_are_in_words_with_rounded_numbers(page: Any) -> None:
 
 
 def test_every_feature_of_the_catalogue_has_words_for_its_unit(page: Any) -> None:
-    told = page.evaluate(
+    answer = page.evaluate(
         """async () => { const { reason } = await import('/page_words.js');
         const { default: labels } = await import('/page_labels.js');
         return Object.keys(labels).map(feature => reason({ feature, value: 0.123456 })); }"""
     )
-    assert not [words for words in told if "undefined" in words or "0.123456" in words or "_" in words]
+    assert not [words for words in answer if "undefined" in words or "0.123456" in words or "_" in words]
 
 
 def test_every_warning_has_words(page: Any) -> None:

@@ -62,10 +62,10 @@ def test_a_chosen_file_can_be_taken_back(page: Any) -> None:
 
 DROP = """([where, ...names]) => {
   const data = new DataTransfer();
-  const told = new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: data });
+  const answer = new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: data });
   for (const [name, text] of names) data.items.add(new File([text], name));
-  document.querySelector(where).dispatchEvent(told);
-  return told.defaultPrevented;
+  document.querySelector(where).dispatchEvent(answer);
+  return answer.defaultPrevented;
 }"""
 
 
@@ -98,9 +98,9 @@ def test_ids_are_lines(page: Any) -> None:
     page.get_by_label("Creator IDs").fill("")
     page.get_by_label("Niches").fill('beauty , "home, garden"')
     page.get_by_label("Tiers").fill(" , ")
-    with page.expect_request("**/v1/rank*") as told:
+    with page.expect_request("**/v1/rank*") as answer:
         rank(page)
-    assert told.value.post_data_json["filters"] == {"niche": ["beauty", "home, garden"]}
+    assert answer.value.post_data_json["filters"] == {"niche": ["beauty", "home, garden"]}
 
 
 def test_a_file_that_changed_or_cannot_be_read_is_explained(page: Any, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_misspelt_fields_are_said_and_lawful_extras_are_not() -> None:
     ("missing", "given"),
     [("promotion_hours", "promotion_hour"), ("spend", "spends"), ("starts_at", "startsAt"), ("brand", "Brand")],
 )
-def test_a_missing_field_is_told_with_the_one_that_looks_like_it(missing: str, given: str) -> None:
+def test_a_missing_field_is_named_with_the_one_that_looks_like_it(missing: str, given: str) -> None:
     for one in (ITEM, DEAL):
         row = {given if name == missing else name: value for name, value in one.items()}
         (fault,) = faults({"items": [row]} if one is ITEM else {"deal": row})
@@ -224,9 +224,9 @@ def test_names_are_near_by_letters_case_and_signs() -> None:
 
 
 def test_filters_of_values_that_nobody_has_are_refused(http_server: Server) -> None:
-    asked = {"tier": ("Micro", "micro"), "platform": ("instagramm", "instagram"), "niche": ("no such niche", None),
+    sent = {"tier": ("Micro", "micro"), "platform": ("instagramm", "instagram"), "niche": ("no such niche", None),
              "country": ("usa", None), "language": ("", None)}  # fmt: skip
-    for name, (value, like) in asked.items():
+    for name, (value, like) in sent.items():
         reply = http_server.ask("POST", "/v1/rank", {"deal": DEAL, "filters": {name: [value]}})
         assert reply.status == 422
         (fault,) = reply.json["errors"]
@@ -255,10 +255,12 @@ def test_notices_stand_beside_the_scores(http_server: Server) -> None:
 
 
 def test_the_document_declares_no_default_that_a_client_would_send() -> None:
-    told = document()
-    schemas = told["components"]["schemas"]
+    answer = document()
+    schemas = answer["components"]["schemas"]
     assert [name for name, schema in schemas.items() for one in schema["properties"].values() if "default" in one] == []
-    parameters = [one for path in told["paths"].values() for way in path.values() for one in way.get("parameters", ())]
+    parameters = [
+        one for path in answer["paths"].values() for way in path.values() for one in way.get("parameters", ())
+    ]
     assert [one["name"] for one in parameters if "default" in one["schema"]] == []
     assert set(schemas["Item"]["required"]) == {*ITEM}
     assert set(schemas["RankRequest"]["required"]) == {"deal"}
@@ -266,19 +268,19 @@ def test_the_document_declares_no_default_that_a_client_would_send() -> None:
 
 def test_a_creator_is_found_by_its_key_in_any_form() -> None:
     """As the tables are read: 17.0 is 17, and letters have one Unicode form."""
-    asked: list[str] = []
+    sent: list[str] = []
 
     class Known:
         unknown = 0
 
         def row(self, identifier: str) -> int:
-            asked.append(identifier)
+            sent.append(identifier)
             return 0
 
     for one in ("17.0", "17", "Caf\u0065\u0301"):
         with pytest.raises(Problem, match="The data has no creator"):
             creator(SimpleNamespace(snapshot=Known()), one)  # type: ignore[arg-type]
-    assert asked == ["17", "17", "Caf\u00e9"]
+    assert sent == ["17", "17", "Caf\u00e9"]
 
 
 class Body:

@@ -12,9 +12,9 @@ const deal: components["schemas"]["Deal"] = {
 };
 const item: Item = { ...deal, creator_id: "creator_000001" };
 
-function need<T>(told: { data?: T; error?: unknown }): T {
-  if (told.data === undefined) { console.error(JSON.stringify(told.error)); process.exit(1); }
-  return told.data;
+function need<T>(answer: { data?: T; error?: unknown }): T {
+  if (answer.data === undefined) { console.error(JSON.stringify(answer.error)); process.exit(1); }
+  return answer.data;
 }
 
 const plain = need(await client.POST("/v1/score", { body: { items: [item] } }));
