@@ -29,7 +29,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 # What needs one of these is in the slow half of the tests: a market is made, a model trained, a service started.
-SLOW_FIXTURES = {"tiny_market", "empty_store", "trained_workspace", "http_workspace", "http_server", "shared_data"}
+SLOW_FIXTURES = {
+    "tiny_market",
+    "empty_store",
+    "small_scorer",
+    "trained_workspace",
+    "http_workspace",
+    "http_server",
+    "shared_data",
+}
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest reads the markers

@@ -109,6 +109,7 @@ def test_the_section_names_every_file_that_is_changed(section: str) -> None:
     assert missing == []
 
 
+@pytest.mark.slow
 def test_the_columns_agree_with_plain_sql(project: Path) -> None:
     done = module(project, "pytest", "-p", "no:cacheprovider", "tests/features/families/test_oracle.py")
     assert done.returncode == 0, done.stdout[-3000:]
@@ -145,6 +146,7 @@ def test_the_table_is_checked(project: Path, market: Path, tmp_path: Path) -> No
     assert f"{TABLE}.creator_id" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_pages_describe_column_and_table(project: Path) -> None:
     assert module(project, "features.history.contract_page", "docs/data.md").returncode == 0
     assert f"### {TABLE} (optional)" in (project / "docs" / "data.md").read_text()

@@ -22,6 +22,8 @@ from models.explanations.reason_words import reason_words
 from tests.support.past_market import write_tables
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 

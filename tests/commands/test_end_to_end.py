@@ -23,6 +23,8 @@ from models.scorer import Scorer
 from models.scoring import FAR_AHEAD, NEEDED, UNLIKE
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 NAME = "conversions-per-dollar"
 SCORES = [
     "conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high", "conversions",

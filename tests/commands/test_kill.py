@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from mlflow import MlflowClient
 
 from cli import run
@@ -31,6 +32,8 @@ from features.catalogue import CATALOGUE
 from models import tracking
 from models.registry import runs
 from tests.support.paths import ROOT
+
+pytestmark = pytest.mark.slow
 
 NAME = "conversions-per-dollar"
 CHAMPION = f"models:/{NAME}@champion"

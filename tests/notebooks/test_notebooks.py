@@ -16,6 +16,8 @@ from nbclient import NotebookClient
 
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # What the words of a notebook rest on, read from its kernel after the last cell.
 ASKED = {

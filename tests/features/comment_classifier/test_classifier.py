@@ -273,6 +273,7 @@ def test_missing_foreign_and_other_formats_are_refused(small: CommentClassifier,
         small.save(tmp_path / "mine")
 
 
+@pytest.mark.slow
 def test_build_remakes_the_shipped_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--output", str(tmp_path / "again")]) == 0
     shipped, again = CommentClassifier.load(), CommentClassifier.load(tmp_path / "again")

@@ -125,6 +125,7 @@ def test_values_lie_in_the_catalogues_range(both: Both) -> None:
             assert (column.between(low, high) & np.isfinite(column)).all(), feature.name
 
 
+@pytest.mark.slow
 def test_settings_move_tiers_and_windows(tmp_path: Path) -> None:
     """Tiers and the moment at which an unlisted count is final follow the settings."""
     tables = small_world()

@@ -135,6 +135,7 @@ def test_parts_may_lack_an_optional_column(tmp_path: Path) -> None:
     assert [row["followers"] for row in contents(folder)["creators"]] == [1_000, 25_000, 300, None]
 
 
+@pytest.mark.slow
 def test_fingerprint_knows_values_but_not_order_or_form(tmp_path: Path) -> None:
     def taken(data: Path) -> dict[str, str]:
         with open_history(data, threads=1) as history:

@@ -18,6 +18,8 @@ from models.registry.gate import Decision
 from models.scorer import Scorer
 from tests.support.small_store import NAME, enter, make_project
 
+pytestmark = pytest.mark.slow
+
 AT_ONCE = 3
 SERVER = multiprocessing.get_context("forkserver")  # imports what is slow once, so that all begin in the same moment
 SERVER.set_forkserver_preload(["models.registry.promotion", "tests.support.small_store", *(
