@@ -1,0 +1,66 @@
+"""API keys: how they are read, compared, limited and replaced."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from service.api.keys import Key, Keys, read
+
+DIGEST = hashlib.sha256(b"secret").hexdigest()
+OTHER = hashlib.sha256(b"other").hexdigest()
+
+
+def test_entries_are_read_with_blanks_commas_lines_and_remarks() -> None:
+    found = read(f"a:{DIGEST}, b:{OTHER.upper()}:3\n# c:{DIGEST}\nd:{OTHER}")
+    assert [(key.name, key.limit) for key in found] == [("a", None), ("b", 3), ("d", None)]
+    assert found[1].digest == bytes.fromhex(OTHER)
+
+
+@pytest.mark.parametrize("entry", ["secret", f"a b:{DIGEST}", f"a:{DIGEST[:-1]}", f"a:{DIGEST}:0", f"a:{DIGEST}:x"])
+def test_another_form_is_refused_and_never_shown(entry: str) -> None:
+    with pytest.raises(ValueError, match=r"entry \d is not NAME:SHA256") as raised:
+        read(f"{entry}")
+    assert "secret" not in str(raised.value)
+    assert DIGEST[:-1] not in str(raised.value)
+
+
+@pytest.mark.parametrize("setting", ["", "  \n", "# nothing"])
+def test_no_key_at_all_is_refused(setting: str) -> None:
+    with pytest.raises(ValueError, match="there is no API key"):
+        read(setting)
+
+
+def test_the_key_is_found_by_its_digest_alone(tmp_path: Path) -> None:
+    keys = Keys(f"a:{DIGEST},b:{OTHER}:2", tmp_path / "counts")
+    found = keys.find("secret")
+    assert found
+    assert found.name == "a"
+    assert keys.find("Secret") is None
+    assert keys.find(DIGEST) is None
+    assert keys.find("\ud800") is None
+
+
+def test_a_limit_counts_by_second_for_all_workers(tmp_path: Path) -> None:
+    now = [100.0]
+    workers = [Keys(f"b:{OTHER}:2", tmp_path / "counts", lambda: now[0]) for _ in range(2)]
+    limited = workers[0].keys[0]
+    assert [workers[i % 2].allows(limited) for i in range(4)] == [True, True, False, False]
+    now[0] += 1
+    assert workers[0].allows(limited)
+    assert all(workers[0].allows(Key("a", bytes.fromhex(DIGEST), None)) for _ in range(9))
+
+
+def test_a_file_is_read_again_when_it_changes_and_a_broken_one_locks_nobody_out(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"a:{DIGEST}")
+    keys = Keys(f"@{file}", tmp_path / "counts")
+    file.write_text(f"a:{OTHER}\nb:{DIGEST}\n")
+    keys.refresh()
+    assert [key.name for key in keys.keys] == ["a", "b"]
+    file.write_text("")
+    with pytest.raises(ValueError, match="there is no API key"):
+        keys.refresh()
+    assert keys.find("secret")
