@@ -1,0 +1,90 @@
+"""A module has a test file of its own name, in the folder of its own; the others are listed with what tests them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.paths import ROOT
+
+PACKAGES = ("features", "models", "service")
+# By the file that tests them: modules that are tested through the one that uses them, or together with their like.
+TESTED_BY = {
+    "features/families/test_oracle.py": (
+        "features.catalogue", "features.families.feature", "features.families.expressions",
+        "features.families.audience", "features.families.comments", "features.families.engagement",
+        "features.families.niche", "features.families.partnership", "features.families.track_record",
+        "features.staging",
+    ),
+    "features/families/test_promotion.py": ("features.families.arrays",),
+    "features/comment_classifier/test_classifier.py": ("features.comment_classifier.training",),
+    "features/history/test_source.py": (
+        "features.history.contract", "features.history.contract_page", "features.history.files",
+        "features.history.databases", "features.engines.duckdb",
+    ),
+    "features/history/test_contract_faults.py": ("features.history.checks",),
+    "features/history/test_keys.py": ("features.history.casting", "features.history.spelling"),
+    "features/history/test_far_dates.py": ("features.history.notes",),
+    "features/history/test_csv_files.py": ("features.history.stray_rows",),
+    "features/history/test_folders.py": ("features.history.parquet_files", "features.history.file_kinds"),
+    "features/history/test_mappings.py": ("features.history.mapping_reads", "features.history.mapping_guesses"),
+    "features/history/test_replaced_files.py": ("features.history.freshness",),
+    "features/history/test_unread.py": ("features.history.score_columns",),
+    "commands/test_commands.py": ("models.batch.score_file",),
+    "models/estimators/test_rate.py": ("models.estimators.mixed",),
+    "models/explanations/test_tree_shap.py": ("models.explanations.tree_text",),
+    "models/registry/test_concurrent_trainings.py": ("models.registry.promotion",),
+    "models/registry/test_moved_store.py": ("models.registry.artifacts", "models.registry.registry"),
+    "models/registry/test_store_faults.py": ("models.registry.runs", "models.registry.store"),
+    "models/report/test_report.py": ("models.report.model_card", "models.report.plots", "models.report.summary"),
+    "models/studies/test_claims.py": ("models.studies.claim_tests", "models.studies.effects"),
+    "commands/test_end_to_end.py": ("models.registry.run_log", "models.training_facts"),
+    "service/api/test_protocol.py": ("service.api.hosts", "service.api.metrics", "service.api.replies"),
+    "service/api/test_requests.py": (
+        "service.api.bodies", "service.api.misspelt", "service.api.repeated_keys", "service.api.request_faults",
+        "service.api.request_history", "service.api.request_types", "service.api.request_values",
+    ),
+    "service/api/test_schema.py": ("service.api.openapi", "service.api.client_types", "service.api.answers"),
+    "service/api/test_app.py": ("service.api.responses", "service.publish.batch_path", "service.publish.added_history"),
+    "service/online/test_assembler.py": (
+        "service.online.snapshot", "service.online.snapshot_builder", "service.publish.parity",
+    ),
+    "service/publish/test_publisher.py": (
+        "service.publish.children", "service.publish.kept_history", "service.publish.model_trial",
+        "service.publish.publication", "service.publish.state", "service.publish.supervisor",
+    ),
+    "service/publish/test_publisher_live.py": (
+        "service.publish.lifeline", "service.publish.registry_watch", "service.publish.batch_process",
+    ),
+}  # fmt: skip
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("[!_]*.py"))
+}
+ELSEWHERE = {module: file for file, modules in TESTED_BY.items() for module in modules}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_has_a_test_file(module: str) -> None:
+    path = MODULES[module].relative_to(ROOT)
+    own = ROOT / "tests" / path.parent / f"test_{path.name}"
+    if own.exists():
+        assert module not in ELSEWHERE, "it has a file of its own: take it off the list"
+    else:
+        assert module in ELSEWHERE, f"write {own.relative_to(ROOT)}, or list what tests it"
+
+
+def test_the_list_names_what_exists() -> None:
+    assert [file for file in TESTED_BY if not (ROOT / "tests" / file).exists()] == []
+    assert [module for module in ELSEWHERE if module not in MODULES] == []
+
+
+def test_helpers_lie_in_support() -> None:
+    stray = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("*.py")
+        if not path.name.startswith(("test_", "conftest"))
+        and path.parent.name != "support"
+        and "generated_clients" not in path.parts
+    ]
+    assert stray == []
