@@ -48,13 +48,7 @@ TESTED_BY = {
     "service/online/test_assembler.py": (
         "service.online.snapshot", "service.online.snapshot_builder", "service.publish.parity",
     ),
-    "service/publish/test_publisher.py": (
-        "service.publish.children", "service.publish.kept_history", "service.publish.model_trial",
-        "service.publish.publication", "service.publish.state", "service.publish.supervisor",
-    ),
-    "service/publish/test_publisher_live.py": (
-        "service.publish.lifeline", "service.publish.registry_watch", "service.publish.batch_process",
-    ),
+    "service/publish/test_publisher_live.py": ("service.publish.lifeline", "service.publish.batch_process"),
 }  # fmt: skip
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path

@@ -275,10 +275,10 @@ def main(arguments: list[str]) -> int:
 
     def leave(regular: bool) -> None:
         ending.set()
+        if not regular:  # the server was killed, and its workers finish what they have in hand, with the batch process
+            state.remove_unheld(folder, 2 * lifeline.FINISH_SECONDS)
         for child in list(Child.running):
             child.end()
-        if not regular:  # the server was killed, and its workers finish what they have in hand
-            state.remove_unheld(folder, 2 * lifeline.FINISH_SECONDS)
 
     lifeline.hold(leave)
     if publisher.published is None:
@@ -289,12 +289,14 @@ def main(arguments: list[str]) -> int:
                 threading.Event().wait()
             print(error, file=sys.stderr)
             return AT_FAULT if isinstance(error, TrialError) and error.at_fault else FAILED
-    while True:
+    while not ending.is_set():
         try:
             publisher.look()
         except Exception:  # what is served stays, and the next look may go well
             log.exception("a look failed")
-        threading.Event().wait(EVERY)
+        ending.wait(EVERY)
+    threading.Event().wait()  # `lifeline` ends this process
+    return 0
 
 
 if __name__ == "__main__":

@@ -173,7 +173,11 @@ def test_all_end_with_a_server_that_is_killed(workspace: Path) -> None:
         family = [pid for pid, _ in started.children()]
         family += children_of(publisher(started) or 0)
         assert len(family) >= 4
-        started.process.kill()
+        with ThreadPoolExecutor(2) as pool:
+            sent = [pool.submit(score, started, PAST, f"brand {i}") for i in range(2)]
+            time.sleep(0.3)
+            started.process.kill()
+            assert [one.result().status for one in sent] == [200, 200]
         until(lambda: not any(alive(pid) for pid in family), "a process lives on", within=45)
         until(lambda: not list(workspace.glob("creator-yield-*")), "the folder stays")
         with socket.socket() as one:
