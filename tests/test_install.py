@@ -138,10 +138,11 @@ def make_index(folder: Path, lock: str) -> str:
 
 
 def project_copy(folder: Path) -> Path:
-    """What `make install` needs of the project, but for its packages and its lock."""
+    """What `make install` needs of the project, but for its packages and its lock; the client whole."""
     for name in ("Makefile", "pyproject.toml", "README.md", "LICENSE", ".ci/find-python"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "client", folder / "client", ignore=shutil.ignore_patterns("build", "*.egg-info"))
     return folder
 
 
@@ -163,7 +164,7 @@ def test_make_installs_the_lock_and_no_newer_release_in_a_folder_of_any_name(tmp
     listed = subprocess.run([*pip, "list", "--format=freeze"], capture_output=True, text=True, check=True).stdout
     found = {canonicalize_name(name): version for name, version in (line.split("==") for line in listed.split())}
     assert found.items() >= pins("requirements-dev.lock").items()
-    assert found.keys() - pins("requirements-dev.lock").keys() == {"creator-yield", "pip"}
+    assert found.keys() - pins("requirements-dev.lock").keys() == {"creator-yield", "creator-yield-client", "pip"}
     checked = subprocess.run([*pip, "check"], capture_output=True, text=True)
     assert (checked.returncode, checked.stdout) == (0, "No broken requirements found.\n")
 
