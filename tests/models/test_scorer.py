@@ -17,11 +17,13 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_saved_model_scores_to_the_bit_as_before(trained: Trained, tmp_path: Path) -> None:
-    asked = spine(80, seed=3)
+    candidates = spine(80, seed=3)
     trained.scorer.save(tmp_path / "model")
     loaded = Scorer.load(tmp_path / "model")
     pd.testing.assert_frame_equal(
-        loaded.score(matrix(asked), asked), trained.scorer.score(matrix(asked), asked), check_exact=True
+        loaded.score(matrix(candidates), candidates),
+        trained.scorer.score(matrix(candidates), candidates),
+        check_exact=True,
     )
     loaded.save(tmp_path / "again")
     assert _files(tmp_path / "model") == _files(tmp_path / "again")

@@ -24,10 +24,10 @@ def test_same_data_and_seed_give_the_same_bytes(trained: Trained, tmp_path: Path
 
 
 def test_the_true_rate_is_found(trained: Trained) -> None:
-    asked = spine(500, seed=7)
-    rates = trained.scorer.rates(matrix(asked), asked.creator_id.to_numpy(object))
-    assert np.corrcoef(np.log(rates), np.log(asked.rate))[0, 1] > 0.85
-    assert (rates * asked.spend).sum() / (asked.rate * asked.spend).sum() == pytest.approx(1, abs=0.15)
+    candidates = spine(500, seed=7)
+    rates = trained.scorer.rates(matrix(candidates), candidates.creator_id.to_numpy(object))
+    assert np.corrcoef(np.log(rates), np.log(candidates.rate))[0, 1] > 0.85
+    assert (rates * candidates.spend).sum() / (candidates.rate * candidates.spend).sum() == pytest.approx(1, abs=0.15)
     figures = trained.backtest.figures().set_index("model")[:4]
     skill, rank = figures.skill.to_dict(), figures["rank"].to_dict()
     assert rank["ours"] > rank["own_record"] + 0.2

@@ -68,7 +68,7 @@ def matrix(frame: pd.DataFrame) -> pd.DataFrame:
             "appeal": frame.appeal.mask(rows % 17 == 0),
             "noise": frame.noise,
             "constant": 1.0,
-            "never_told": np.nan,
+            "never_known": np.nan,
             "spend": frame.spend,
             "promotion_hours": frame.promotion_hours,
             "objective": frame.objective.astype(object),

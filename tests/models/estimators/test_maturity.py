@@ -57,8 +57,8 @@ def test_days_that_were_not_counted_whole_leave_completion_to_the_ages() -> None
     day = frame.starts_at[:30].dt.floor("D")
     frame["observed_until"] = frame.starts_at + pd.Timedelta(days=20)
     frame.loc[:29, "observed_until"] = day + pd.Timedelta(hours=23, minutes=59)
-    told = {"collaboration_id": frame.collaboration_id[:30], "date": day, "conversions": frame.conversions[:30]}
-    assert fit_maturity(Outcomes.from_tables(frame, pd.DataFrame(told), 30.0)).source == BY_AGE
+    listed = {"collaboration_id": frame.collaboration_id[:30], "date": day, "conversions": frame.conversions[:30]}
+    assert fit_maturity(Outcomes.from_tables(frame, pd.DataFrame(listed), 30.0)).source == BY_AGE
 
 
 def test_counts_of_one_age_are_final() -> None:

@@ -25,10 +25,10 @@ def test_what_was_known_at_a_moment() -> None:
     later = frame.assign(conversions=np.where(frame.starts_at > pd.Timestamp(moment), 999, frame.conversions))
     np.testing.assert_array_equal(Outcomes.from_tables(later, daily, 30.0).as_of(moment)[1].counts, then.counts)
     np.testing.assert_array_equal(then.counts, expected)
-    untold = Outcomes.from_tables(frame, None, 30.0)
-    rows, then = untold.as_of(moment)
-    assert ((untold.known[rows] <= moment) | (then.counts == 0)).all()
-    np.testing.assert_array_equal(then.counts, untold.counts[rows])
+    unlisted = Outcomes.from_tables(frame, None, 30.0)
+    rows, then = unlisted.as_of(moment)
+    assert ((unlisted.known[rows] <= moment) | (then.counts == 0)).all()
+    np.testing.assert_array_equal(then.counts, unlisted.counts[rows])
 
 
 def test_a_promotion_without_end_is_counted_when_it_was_last_watched() -> None:
@@ -51,10 +51,10 @@ def test_what_comes_later_never_changes_what_was_known() -> None:
     assert then.daily is not None
     late = frame.collaboration_id[frame.starts_at > pd.Timestamp(moment)]
     assert len(late) > 20
-    cut = daily[~daily.collaboration_id.isin(late[:5])]  # deals that are not told by day at all
+    cut = daily[~daily.collaboration_id.isin(late[:5])]  # deals that are not listed by day at all
     for later in (ended, cut):
-        told = Outcomes.from_tables(frame, later, 30.0)
-        again, so_far = told.as_of(moment)
+        outcomes = Outcomes.from_tables(frame, later, 30.0)
+        again, so_far = outcomes.as_of(moment)
         np.testing.assert_array_equal(again, rows)
         np.testing.assert_array_equal(so_far.counts, then.counts)
         np.testing.assert_array_equal(so_far.until, then.until)

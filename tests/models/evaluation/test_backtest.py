@@ -23,13 +23,13 @@ def test_folds_have_a_gap_and_never_overlap(rows: int, folds: int, window: float
     frame = spine(rows)
     results = Outcomes.from_tables(frame, None, window)
     made = make_folds(results, np.arange(rows), folds)
-    judged = [row for fold in made for row in fold.test]
-    assert len(set(judged)) == len(judged)
+    tested = [row for fold in made for row in fold.test]
+    assert len(set(tested)) == len(tested)
     for fold in made:
         assert (results.starts[fold.test] >= fold.cutoff).all()
         ends = results.starts[fold.train] + ((results.hours[fold.train] / 24 + window) * DAY.astype("timedelta64[s]")
                                              .astype(float)).astype("timedelta64[s]")  # fmt: skip
-        # a nought is a nought at any moment; any other count teaches only once its window has passed
+        # a nought is a nought at any moment; any other count is trained on only once its window has passed
         assert (ends[results.counts[fold.train] > 0] <= fold.cutoff).all()
     for earlier, later in itertools.pairwise(made):
         assert earlier.cutoff < later.cutoff
@@ -40,15 +40,15 @@ def test_coverage_in_the_backtest(trained: Trained) -> None:
     assert 0.7 < float(trained.backtest.figures().coverage.iloc[0]) < 0.9
 
 
-def test_rows_unlike_the_results_are_told(trained: Trained) -> None:
+def test_rows_unlike_the_results_are_reported(trained: Trained) -> None:
     backtest = trained.backtest
     rows = backtest.rows
-    chosen = np.r_[:10, len(rows) - 30 : len(rows)]  # the first ten were judged before there was an interval
+    chosen = np.r_[:10, len(rows) - 30 : len(rows)]  # the first ten were tested before there was an interval
     rows = rows.assign(excess=np.isin(np.arange(len(rows)), chosen) * 0.5)
     odd = replace(backtest, rows=rows)
-    told = rows[-30:]
-    rate = told.counts / told.exposure
-    inside = ((rate >= told.low - 1e-12) & (rate <= told.high + 1e-12)).mean()
+    unlike_rows = rows[-30:]
+    rate = unlike_rows.counts / unlike_rows.exposure
+    inside = ((rate >= unlike_rows.low - 1e-12) & (rate <= unlike_rows.high + 1e-12)).mean()
     assert odd.coverage_unlike() == (40, 30, pytest.approx(inside))
     assert np.isnan(replace(backtest, rows=rows[10:-30]).coverage_unlike()[2])
     assert f"40 of {len(rows)} tested results ({40 / len(rows):.1%}) were unlike those known before" in unlike(odd)

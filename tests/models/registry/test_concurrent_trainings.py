@@ -68,19 +68,19 @@ def test_one_store_is_made_and_no_run_is_lost(tmp_path: Path) -> None:
 
 
 def compete(barrier: Barrier, scorer: Scorer) -> tuple[str, str | None, int]:
-    """Register a version judged when all see the same champion: the version, what it was compared with, how often."""
-    judged: list[str | None] = []
+    """Register a version compared when all see the same champion: the version, what it was compared with, how often."""
+    seen: list[str | None] = []
 
     def judge() -> promotion.Comparison:
-        judged.append(registry.champion_version(run.client, NAME))
-        if len(judged) == 1:
+        seen.append(registry.champion_version(run.client, NAME))
+        if len(seen) == 1:
             barrier.wait()  # all have looked, none has set the alias
-        return judged[-1], Decision(True, "it is no worse")
+        return seen[-1], Decision(True, "it is no worse")
 
     with runs.open_run(NAME, 0) as run:
         version = runs.register(run.client, run.id, NAME, scorer)
         promotion.award(run, version, judge(), judge)
-    return version, judged[-1], len(judged)
+    return version, seen[-1], len(seen)
 
 
 @pytest.mark.parametrize("champion", [False, True])

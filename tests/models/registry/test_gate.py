@@ -51,8 +51,8 @@ def test_the_champion_is_asked_on_features_of_its_own(history: History, quick: T
         own = builder.build(quick.training.spine)
     ours, theirs = (gate.judge(quick.backtest, champion, m).why for m in (quick.training.matrix, own))
     assert ours != theirs
-    told = gate.decide(quick, champion, history)
-    assert told.why == f"{theirs}; the champion's features made by its own classifier and settings"
+    decision = gate.decide(quick, champion, history)
+    assert decision.why == f"{theirs}; the champion's features made by its own classifier and settings"
 
 
 def test_features_are_made_anew_only_where_they_differ(
@@ -82,5 +82,5 @@ def test_a_model_is_promoted_unless_it_predicts_worse_than_the_champion(trained:
     assert "the champion's" in refused.why
     other = spine(600, seed=8).assign(collaboration_id=[f"new{i}" for i in range(600)])
     fresh = fitted(other)
-    judged = judge(fresh.backtest, trained.scorer, training(other).matrix)
-    assert f"on the newest {(fresh.backtest.rows.fold == fresh.backtest.rows.fold.max()).sum()} results" in judged.why
+    decision = judge(fresh.backtest, trained.scorer, training(other).matrix)
+    assert f"on the newest {(fresh.backtest.rows.fold == fresh.backtest.rows.fold.max()).sum()} results" in decision.why

@@ -20,8 +20,8 @@ def test_intervals_cover_what_they_say(mean: float) -> None:
     for level in (0.5, 0.8, 0.95):
         low, high = intervals.bounds(expected[3000:], group[3000:], level)
         inside = (counts[3000:] >= low) & (counts[3000:] <= high)
-        slack = 0.03 if mean > 1 else 0.25  # counts of nought and one cannot be split finer
-        assert level - 0.03 < inside.mean() < level + slack
+        tolerance = 0.03 if mean > 1 else 0.25  # counts of nought and one cannot be split finer
+        assert level - 0.03 < inside.mean() < level + tolerance
         if mean > 1:
             for name in ("nano", "mega"):
                 assert inside[group[3000:] == name].mean() == pytest.approx(level, abs=0.05)

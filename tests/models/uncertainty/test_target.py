@@ -194,7 +194,7 @@ def test_what_is_no_probability_is_refused(confidence: float) -> None:
 
 
 def test_probabilities_within_a_target_hold_in_the_backtest(trained: Trained) -> None:
-    """The law learnt on the older folds, asked about the newer ones at prices from dear to cheap."""
+    """Intervals learnt on the older folds, used on the newer ones at prices from dear to cheap."""
     rows = trained.backtest.rows
     old, new = rows[rows.fold < 3], rows[rows.fold >= 3]
     assert min(len(old), len(new)) > 100
