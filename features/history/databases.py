@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from features.history.contract import TABLES
 from features.history.file_kinds import kind_of
 from features.history.freshness import Stamp
 from features.history.mapping_reads import reads
+from features.history.mappings import check_reads
 
+_MACROS = """SELECT CASE function_type WHEN 'macro' THEN 'SELECT ' ELSE '' END || macro_definition
+    FROM duckdb_functions() WHERE database_name = 'data' AND macro_definition IS NOT NULL"""
 _VIEWS = "SELECT {} FROM duckdb_views() WHERE database_name = 'data' AND NOT internal"
 
 
@@ -35,7 +39,7 @@ def tables(connection: duckdb.DuckDBPyConnection, scheme: str, path: str) -> tup
     except duckdb.Error as error:
         raise _not_opened(where, error) from error
     held = {table for schema, table in named(connection) if schema == "main"}
-    views = {row[0] for row in connection.execute(_VIEWS.format("view_name")).fetchall()}
+    views = dict(connection.execute(_VIEWS.format("view_name, sql")).fetchall())
     sources: dict[str, Source] = {}
     faults: list[Fault] = []
     for table, schema in TABLES.items():
@@ -45,8 +49,11 @@ def tables(connection: duckdb.DuckDBPyConnection, scheme: str, path: str) -> tup
             if table in views:
                 kind, remedy = "view", "Correct the view, or what it reads."
             try:
+                _check_view(connection, table, views, [*schema.columns], table)
                 columns = {n: name(n) for n in described(connection, sql)}
                 sources[table] = Source(f"the {kind} {table}", sql, columns, remedy=remedy)
+            except InputError as error:
+                faults += error.faults
             except duckdb.Error as error:
                 remedy = "Correct the view; relative paths in it are those of the current folder."
                 received = explain(error)
@@ -59,6 +66,19 @@ def tables(connection: duckdb.DuckDBPyConnection, scheme: str, path: str) -> tup
             remedy = "Make a table or view of this name."
             faults.append(Fault(table, received=received, problem="the table is missing", remedy=remedy))
     return sources, faults
+
+
+def _check_view(
+    connection: duckdb.DuckDBPyConnection, view: str, views: Mapping[str, str], wanted: list[str], table: str
+) -> None:
+    """Check what a view reads, and the views that it reads from, as a mapping is checked."""
+    if view not in views:
+        return
+    place = Path.cwd() / f"the view {view}"  # relative paths of views are those of the current folder
+    readers = check_reads(connection, _select(views[view]), place, table, wanted)
+    below = {text for reader in readers for text in reader.texts} & views.keys() - {view}
+    for other in sorted(below):
+        _check_view(connection, other, views, wanted, table)
 
 
 def named(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
@@ -80,6 +100,14 @@ def _not_opened(where: str, error: duckdb.Error) -> InputError:
 
 
 def behind_views(connection: duckdb.DuckDBPyConnection) -> Stamp:
-    """The files that views of an attached database read."""
-    views = connection.execute(_VIEWS.format("sql")).fetchall()
-    return Stamp.of_paths([], [one for (sql,) in views for one in reads(sql.partition(" AS ")[2], Path.cwd())])
+    """The files that views and macros of an attached database read."""
+    selects = [_select(sql) for (sql,) in connection.execute(_VIEWS.format("sql")).fetchall()]
+    selects += [sql for (sql,) in connection.execute(_MACROS).fetchall()]
+    return Stamp.of_paths([], [pattern for sql in selects for pattern in reads(sql, Path.cwd())])
+
+
+def _select(view: str) -> str:
+    """The SELECT of a CREATE VIEW, empty if it reads nothing: what follows the first AS that a SELECT follows. A name
+    may hold an AS too."""
+    ends = [found.end() for found in re.finditer(r"\bAS\b", view)]
+    return next((view[end:] for end in ends if reads(view[end:], Path.cwd())), "")

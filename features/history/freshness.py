@@ -30,8 +30,9 @@ SHOWN = 3
 class Stamp:
     """What files were at one moment; equal stamps mean equal files.
 
-    paths: files, and folders whose `.parquet` files count, as they were named: links are followed anew at every look,
-    so a file that is replaced by rename, or a link that is set anew, shows. patterns: of files, as `glob` reads them.
+    paths: files, and folders whose `.parquet` files and `_committed_*` logs count, as they were named: links are
+    followed anew at every look, so a file that is replaced by rename, or a link that is set anew, shows.
+    patterns: of files, as `glob` reads them.
     files: what was found, by path. A file that is absent has no entry, so one that comes or goes shows too.
     """
 
@@ -101,11 +102,16 @@ def _read_by(mapping: Path) -> list[str]:
 def _look(paths: tuple[str, ...], patterns: tuple[str, ...]) -> Stamp:
     found: set[str] = set()
     for path in paths:
-        found.update(map(str, Path(path).rglob("*.parquet")) if os.path.isdir(path) else [path])
+        found.update(_parts(Path(path)) if os.path.isdir(path) else [path])
     for pattern in patterns:
         found.update(glob.iglob(pattern, recursive=True))
     identities = {path: identity for path in sorted(found) if (identity := _identity(path)) is not None}
     return Stamp(paths, patterns, identities)
+
+
+def _parts(folder: Path) -> set[str]:
+    """Parts, and the logs that may say of parts that they no longer count."""
+    return {str(path) for pattern in ("*.parquet", "_committed_*") for path in folder.rglob(pattern)}
 
 
 def _identity(path: str) -> Identity | None:

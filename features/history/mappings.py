@@ -48,12 +48,9 @@ def mapping(connection: duckdb.DuckDBPyConnection, path: Path, table: str, wante
     kinds = [statement.type.name for statement in statements]
     if kinds != ["SELECT"]:
         raise fail(table, f"{path.name} is no single SELECT", remedy, ", ".join(kinds) or "no statement")
-    readers = find_readers(connection, query)
+    readers = check_reads(connection, query, path, table, wanted)
     refuse_shadowed(readers, path, table)
-    refuse_dropped_rows(readers, path, table)
     connection.execute(f"SET GLOBAL file_search_path = {quote(_search_path(connection, readers, path, table))}")
-    named, has_star = columns_used(connection, query)
-    refuse_guesses(connection, readers, path, table, lambda column: _is_used(column, named, has_star, wanted))
     view = f"mapping of {table}"
     try:
         refuse_doubles(table, described_query(connection, statements[0].query), wanted)
@@ -64,9 +61,21 @@ def mapping(connection: duckdb.DuckDBPyConnection, path: Path, table: str, wante
         raise _failure(error, path, table) from error
 
 
-def _is_used(column: str, named: Collection[str], has_star: bool, wanted: Collection[str]) -> bool:
-    """Whether a column of a file may reach the table, by name, by place or by `*`."""
-    return "*" in named or column.lower() in named or (has_star and column.lower() in wanted)
+def check_reads(
+    connection: duckdb.DuckDBPyConnection, query: str, path: Path, table: str, wanted: Collection[str]
+) -> list[Reader]:
+    """What reads files in a SELECT, which `path` names and whose relative paths start beside it.
+
+    Raises InputError where rows would be dropped, or read by a guess."""
+    readers = find_readers(connection, query)
+    refuse_dropped_rows(readers, path, table)
+    named, has_star = columns_used(connection, query)
+
+    def is_used(column: str) -> bool:
+        return "*" in named or column.lower() in named or (has_star and column.lower() in wanted)
+
+    refuse_guesses(connection, readers, path, table, is_used)
+    return readers
 
 
 def _failure(error: duckdb.Error, path: Path, table: str) -> InputError:

@@ -203,6 +203,16 @@ def test_a_view_that_fails_on_its_rows_is_to_be_corrected(value: str, tmp_path: 
     assert fault.endswith(" Correct the view, or what it reads.")
 
 
+def test_a_view_leaves_nothing_to_a_guess(tmp_path: Path) -> None:
+    data, file = as_database(tmp_path)
+    (tmp_path / "p.csv").write_text("post_id,creator_id,posted_at\np1,c1,03/04/2025\n")
+    with duckdb.connect(file) as connection:
+        connection.execute(f"DROP TABLE posts; CREATE VIEW raw_posts AS FROM read_csv('{tmp_path}/p.csv')")
+        connection.execute("CREATE VIEW posts AS SELECT * FROM raw_posts")
+    (fault,) = refused(data)
+    assert fault.startswith("posts.posted_at: the view raw_posts leaves the order of day and month to a guess")
+
+
 def test_an_sqlite_file_is_no_database_of_duckdb(tmp_path: Path) -> None:
     (tmp_path / "a.db").write_bytes(b"SQLite format 3\0".ljust(4096, b"\0"))
     assert refused(f"duckdb://{tmp_path}/a.db") == [

@@ -79,13 +79,36 @@ def view(folder: Path) -> tuple[Path | str, Path]:
     return f"duckdb://{folder}/history.db", folder / "posts.parquet"
 
 
+def macro(folder: Path) -> tuple[Path | str, Path]:
+    data, file = database(folder)
+    with duckdb.connect(file) as connection:
+        connection.execute(f"DROP TABLE posts; CREATE MACRO \"read AS is\"() AS TABLE FROM '{folder}/posts.parquet'")
+        connection.execute('CREATE VIEW posts AS FROM "read AS is"()')
+    return data, folder / "posts.parquet"
+
+
+def view_of_a_view(folder: Path) -> tuple[Path | str, Path]:
+    data, file = database(folder)
+    with duckdb.connect(file) as connection:
+        connection.execute(f"DROP TABLE posts; CREATE VIEW \"read AS is\" AS FROM '{folder}/posts.parquet'")
+        connection.execute('CREATE VIEW posts AS FROM "read AS is"')
+    return data, folder / "posts.parquet"
+
+
+def commit(folder: Path) -> tuple[Path | str, Path]:
+    data, _ = part(folder)
+    log = folder / "creators" / "_committed_1"
+    log.write_text('{"added": [], "removed": []}')
+    return data, log
+
+
 def part(folder: Path) -> tuple[Path | str, Path]:
     write(folder, frames(), "parts")
     return folder, folder / "creators" / "part-001.parquet"
 
 
 @pytest.mark.parametrize("change", [rename_over, rewrite, Path.unlink])
-@pytest.mark.parametrize("lay", [plain, linked, mapped, database, view, part])
+@pytest.mark.parametrize("lay", [plain, linked, mapped, database, view, view_of_a_view, macro, part, commit])
 def test_a_file_that_changes_is_named(
     lay: Callable[[Path], tuple[Path | str, Path]], change: Callable[[Path], None], tmp_path: Path
 ) -> None:
