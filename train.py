@@ -59,38 +59,17 @@ def train(args: argparse.Namespace) -> int:
     if args.comment_classifier and not args.comment_classifier.is_dir():
         refuse("--comment-classifier", args.comment_classifier, "there is no such folder", "Give a saved classifier.")
     began = time.time()
-    from features.comment_classifier.classifier import CommentClassifier
-    from features.faults import InputError
-    from features.history.checks import check_trainable
-    from features.history.source import fingerprint, open_history
-    from features.settings import FeatureSettings
-    from features.usage import columns_read
-    from models.estimators.recipes import TRIES, with_settings
-    from models.registry import promotion
-    from models.registry.runs import open_run
-    from models.report import summary
-    from models.training import TrainingSet, fit
+    from models.estimators.recipes import TRIES
+    from models.pipeline import retrain
 
-    settings = FeatureSettings()
-    with open_history(args.data) as history:
-        cli.note(history.notes)
-        if faults := check_trainable(history.collaborations):
-            raise InputError(faults)
-        classifier = CommentClassifier.load(args.comment_classifier)
-        # the run begins here, so that a store that cannot take the results shows before the work
-        with cli.Progress() as progress, open_run(args.experiment, int(began * 1000)) as run:
-            prints = fingerprint(history)
-            training = TrainingSet.from_history(history, settings, classifier, progress)
-            recipes = with_settings(TRIES if args.search is None else args.search, args.seed)
-            trained = fit(
-                training, settings, classifier, seed=args.seed, recipes=recipes, data=prints,
-                columns=columns_read(history.given), progress=progress,
-            )  # fmt: skip
-            found = summary.study(trained)
-            progress("report", 1, 1)
-            history.stamp.require_unchanged("DATA")
-            version, decision = promotion.record(run, found, history, prints)
-    print_summary(found, args.experiment, version, decision, time.time() - began)
+    with cli.Progress() as progress:
+        done = retrain(
+            args.data, args.experiment, began=began, seed=args.seed,
+            search=TRIES if args.search is None else args.search, comment_classifier=args.comment_classifier,
+            note=cli.note, progress=progress,
+        )  # fmt: skip
+    version, decision = done.version, done.decision
+    print_summary(done.report, args.experiment, version, decision, time.time() - began)
     if decision.alarm:
         print(f"alarm: {args.experiment} {version}: {decision.why}", file=sys.stderr)
     return ATTENTION if decision.alarm else DONE

@@ -16,7 +16,7 @@ ROOMS = (
     "features.staging", "features.matrix", "features.usage",
     "models.explanations", "models.estimators", "models.uncertainty", "models.evaluation", "models.training_facts",
     "models.scoring", "models.scorer", "models.training", "models.studies", "models.report", "models.registry",
-    "models.tracking", "models.batch",
+    "models.tracking", "models.batch", "models.pipeline",
     "service.problems", "service.logs", "service.online", "service.publish", "service.api",
     "demo", "benchmarks",
 )  # fmt: skip

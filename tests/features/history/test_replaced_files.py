@@ -19,9 +19,9 @@ from features.history.freshness import Stamp
 from features.history.mapping_reads import reads
 from features.history.source import open_candidates, open_history
 from features.settings import FeatureSettings
-from models import training
+from models import pipeline
 from models.batch.score_file import score_file
-from models.registry import promotion, runs
+from models.registry import promotion
 from models.report import summary
 from models.scorer import SCORES, Scorer
 from tests.support.contract_tables import candidates, frames, write
@@ -187,10 +187,10 @@ def test_no_model_is_recorded_of_files_that_changed(
         rename_over(tmp_path / "conversions.parquet")
 
     write(tmp_path, frames())
-    monkeypatch.setattr(training, "fit", fit)
-    monkeypatch.setattr(training.TrainingSet, "from_history", lambda *_: None)
+    monkeypatch.setattr(pipeline, "fit", fit)
+    monkeypatch.setattr(pipeline.TrainingSet, "from_history", lambda *_: None)
     monkeypatch.setattr(summary, "study", lambda _: SimpleNamespace())
-    monkeypatch.setattr(runs, "open_run", lambda *_: nullcontext())
+    monkeypatch.setattr(pipeline, "open_run", lambda *_: nullcontext())
     monkeypatch.setattr(promotion, "record", lambda *_: pytest.fail("it was recorded"))
     assert cli.run(lambda: train.train(train.arguments([str(tmp_path)]))) == 2
     assert "conversions.parquet. Nothing was written: start again" in capsys.readouterr().err
