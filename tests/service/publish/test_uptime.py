@@ -159,7 +159,7 @@ def test_a_damaged_model_is_refused_and_the_old_one_goes_on(server: Server, clie
     file = Path(source.removeprefix("file://")) / "artifacts" / "scorer" / "scorer.json"
     file.write_text(file.read_text().replace('"level"', '"level" ', 1))
     client.set_registered_model_alias(NAME, "champion", third)
-    everywhere(server, "alarm: model: InputError: --model")
+    everywhere(server, "alarm: model: --model")
     assert rates(score(server))[0] == f"{NAME}/2"
     assert "creator_yield_alarm 1" in server.ask("GET", "/metrics", key=None).body.decode()
     answer = server.ask("GET", "/readyz", key=None).body.decode()
@@ -218,7 +218,7 @@ def test_broken_data_is_refused_and_fresh_data_is_taken_up(server: Server, works
 
     before = rates(score(server))
     put(pd.concat([old, newcomer, newcomer], ignore_index=True))
-    everywhere(server, "alarm: features: InputError: creators.creator_id")
+    everywhere(server, "alarm: features: creators.creator_id")
     assert found() == {404}
     assert rates(score(server)) == before, "the features from before stay in use"
     with load(server, 1) as replies:
