@@ -112,6 +112,7 @@ def _changed_after(tables: Tables, cut: pd.Timestamp, seed: int) -> Tables:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "seed"), [(0.4, 1), (0.6, 2), (0.85, 3)])
 def test_the_future_never_changes_the_past(
     tables: Tables, matrix: pd.DataFrame, tmp_path: Path, place: float, seed: int
@@ -137,6 +138,7 @@ def test_a_deal_far_ahead_is_judged_on_the_last_days_that_there_are(matrix: pd.D
 # --- neither order, nor threads, nor the other rows of the spine
 
 
+@pytest.mark.slow
 def test_order_files_and_threads_change_nothing(tables: Tables, matrix: pd.DataFrame, tmp_path: Path) -> None:
     """Every table's rows shuffled, three of them as folders of parts, one thread, the spine backwards."""
     shuffled = {name: table.sample(frac=1, random_state=5) for name, table in tables.items()}
@@ -192,6 +194,7 @@ def _times(tables: Tables, factor: int, deals: pd.Series) -> Tables:
     return found | {"collaborations": c, "conversions": d, "spine": spine}
 
 
+@pytest.mark.slow
 def test_doubling_one_creator_leaves_the_others(tables: Tables, matrix: pd.DataFrame, tmp_path: Path) -> None:
     """Others change in nothing but track records, and there only once a result of the creator has moved the market."""
     deals = tables["collaborations"]
@@ -208,6 +211,7 @@ def test_doubling_one_creator_leaves_the_others(tables: Tables, matrix: pd.DataF
     assert_same(mine[0].drop(columns=[*RECORDS, *money]), mine[1].drop(columns=[*RECORDS, *money]))
 
 
+@pytest.mark.slow
 def test_doubling_everything_keeps_the_rate(tables: Tables, tmp_path: Path) -> None:
     """All spend, conversions and clicks doubled: prices double, and records stay where they were but for the half that
     is added to each count, which vanishes beside large ones. Nothing else moves."""
@@ -262,6 +266,7 @@ def _numbered(tables: Tables) -> Tables:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "mapping", "database"])
 def test_every_form_gives_the_same(tables: Tables, matrix: pd.DataFrame, tmp_path: Path, form: str) -> None:
     given_tables, data = tables, str(tmp_path)
@@ -353,6 +358,7 @@ def _without(history: History, absent: str) -> History:
     return history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("absent", ABSENT)
 def test_what_is_absent_is_missing(history: History, tables: Tables, matrix: pd.DataFrame, absent: str) -> None:
     missing, changed = ABSENT[absent]
@@ -367,6 +373,7 @@ def test_what_is_absent_is_missing(history: History, tables: Tables, matrix: pd.
         assert not found[sorted(changed)].equals(matrix[sorted(changed)])
 
 
+@pytest.mark.slow
 def test_optional_columns_may_be_left_out_of_the_files(tables: Tables, matrix: pd.DataFrame, tmp_path: Path) -> None:
     """A column that no file has is the same as one without a value."""
     without = {"posts": ["views", "caption"], "comments": ["by_creator"], "collaborations": ["clicks", "revenue"]}

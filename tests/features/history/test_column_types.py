@@ -22,6 +22,8 @@ from features.faults import InputError
 from features.history.source import open_candidates, open_history
 from tests.support.contract_tables import candidates, frames, write
 
+pytestmark = pytest.mark.slow  # each opens a history anew
+
 
 def refused(data: Path | str) -> list[str]:
     """The faults of DATA."""

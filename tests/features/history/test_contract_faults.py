@@ -18,6 +18,8 @@ from features.history.contract import TABLES
 from features.history.source import open_candidates, open_history
 from tests.support.contract_tables import Frames, candidates, frames, write
 
+pytestmark = pytest.mark.slow  # each opens a history anew
+
 
 def faults(data: Path | str) -> list[Fault]:
     """The faults of DATA; none if it opens."""

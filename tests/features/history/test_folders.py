@@ -13,6 +13,8 @@ from features.faults import InputError
 from features.history.source import History, open_candidates, open_history
 from tests.support.contract_tables import candidates, frames, write
 
+pytestmark = pytest.mark.slow  # each opens a history anew
+
 POSTS = frames()["posts"]
 
 
