@@ -134,7 +134,7 @@ def http_workspace(tmp_path_factory: pytest.TempPathFactory, trained_workspace: 
 
 @pytest.fixture(scope="session")
 def http_server(http_workspace: Path) -> Iterator["Server"]:
-    """A running service with keys, for tests that ask and leave it as it is."""
+    """A running service with keys, for tests that send requests and leave it as it is."""
     from tests.support.workspace import running
 
     with running(http_workspace, CREATOR_YIELD_API_KEYS=f"@{http_workspace / 'keys'}") as started:

@@ -124,7 +124,7 @@ def test_the_service_gives_the_scores_of_the_batch(
 ) -> None:
     starts = [at.isoformat() for at in candidates.starts_at]
     rows = candidates.assign(starts_at=starts).astype(object).where(candidates.notna(), None).to_dict("records")
-    reply = server.ask("POST", "/v1/score?include=reasons,interval", {"items": rows}, key=None)
+    reply = server.request("POST", "/v1/score?include=reasons,interval", {"items": rows}, key=None)
     assert reply.status == 200, reply.body
     found = pd.DataFrame(reply.json["scores"]).set_index("candidate_id")
     for column in ("conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high"):

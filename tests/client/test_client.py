@@ -26,7 +26,7 @@ def test_the_client_gives_what_the_service_answers(http_server: Server) -> None:
         scored = client.score([item], interval=True, reasons=True, creator=True, level=0.9, target_cost=5)
         sent = {"items": [TERMS | {"creator_id": "creator_000001"}]}
         query = "include=reasons,interval,creator&level=0.9&target_cost=5"
-        theirs = http_server.ask("POST", f"/v1/score?{query}", sent).json["scores"][0]
+        theirs = http_server.request("POST", f"/v1/score?{query}", sent).json["scores"][0]
         mine = msgspec.to_builtins(scored.scores[0])
         shared = mine.keys() & theirs.keys()
         assert {"reasons", "conversions_per_dollar_low", "walk_away_price", "tier", "warnings"} <= shared

@@ -31,8 +31,8 @@ def need(tool: str) -> str:
 
 
 def test_every_metric_is_explained_and_no_other_is_named(http_server: Server) -> None:
-    http_server.ask("GET", "/v1/model")
-    page = http_server.ask("GET", "/metrics").body.decode()
+    http_server.request("GET", "/v1/model")
+    page = http_server.request("GET", "/metrics").body.decode()
     exposed = set(re.findall(r"^# TYPE (\S+)", page, re.M))
     assert exposed == set(re.findall(r"^\| `(creator_yield_\w+)", PAGE, re.M))
     rules = (DEPLOY / "alerts.yml").read_text()
@@ -58,7 +58,9 @@ def test_probes_are_those_of_the_service(http_server: Server) -> None:
     (deployment,) = yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     for name in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert http_server.ask("GET", container[name]["httpGet"]["path"], key=None, Host="10.1.2.3:8000").status == 200
+        assert (
+            http_server.request("GET", container[name]["httpGet"]["path"], key=None, Host="10.1.2.3:8000").status == 200
+        )
 
 
 def test_the_unit_can_be_read(tmp_path: Path) -> None:
@@ -78,7 +80,7 @@ def test_the_alerts_can_be_read() -> None:
 
 
 def test_the_metrics_can_be_scraped(http_server: Server) -> None:
-    page = http_server.ask("GET", "/metrics").body
+    page = http_server.request("GET", "/metrics").body
     done = subprocess.run([need("promtool"), "check", "metrics"], input=page, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
 

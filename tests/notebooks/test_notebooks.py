@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # What the words of a notebook rest on, read from its kernel after the last cell.
-ASKED = {
+EVALUATED = {
     "01-features": "{'related': related.to_dict(), 'families': families['columns'].to_dict(), 'rows': len(matrix),"
     " 'gone': not market.exists()}",
     "02-backtest": "{'skill': figures['skill'].unstack().loc['all'].to_dict(),"
@@ -37,7 +37,7 @@ ASKED = {
 def execute(path: Path, folder: Path) -> tuple[list[Any], dict[str, Any]]:
     """Outputs of a notebook's cells, and the values read from its kernel."""
     notebook = nbformat.read(path, as_version=4)
-    question = f"import json\nprint(json.dumps({ASKED[path.stem]}))"
+    question = f"import json\nprint(json.dumps({EVALUATED[path.stem]}))"
     notebook.cells.append(nbformat.v4.new_code_cell(question))
     client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
     client.execute(env={**os.environ, "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(folder)})
@@ -65,7 +65,7 @@ def test_a_notebook_is_short_says_that_it_is_made_up_and_defines_nothing(path: P
     assert len(imports) == 1, "all imports are in the first cell"
 
 
-@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("name", EVALUATED)
 def test_a_notebook_shows_tables_and_plots_and_no_warning(name: str, executed: dict[str, Any]) -> None:
     outputs, _ = executed[name]
     assert [output.text for output in outputs if output.output_type == "stream" and output.name == "stderr"] == []

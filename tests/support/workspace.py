@@ -92,7 +92,7 @@ class Server:
         found = b""
         while time.monotonic() < until and self.process.poll() is None:
             try:
-                reply = self.ask("GET", path)
+                reply = self.request("GET", path)
                 found = reply.body
                 if reply.status == 200 and wanted in found.decode():
                     return
@@ -101,7 +101,7 @@ class Server:
             time.sleep(0.1)
         raise AssertionError(f"{path} never answers {wanted!r} but {found!r}; the log: {self.log.read_text()[-3000:]}")
 
-    def ask(self, method: str, path: str, body: Any = None, key: str | None = KEY, **headers: str) -> Reply:
+    def request(self, method: str, path: str, body: Any = None, key: str | None = KEY, **headers: str) -> Reply:
         """One request on a connection of its own. body: bytes as they are, anything else as JSON."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -90,7 +90,7 @@ def assert_alike(found: list[dict[str, Any]], expected: pd.DataFrame) -> None:
 def test_answers_are_those_of_predict_to_the_bit(server: Server, spine: pd.DataFrame, predicted: pd.DataFrame) -> None:
     items = items_of(spine)
     late = slice(0, ROWS - EARLY)
-    reply = server.ask("POST", ALL, {"items": items[late]})
+    reply = server.request("POST", ALL, {"items": items[late]})
     assert_alike(scores_of(reply), predicted[late])
     assert reply.json["model_version"] == "conversions-per-dollar/1"
     assert predicted.conversions_per_dollar.nunique() > ROWS / 2
@@ -107,9 +107,9 @@ def test_deals_before_the_horizon_are_answered_too(
     server: Server, spine: pd.DataFrame, predicted: pd.DataFrame
 ) -> None:
     early = slice(ROWS - EARLY, ROWS)
-    reply = server.ask("POST", ALL, {"items": items_of(spine)[early]})
+    reply = server.request("POST", ALL, {"items": items_of(spine)[early]})
     assert_alike(scores_of(reply), predicted[early])
-    lately = server.ask(
+    lately = server.request(
         "POST", ALL, {"items": [item | {"starts_at": DEAL["starts_at"]} for item in items_of(spine)[early]]}
     )
     for now, then in zip(scores_of(lately), scores_of(reply), strict=True):
@@ -121,7 +121,7 @@ def test_a_row_is_scored_alike_in_any_company(server: Server, spine: pd.DataFram
     items = items_of(spine)
     for size in (1, 7, 100):
         for start in range(0, 3 * size, size):
-            found = scores_of(server.ask("POST", ALL, {"items": items[start : start + size]}))
+            found = scores_of(server.request("POST", ALL, {"items": items[start : start + size]}))
             assert_alike(found, predicted[start : start + size])
 
 
@@ -160,9 +160,9 @@ def test_unknown_creators_with_their_history_are_scored_as_if_the_data_had_them(
     done = command(workspace, "predict.py", *words)
     assert done.returncode == 0, done.stderr
     history = {name: _rows(frame) for name, frame in told.items()}
-    reply = server.ask("POST", ALL, {"items": items, "history": history})
+    reply = server.request("POST", ALL, {"items": items, "history": history})
     assert_alike(scores_of(reply), pd.read_parquet(output))
-    assert server.ask("GET", f"/v1/creators/new%20{busy[0]}").status == 404, "nothing of it stays"
+    assert server.request("GET", f"/v1/creators/new%20{busy[0]}").status == 404, "nothing of it stays"
 
 
 CREATOR: dict[str, Any] = {"creator_id": "mine", "platform": "instagram", "niche": "beauty"}
@@ -186,11 +186,11 @@ def test_a_history_that_cannot_be_right_is_refused(server: Server) -> None:
         ({"creators": [CREATOR], "posts": [5]}, "posts", "an object is needed, received 5"),
     ]
     for history, table, words in faults:
-        reply = server.ask("POST", "/v1/score", {"items": [ITEM], "history": history})
+        reply = server.request("POST", "/v1/score", {"items": [ITEM], "history": history})
         assert reply.status == 422, (history, reply.body)
         assert reply.json["errors"][0]["table"] == table
         assert words in reply.json["errors"][0]["detail"], reply.json
-    assert server.ask("POST", "/v1/score", {"items": [ITEM], "history": []}).status == 422
+    assert server.request("POST", "/v1/score", {"items": [ITEM], "history": []}).status == 422
 
 
 CELLS: list[tuple[dict[str, Any], str]] = [
@@ -213,7 +213,7 @@ def test_all_that_is_wrong_in_a_history_is_told_at_once(server: Server) -> None:
     posts = [POST | {"post_id": str(i)} | change for i, (change, _) in enumerate(CELLS)]
     good = POST | {"post_id": 7, "likes": 5.0, "caption": 2**70, "shares": None, "unheard of": [{}]}
     history = {"creators": [CREATOR], "posts": [*posts, good]}
-    reply = server.ask("POST", "/v1/score", {"items": [ITEM, ITEM | {"spend": 0}], "history": history})
+    reply = server.request("POST", "/v1/score", {"items": [ITEM, ITEM | {"spend": 0}], "history": history})
     assert reply.status == 422
     (item, *errors) = reply.json["errors"]
     assert (item["row"], item["field"]) == (1, "spend")
@@ -223,27 +223,27 @@ def test_all_that_is_wrong_in_a_history_is_told_at_once(server: Server) -> None:
         assert (error["table"], error["row"], error["field"]) == ("posts", row, field)
         assert error["pointer"] == f"/history/posts/{row}/{field}"
         assert words in error["detail"]
-    alone = [server.ask("POST", "/v1/score", {"items": [ITEM], "history": history | {"posts": [p]}}) for p in posts]
+    alone = [server.request("POST", "/v1/score", {"items": [ITEM], "history": history | {"posts": [p]}}) for p in posts]
     assert [one.json["error_count"] for one in alone] == [1] * len(posts), "each is refused by itself"
-    fine = server.ask("POST", "/v1/score", {"items": [ITEM], "history": history | {"posts": [good]}})
+    fine = server.request("POST", "/v1/score", {"items": [ITEM], "history": history | {"posts": [good]}})
     assert fine.status == 200, fine.body
 
 
 def test_only_what_is_asked_for_is_told(server: Server) -> None:
-    reply = server.ask("POST", "/v1/score", {"items": [ITEM | {"note": ["extra", {}]}]})
+    reply = server.request("POST", "/v1/score", {"items": [ITEM | {"note": ["extra", {}]}]})
     (row,) = scores_of(reply)
     assert set(row) == {
         "conversions_per_dollar", "conversions", "cost_per_conversion", "rank", "warnings", "model_version"
     }  # fmt: skip
     (wide,), (narrow,) = (
-        scores_of(server.ask("POST", f"/v1/score?include=interval&level={level}", {"items": [ITEM]}))
+        scores_of(server.request("POST", f"/v1/score?include=interval&level={level}", {"items": [ITEM]}))
         for level in (0.99, 0.1)
     )
     width = [r["conversions_per_dollar_high"] - r["conversions_per_dollar_low"] for r in (wide, narrow)]
     assert width[0] > width[1] >= 0
-    assert scores_of(server.ask("POST", "/v1/score", {"items": []})) == []
+    assert scores_of(server.request("POST", "/v1/score", {"items": []})) == []
     (sure, unsure) = (
-        scores_of(server.ask("POST", f"/v1/score?target_cost=25{more}", {"items": [ITEM]}))[0]
+        scores_of(server.request("POST", f"/v1/score?target_cost=25{more}", {"items": [ITEM]}))[0]
         for more in ("&confidence=0.9", "")
     )
     assert set(unsure) == set(row) | {"probability_within_target", "walk_away_price"}
@@ -253,21 +253,21 @@ def test_only_what_is_asked_for_is_told(server: Server) -> None:
 
 def test_keys_may_be_numbers_and_times_have_many_forms(server: Server) -> None:
     forms = ["2026-06-01T12:00:00Z", "2026-06-01 12:00", "2026-06-01T14:00:00+02:00", "2026-06-01T12:00:00.000000"]
-    found = scores_of(server.ask("POST", "/v1/score", {"items": [ITEM | {"starts_at": form} for form in forms]}))
+    found = scores_of(server.request("POST", "/v1/score", {"items": [ITEM | {"starts_at": form} for form in forms]}))
     assert len({row["conversions_per_dollar"] for row in found}) == 1
     keys: list[Any] = ["7", 7, 7.0]
     items = [ITEM | {"creator_id": key, "candidate_id": key, "product_country": key} for key in keys]
-    found = [one for item in items for one in scores_of(server.ask("POST", "/v1/score", {"items": [item]}))]
+    found = [one for item in items for one in scores_of(server.request("POST", "/v1/score", {"items": [item]}))]
     assert found[0]["candidate_id"] == "7"
     assert found == [found[0]] * 3
-    (ranked,) = scores_of(server.ask("POST", "/v1/rank", {"deal": DEAL, "creator_ids": keys}))
+    (ranked,) = scores_of(server.request("POST", "/v1/rank", {"deal": DEAL, "creator_ids": keys}))
     assert ranked["creator_id"] == "7"
     for change in ({"brand": 7.5}, {"objective": 7.5}, {"creator_id": 7.5}):
-        told = server.ask("POST", "/v1/score", {"items": [ITEM | change]}).json
+        told = server.request("POST", "/v1/score", {"items": [ITEM | change]}).json
         assert ["a text or a whole number is needed, received 7.5", *change] == [
             told["errors"][0]["detail"], told["errors"][0]["field"]
         ]  # fmt: skip
-    uneven = server.ask("POST", "/v1/rank", {"deal": DEAL, "creator_ids": [7.5]})
+    uneven = server.request("POST", "/v1/rank", {"deal": DEAL, "creator_ids": [7.5]})
     assert uneven.status == 422
 
 
@@ -294,7 +294,7 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
 
 def test_faults_name_field_and_row_all_at_once(server: Server) -> None:
     items = [ITEM, *(ITEM | change for change, _, _ in FAULTS), 5]
-    reply = server.ask("POST", "/v1/score", {"items": items})
+    reply = server.request("POST", "/v1/score", {"items": items})
     assert reply.status == 422
     assert reply.headers["content-type"] == "application/problem+json"
     told = reply.json
@@ -324,17 +324,17 @@ def test_bodies_that_cannot_be_read_are_refused(server: Server, body: bytes, sta
     for path in ("/v1/score", "/v1/rank"):
         if path == "/v1/rank" and b"items" in body:
             continue
-        reply = server.ask("POST", path, body)
+        reply = server.request("POST", path, body)
         assert reply.status == status, reply.body
         assert reply.headers["content-type"] == "application/problem+json"
         assert words in reply.body.decode()
 
 
 def test_what_is_not_there_is_told(server: Server) -> None:
-    assert server.ask("GET", "/nothing").status == 404
-    wrong = server.ask("GET", "/v1/score")
+    assert server.request("GET", "/nothing").status == 404
+    wrong = server.request("GET", "/v1/score")
     assert (wrong.status, wrong.headers["allow"]) == (405, "POST")
-    assert server.ask("POST", "/v1/score", b"a=1", Content_Type="application/x-www-form-urlencoded").status == 415
+    assert server.request("POST", "/v1/score", b"a=1", Content_Type="application/x-www-form-urlencoded").status == 415
     costs = ("0", "-1", "nan", "inf", "1e13", "ten", "")
     wrong_queries = [
         "include=everything",
@@ -349,84 +349,86 @@ def test_what_is_not_there_is_told(server: Server) -> None:
     ]
     for query in wrong_queries:
         for path, body in {"/v1/score": {"items": [ITEM]}, "/v1/rank": {"deal": DEAL}}.items():
-            reply = server.ask("POST", f"{path}?{query}", body)
+            reply = server.request("POST", f"{path}?{query}", body)
             assert (reply.status, reply.json["errors"][0]["field"]) == (422, query.split("=")[0]), query
 
 
 def test_requests_that_wait_together_each_keep_to_their_own_target(server: Server) -> None:
     paths = [f"/v1/score?target_cost={cost}&confidence={sure}" for cost in (2, 4, 8) for sure in (0.5, 0.9)]
-    alone = {path: scores_of(server.ask("POST", path, {"items": [ITEM]})) for path in paths}
+    alone = {path: scores_of(server.request("POST", path, {"items": [ITEM]})) for path in paths}
     assert len({json.dumps(told) for told in alone.values()}) == len(paths)
     with ThreadPoolExecutor(6) as pool:
-        together = pool.map(lambda path: (path, server.ask("POST", path, {"items": [ITEM]})), paths * 50)
+        together = pool.map(lambda path: (path, server.request("POST", path, {"items": [ITEM]})), paths * 50)
         assert [path for path, reply in together if scores_of(reply) != alone[path]] == []
 
 
 def test_ten_thousand_items_are_answered(server: Server) -> None:
     items = [ITEM | {"spend": 100 + i} for i in range(10_000)]
-    found = scores_of(server.ask("POST", "/v1/score", {"items": items}))
+    found = scores_of(server.request("POST", "/v1/score", {"items": items}))
     assert sorted(row["rank"] for row in found)[0] == 1
     rates = [row["conversions_per_dollar"] for row in found]
     assert [row["rank"] for row in found] == pd.Series(rates).rank(method="min", ascending=False).tolist()
-    few = scores_of(server.ask("POST", "/v1/score", {"items": items[4000:4003]}))
+    few = scores_of(server.request("POST", "/v1/score", {"items": items[4000:4003]}))
     assert [row["conversions_per_dollar"] for row in few] == rates[4000:4003]
 
 
 def test_a_ranking_is_the_scores_in_order(server: Server, workspace: Path) -> None:
     creators = pd.read_parquet(workspace / "data" / "creators.parquet").creator_id.tolist()
     asked = [*creators, "nobody"]
-    scored = scores_of(server.ask("POST", ALL, {"items": [DEAL | {"creator_id": c} for c in asked]}))
+    scored = scores_of(server.request("POST", ALL, {"items": [DEAL | {"creator_id": c} for c in asked]}))
     by_creator = dict(zip(asked, scored, strict=True))
-    reply = server.ask("POST", f"/v1/rank?{EVERYTHING}", {"deal": DEAL, "creator_ids": [*asked, "nobody"], "limit": 10})
+    reply = server.request(
+        "POST", f"/v1/rank?{EVERYTHING}", {"deal": DEAL, "creator_ids": [*asked, "nobody"], "limit": 10}
+    )
     assert reply.json["considered"] == len(asked)
     found = scores_of(reply)
     assert [row["rank"] for row in found] == sorted(row["rank"] for row in scored)[:10]
     for row in found:
         creator = row.pop("creator_id")
         assert row == by_creator[creator]
-    everybody = scores_of(server.ask("POST", "/v1/rank", {"deal": DEAL, "limit": 100}))
+    everybody = scores_of(server.request("POST", "/v1/rank", {"deal": DEAL, "limit": 100}))
     assert {row["creator_id"] for row in everybody} == set(creators)
 
 
 def test_filters_leave_the_creators_meant(server: Server, workspace: Path) -> None:
     told = pd.read_parquet(workspace / "data" / "creators.parquet")
     platform, niche = told.platform[0], told.niche[0]
-    reply = server.ask("POST", "/v1/rank", {"deal": DEAL, "filters": {"platform": [platform], "niche": [niche]}})
+    reply = server.request("POST", "/v1/rank", {"deal": DEAL, "filters": {"platform": [platform], "niche": [niche]}})
     meant = told[(told.platform == platform) & (told.niche == niche)]
     assert {row["creator_id"] for row in scores_of(reply)} == set(meant.creator_id)
-    everybody = pd.DataFrame(scores_of(server.ask("POST", "/v1/rank?include=creator", {"deal": DEAL}))).set_index(
+    everybody = pd.DataFrame(scores_of(server.request("POST", "/v1/rank?include=creator", {"deal": DEAL}))).set_index(
         "creator_id"
     )
     assert everybody.platform.to_dict() == told.set_index("creator_id").platform.to_dict()
     assert everybody.niche.to_dict() == told.set_index("creator_id").niche.to_dict()
     assert everybody.tier.nunique() > 1
     for tier, those in everybody.groupby("tier"):
-        reply = server.ask("POST", "/v1/rank", {"deal": DEAL, "filters": {"tier": [tier]}})
+        reply = server.request("POST", "/v1/rank", {"deal": DEAL, "filters": {"tier": [tier]}})
         assert {row["creator_id"] for row in scores_of(reply)} == set(those.index)
-    none = server.ask("POST", "/v1/rank", {"deal": DEAL, "filters": {"followers_min": 1e12}})
+    none = server.request("POST", "/v1/rank", {"deal": DEAL, "filters": {"followers_min": 1e12}})
     assert (scores_of(none), none.json["considered"]) == ([], 0)
-    large = scores_of(server.ask("POST", "/v1/rank", {"deal": DEAL, "filters": {"followers_min": 50_000}}))
+    large = scores_of(server.request("POST", "/v1/rank", {"deal": DEAL, "filters": {"followers_min": 50_000}}))
     assert 0 < len(large) < len(told)
     for body, field in [({"deal": DEAL, "filters": {"colour": 1}}, "colour"), ({"deal": DEAL | {"spend": 0}}, "spend")]:
-        reply = server.ask("POST", "/v1/rank", body)
+        reply = server.request("POST", "/v1/rank", body)
         assert (reply.status, reply.json["errors"][0].get("field")) == (422, field)
-    early = server.ask("POST", "/v1/rank", {"deal": DEAL | {"starts_at": "2020-01-01"}})
+    early = server.request("POST", "/v1/rank", {"deal": DEAL | {"starts_at": "2020-01-01"}})
     assert (early.status, early.json["errors"][0]["pointer"]) == (409, "/deal/starts_at")
 
 
 def test_a_creator_is_told_with_the_catalogue_s_words(server: Server, workspace: Path) -> None:
-    told = server.ask("GET", "/v1/creators/creator_000001").json
+    told = server.request("GET", "/v1/creators/creator_000001").json
     known = pd.read_parquet(workspace / "data" / "creators.parquet").set_index("creator_id").loc["creator_000001"]
     features = {one["feature"]: one for one in told["features"]}
     assert features["platform"]["value"] == known.platform
     assert features["creator_niche"]["value"] == known.niche
     assert features["followers"]["label"] == "number of followers"
     assert "brand_deals" not in features
-    assert server.ask("GET", "/v1/creators/nobody").status == 404
+    assert server.request("GET", "/v1/creators/nobody").status == 404
 
 
 def test_the_model_tells_its_figures(server: Server) -> None:
-    told = server.ask("GET", "/v1/model").json
+    told = server.request("GET", "/v1/model").json
     assert told["model_version"] == "conversions-per-dollar/1"
     assert told["skill"]
     assert {"ours.rank", "one_rate.skill"} <= set(told["figures"])
@@ -442,18 +444,18 @@ def test_without_a_key_nobody_enters(server: Server, workspace: Path) -> None:
             ("GET", "/metrics"),
             ("GET", "/v1/creators/x"),
         ]:
-            reply = server.ask(method, path, {"items": [ITEM]} if method == "POST" else None, key=key)
+            reply = server.request(method, path, {"items": [ITEM]} if method == "POST" else None, key=key)
             assert reply.status == 401, (key, path)
     for path in ("/healthz", "/readyz", "/openapi.json", "/"):
-        assert server.ask("GET", path, key=None).status == 200
+        assert server.request("GET", path, key=None).status == 200
 
 
 def test_a_key_may_ask_as_often_as_it_may(server: Server) -> None:
-    statuses = [server.ask("GET", "/v1/model", key=LIMITED).status for _ in range(12)]
+    statuses = [server.request("GET", "/v1/model", key=LIMITED).status for _ in range(12)]
     assert statuses[0] == 200
     assert 429 in statuses
     time.sleep(1.1)
-    assert server.ask("GET", "/v1/model", key=LIMITED).status == 200
+    assert server.request("GET", "/v1/model", key=LIMITED).status == 200
 
 
 def test_keys_come_and_go_without_a_restart(server: Server, workspace: Path) -> None:
@@ -463,28 +465,28 @@ def test_keys_come_and_go_without_a_restart(server: Server, workspace: Path) -> 
         until = time.monotonic() + 20
         # every worker has read it once ten requests in a row were let in
         while time.monotonic() < until:
-            if all(server.ask("GET", "/v1/model", key="a new key").status == 200 for _ in range(10)):
+            if all(server.request("GET", "/v1/model", key="a new key").status == 200 for _ in range(10)):
                 break
         else:
             raise AssertionError("the new key was never let in")
     finally:
         (workspace / "keys").write_text(before)
     until = time.monotonic() + 20
-    while not all(server.ask("GET", "/v1/model", key="a new key").status == 401 for _ in range(10)):
+    while not all(server.request("GET", "/v1/model", key="a new key").status == 401 for _ in range(10)):
         assert time.monotonic() < until, "the key that was removed is still let in"
         time.sleep(0.1)
-    assert server.ask("GET", "/v1/model").status == 200
+    assert server.request("GET", "/v1/model").status == 200
 
 
 def test_headers_and_logs_are_sober(server: Server, workspace: Path) -> None:
-    reply = server.ask("GET", "/v1/model", X_Request_Id="trace-77")
+    reply = server.request("GET", "/v1/model", X_Request_Id="trace-77")
     assert reply.headers["x-request-id"] == "trace-77"
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert reply.headers["cache-control"] == "no-store"
     assert reply.headers["x-frame-options"] == "DENY"
     assert reply.headers["referrer-policy"] == "no-referrer"
     assert "default-src 'none'" in reply.headers["content-security-policy"]
-    assert server.ask("GET", "/v1/model", X_Request_Id="a b\t<script>").headers["x-request-id"] != "a b\t<script>"
+    assert server.request("GET", "/v1/model", X_Request_Id="a b\t<script>").headers["x-request-id"] != "a b\t<script>"
     told = server.logged(request_id="trace-77")
     assert [(one["route"], one["status"], one["key"]) for one in told] == [("model", 200, "tool")]
     text = server.log.read_text()
@@ -494,13 +496,13 @@ def test_headers_and_logs_are_sober(server: Server, workspace: Path) -> None:
 
 def test_metrics_count_what_was_asked(server: Server) -> None:
     def counted() -> dict[str, float]:
-        page = server.ask("GET", "/metrics").body.decode()
+        page = server.request("GET", "/metrics").body.decode()
         pairs = (line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
 
     before = counted()
     for _ in range(20):
-        server.ask("POST", "/v1/score", {"items": [ITEM] * 3})
+        server.request("POST", "/v1/score", {"items": [ITEM] * 3})
     after = counted()
     name = 'creator_yield_requests_total{route="score",status="200"}'
     assert after[name] - before[name] == 20

@@ -142,15 +142,15 @@ def small(tmp_path_factory: pytest.TempPathFactory, trained_workspace: Path) -> 
 def test_a_crowd_that_says_nothing_stops_no_answer(small: Server) -> None:
     crowd = [socket.create_connection(("127.0.0.1", small.port)) for _ in range(300)]
     began = time.monotonic()
-    assert small.ask("GET", "/v1/model").status == 200
+    assert small.request("GET", "/v1/model").status == 200
     assert time.monotonic() - began < HEADER_SECONDS / 2  # once a second they are looked through
     for one in crowd:
         one.close()
-    page = small.ask("GET", "/metrics").body.decode()
+    page = small.request("GET", "/metrics").body.decode()
     count = next(line for line in page.splitlines() if line.startswith("creator_yield_connections_closed_total"))
     assert int(count.split()[1]) > 100
 
 
 def test_a_service_whose_log_nobody_reads_answers_on(small: Server) -> None:
     for number in range(600):  # a pipe takes some 300 such lines
-        assert small.ask("GET", "/v1/model", X_Request_Id=f"{number:064d}").status == 200
+        assert small.request("GET", "/v1/model", X_Request_Id=f"{number:064d}").status == 200

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent / "generated_clients"
 def document(http_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The document as the service gives it away."""
     file = tmp_path_factory.mktemp("clients") / "openapi.json"
-    file.write_bytes(http_server.ask("GET", "/openapi.json", key=None).body)
+    file.write_bytes(http_server.request("GET", "/openapi.json", key=None).body)
     return file
 
 

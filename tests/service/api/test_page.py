@@ -33,7 +33,7 @@ def test_it_ranks_creators_for_a_deal(server: Server, page: Any) -> None:
     rank(page)
     page.get_by_text("5 of 60 creators, by conversions-per-dollar/1: somebody, from 2026-06-01 12:00 UTC.").wait_for()
     deal = {"brand": "somebody", "product_niche": "beauty", "starts_at": START, "promotion_hours": 48, "spend": 300}
-    reply = server.ask("POST", "/v1/rank?include=creator,reasons", {"deal": deal, "limit": 5})
+    reply = server.request("POST", "/v1/rank?include=creator,reasons", {"deal": deal, "limit": 5})
     expected = reply.json["scores"]
     assert rows(page).locator("b").all_inner_texts() == [row["creator_id"] for row in expected]
     assert rows(page).nth(0).locator("svg[role=img]").get_attribute("aria-label").count(" to ") == 1
@@ -69,7 +69,7 @@ def test_it_scores_a_file_and_the_download_has_all_of_it(server: Server, page: A
     saved = download(page)
     assert sorted(saved.candidate_id) == sorted(sent.candidate_id)
     assert saved["rank"].is_monotonic_increasing
-    reply = server.ask("POST", "/v1/score?include=creator&target_cost=25.5", {"items": sent.to_dict("records")})
+    reply = server.request("POST", "/v1/score?include=creator&target_cost=25.5", {"items": sent.to_dict("records")})
     expected = pd.DataFrame(reply.json["scores"]).set_index("candidate_id").loc[saved.candidate_id]
     for name in ("probability_within_target", "walk_away_price", "tier", "niche", "platform", "model_version"):
         assert saved[name].tolist() == expected[name].tolist(), name
@@ -176,7 +176,7 @@ def test_ten_thousand_rows_are_a_page_of_them_at_a_time(page: Any) -> None:
 
 def test_parts_are_sober(server: Server) -> None:
     for path, (kind, content) in PARTS.items():
-        reply = server.ask("GET", path, key=None)
+        reply = server.request("GET", path, key=None)
         assert (reply.status, reply.body) == (200, content)
         assert reply.headers["content-type"] == kind
         assert reply.headers["content-security-policy"] == PAGE_POLICY

@@ -38,21 +38,21 @@ def test_head_answers_as_get_does_without_a_body(http_server: Server, path: str)
         assert int(reply.headers["Content-Length"]) > 0
     connection.close()
     assert told[0] == (*told[1][:3], 0) == told[2]
-    assert http_server.ask("DELETE", path).headers["allow"] == "GET, HEAD"
+    assert http_server.request("DELETE", path).headers["allow"] == "GET, HEAD"
 
 
 def test_long_answers_are_compressed_for_those_who_take_it(http_server: Server) -> None:
     body = {"items": [ITEM | {"spend": 100 + n} for n in range(100)]}
     many = {"items": [ITEM | {"spend": 100 + n} for n in range(1000)]}
     for method, path, asked in [("POST", "/v1/score", body), ("POST", "/v1/score", many), ("GET", "/", None)]:
-        plain = http_server.ask(method, path, asked)
-        packed = http_server.ask(method, path, asked, Accept_Encoding="deflate, gzip;q=0.8, br")
+        plain = http_server.request(method, path, asked)
+        packed = http_server.request(method, path, asked, Accept_Encoding="deflate, gzip;q=0.8, br")
         assert (packed.headers["content-encoding"], packed.headers["vary"]) == ("gzip", "accept-encoding")
         assert "content-encoding" not in plain.headers
         assert gzip.decompress(packed.body) == plain.body
         assert len(packed.body) < len(plain.body) / 2
         assert int(packed.headers["content-length"]) == len(packed.body)
-    short = http_server.ask("GET", "/healthz", Accept_Encoding="gzip")
+    short = http_server.request("GET", "/healthz", Accept_Encoding="gzip")
     assert (short.body, short.headers.get("content-encoding")) == (b"alive\n", None)
 
 
@@ -66,10 +66,10 @@ def test_accept_encoding_is_read_as_its_rfc_has_it() -> None:
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip", "GZip"])
 def test_a_compressed_body_is_refused_by_name(http_server: Server, encoding: str) -> None:
     body = zlib.compress(json.dumps({"items": [ITEM]}).encode(), wbits=31)
-    reply = http_server.ask("POST", "/v1/score", body, Content_Encoding=encoding)
+    reply = http_server.request("POST", "/v1/score", body, Content_Encoding=encoding)
     assert (reply.status, reply.headers["accept-encoding"]) == (415, "identity")
     assert "Content-Encoding" in reply.json["detail"]
-    assert http_server.ask("POST", "/v1/score", {"items": [ITEM]}, Content_Encoding="identity").status == 200
+    assert http_server.request("POST", "/v1/score", {"items": [ITEM]}, Content_Encoding="identity").status == 200
 
 
 def test_a_service_without_keys_knows_its_own_names_only() -> None:
@@ -93,7 +93,7 @@ def test_identifiers_in_paths_are_decoded_once(http_server: Server) -> None:
         ("a%2Fb%20c", "a/b c"),
         ("%C3%A9", "é"),
     ]:
-        reply = http_server.ask("GET", f"/v1/creators/{path}")
+        reply = http_server.request("GET", f"/v1/creators/{path}")
         assert (reply.status, reply.json["errors"][0]["detail"]) == (404, f"the data has no creator {wanted!r}")
 
 
@@ -107,13 +107,13 @@ def test_identifiers_in_paths_are_decoded_once(http_server: Server) -> None:
     ],
 )
 def test_parameters_that_mean_nothing_are_refused(http_server: Server, method: str, path: str, field: str) -> None:
-    reply = http_server.ask(method, path, {"items": [ITEM]} if method == "POST" else None)
+    reply = http_server.request(method, path, {"items": [ITEM]} if method == "POST" else None)
     assert (reply.status, reply.json["errors"][0]["field"]) == (422, field)
 
 
 def test_probes_and_scrapes_may_bring_parameters(http_server: Server) -> None:
     for path in ("/healthz?from=probe", "/readyz?x", "/metrics?name[]=up", "/?utm_source=mail"):
-        assert http_server.ask("GET", path).status == 200
+        assert http_server.request("GET", path).status == 200
 
 
 def test_counters_keep_all_their_digits(tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ def test_filters_of_values_that_nobody_has_are_refused(http_server: Server) -> N
     sent = {"tier": ("Micro", "micro"), "platform": ("instagramm", "instagram"), "niche": ("no such niche", None),
              "country": ("usa", None), "language": ("", None)}  # fmt: skip
     for name, (value, like) in sent.items():
-        reply = http_server.ask("POST", "/v1/rank", {"deal": DEAL, "filters": {name: [value]}})
+        reply = http_server.request("POST", "/v1/rank", {"deal": DEAL, "filters": {name: [value]}})
         assert reply.status == 422
         (fault,) = reply.json["errors"]
         assert (fault["field"], fault["pointer"]) == (name, f"/filters/{name}/0")
@@ -236,21 +236,21 @@ def test_filters_of_values_that_nobody_has_are_refused(http_server: Server) -> N
         if like:
             assert f"did you mean {like!r}" in fault["detail"]
     tiers = {"deal": DEAL, "filters": {"tier": ["nano", "micro", "mid", "macro", "mega"]}}
-    assert http_server.ask("POST", "/v1/rank", tiers).json["considered"] == 60
+    assert http_server.request("POST", "/v1/rank", tiers).json["considered"] == 60
 
 
 def test_notices_stand_beside_the_scores(http_server: Server) -> None:
-    odd = http_server.ask("POST", "/v1/score", {"items": [ITEM | {"objectiv": "sales"}]}).json
-    even = http_server.ask("POST", "/v1/score", {"items": [ITEM]}).json
+    odd = http_server.request("POST", "/v1/score", {"items": [ITEM | {"objectiv": "sales"}]}).json
+    even = http_server.request("POST", "/v1/score", {"items": [ITEM]}).json
     assert [one["field"] for one in odd.pop("notices")] == ["objectiv"]
     assert odd == even
-    ranked = http_server.ask("POST", "/v1/rank", {"deal": DEAL | {"objectiv": "sales"}}).json
+    ranked = http_server.request("POST", "/v1/rank", {"deal": DEAL | {"objectiv": "sales"}}).json
     assert ranked["notices"][0]["pointer"] == "/deal/objectiv"
     item = ITEM | {"objectiv": "x", "starts_at": "2000-01-01T00:00+14:00"}
-    early = http_server.ask("POST", "/v1/score", {"items": [item]})
+    early = http_server.request("POST", "/v1/score", {"items": [item]})
     assert early.status == 200, early.body
     assert early.json["notices"]
-    last = http_server.ask("POST", "/v1/score", {"items": [ITEM | {"starts_at": "2099-12-31T23:59-14:00"}]})
+    last = http_server.request("POST", "/v1/score", {"items": [ITEM | {"starts_at": "2099-12-31T23:59-14:00"}]})
     assert last.status == 200, last.body
 
 

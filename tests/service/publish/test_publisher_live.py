@@ -40,7 +40,7 @@ def server(workspace: Path) -> Iterator[Server]:
 
 
 def score(server: Server, start: str = COMING, brand: str = "somebody") -> Reply:
-    return server.ask("POST", "/v1/score", {"items": [ITEM | {"starts_at": start, "brand": brand}]}, key=None)
+    return server.request("POST", "/v1/score", {"items": [ITEM | {"starts_at": start, "brand": brand}]}, key=None)
 
 
 def until(happens: Callable[[], Any], why: str, within: float = 120.0) -> Any:
@@ -53,7 +53,7 @@ def until(happens: Callable[[], Any], why: str, within: float = 120.0) -> Any:
 
 
 def readyz(server: Server) -> str:
-    return server.ask("GET", "/readyz", key=None).body.decode()
+    return server.request("GET", "/readyz", key=None).body.decode()
 
 
 def everywhere(server: Server, wanted: str, unwanted: str = "\0") -> None:

@@ -72,7 +72,7 @@ def slow(server: Server) -> Iterator[list[socket.socket]]:
 
 
 def score(server: Server) -> Reply:
-    return server.ask("POST", "/v1/score", {"items": ITEMS}, key=None)
+    return server.request("POST", "/v1/score", {"items": ITEMS}, key=None)
 
 
 def rates(reply: Reply) -> tuple[str, list[float]]:
@@ -122,7 +122,7 @@ def everywhere(server: Server, wanted: str, unwanted: str = "\0") -> None:
     until = time.monotonic() + 90
     in_a_row = 0
     while in_a_row < 20:
-        answer = server.ask("GET", "/readyz", key=None).body.decode()
+        answer = server.request("GET", "/readyz", key=None).body.decode()
         assert time.monotonic() < until, f"not every worker shows {wanted!r} without {unwanted!r} but {answer!r}"
         if wanted in answer and unwanted not in answer:
             in_a_row += 1
@@ -161,8 +161,8 @@ def test_a_damaged_model_is_refused_and_the_old_one_goes_on(server: Server, clie
     client.set_registered_model_alias(NAME, "champion", third)
     everywhere(server, "alarm: model: --model")
     assert rates(score(server))[0] == f"{NAME}/2"
-    assert "creator_yield_alarm 1" in server.ask("GET", "/metrics", key=None).body.decode()
-    answer = server.ask("GET", "/readyz", key=None).body.decode()
+    assert "creator_yield_alarm 1" in server.request("GET", "/metrics", key=None).body.decode()
+    answer = server.request("GET", "/readyz", key=None).body.decode()
     assert "scorer.json was changed" in answer
     assert str(file.parent) not in answer
 
@@ -214,7 +214,7 @@ def test_broken_data_is_refused_and_fresh_data_is_taken_up(server: Server, works
         (workspace / "aside.parquet").replace(file)
 
     def found() -> set[int]:
-        return {server.ask("GET", "/v1/creators/a%20newcomer", key=None).status for _ in range(10)}
+        return {server.request("GET", "/v1/creators/a%20newcomer", key=None).status for _ in range(10)}
 
     before = rates(score(server))
     put(pd.concat([old, newcomer, newcomer], ignore_index=True))
@@ -260,7 +260,7 @@ def test_overload_is_shed_with_a_word_on_when_to_come_again(server: Server) -> N
 
     def ask(_: int) -> tuple[float, Reply]:
         began = time.monotonic()
-        reply = server.ask("POST", "/v1/score?include=interval", body, key=None)
+        reply = server.request("POST", "/v1/score?include=interval", body, key=None)
         return time.monotonic() - began, reply
 
     with ThreadPoolExecutor(40) as pool:
@@ -285,7 +285,7 @@ def test_silent_clients_were_let_go_in_time(server: Server, slow: list[socket.so
 def test_without_keys_only_its_own_names_are_answered_to(server: Server) -> None:
     for host, status in {"evil.example": 421, f"127.0.0.1:{server.port}": 200, "localhost": 200}.items():
         for path in ("/", "/readyz", "/v1/model"):
-            assert server.ask("GET", path, key=None, Host=host).status == status, (host, path)
+            assert server.request("GET", path, key=None, Host=host).status == status, (host, path)
 
 
 def test_in_flight_requests_finish_on_sigterm(server: Server, workspace: Path) -> None:
