@@ -1,4 +1,4 @@
-"""Which features say nothing on a history, and why; which columns have come or gone since a training."""
+"""Which features carry no information on a history, and why; which columns came or went since a training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of DuckDB alone: how it is opened, how names and values are written for it, what its errors mean.
+"""Everything specific to DuckDB: how to open it, how to write names and values for it, what its errors mean.
 
 Nothing is downloaded at run time: extensions are neither installed nor loaded unless they are built in.
 """
@@ -66,7 +66,7 @@ def described_query(connection: duckdb.DuckDBPyConnection, query: str) -> list[s
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what a library says."""
+    """The first line of an error's message."""
     return str(error).strip().split("\n")[0].strip().rstrip(".")
 
 
@@ -128,7 +128,7 @@ def reading_fault(error: duckdb.Error, table: str, place: str, remedy: str = AGA
 
 
 def refuse_doubles(table: str, names: list[str], wanted: Iterable[str]) -> None:
-    """Refuse names of `wanted` that stand more than once, be it in capitals: the engine would take one at will."""
+    """Refuse names of `wanted` that occur more than once, in any case: the engine would pick one."""
     faults: list[Fault] = []
     for column in wanted:
         alike = [n for n in names if n.lower() == column.lower()]

@@ -1,4 +1,4 @@
-"""Names of columns: which are missing, and what a foreign export may call them.
+"""Missing columns, and the names that a foreign export may use for them.
 
 Names are exact; guesses are only shown.
 """

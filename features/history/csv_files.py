@@ -1,4 +1,4 @@
-"""A table in a CSV file, read strictly: every line is a row, or the one fault that says which line is none and why.
+"""A table in a CSV file, read strictly: every line becomes a row, or the first one that cannot is a fault.
 
 Python's csv module reads it rather than the engine, whose reader guesses where a file differs from what it expects, and
 may then return fewer rows than there are. Lines may end in LF, CRLF or CR, also mixed; quoted values may hold them.
@@ -70,7 +70,7 @@ def delimited(
 
 
 class _NoRowError(Exception):
-    """Somewhere in the file stands a line that is no row."""
+    """A line of the file is not a row."""
 
 
 def _columns(kept: dict[str, int], kind: str) -> str:
@@ -194,7 +194,7 @@ def _encoding_fault(path: Path, table: str) -> InputError:
 
 
 def first_fault(path: Path, table: str, mark: str = ",") -> InputError | None:
-    """The fault of the first line that is no row, where `mark` stands between columns; None if all are."""
+    """The fault of the first line that is not a row, with `mark` between columns; None if all are rows."""
     with _text(path) as text:
         reader = csv.reader(text, strict=True, delimiter=mark)
         start, width = 1, 0

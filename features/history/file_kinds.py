@@ -1,4 +1,4 @@
-"""What a file really is, by its first bytes, whatever its name says."""
+"""The real kind of a file, by its first bytes and not by its name."""
 
 import re
 from pathlib import Path
@@ -30,7 +30,7 @@ _JSON = re.compile(rb'\s*(\{\s*"|\[\s*[{\[])')
 
 
 def kind_of(head: bytes, table: str) -> tuple[str, str] | None:
-    """What a file is that begins with `head`, and what to do about it; None for text and what is not known."""
+    """The kind of a file that begins with `head`, and the remedy; None for text and unknown kinds."""
     head = head.removeprefix(b"\xef\xbb\xbf")
     for magic, kind, remedy in _KINDS:
         if head.startswith(magic):
@@ -43,7 +43,7 @@ def kind_of(head: bytes, table: str) -> tuple[str, str] | None:
 
 
 def refuse_other_kinds(path: Path, table: str, head: bytes) -> None:
-    """Refuse a file of text that begins as no text does."""
+    """Refuse a file that should be text but begins like another kind."""
     if found := kind_of(head, table if table in TABLES else path.stem):
         if table not in TABLES and ".sql" in found[1]:
             found = found[0], "Save it as CSV or Parquet."

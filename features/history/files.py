@@ -1,4 +1,4 @@
-"""Finds a table among the files of a folder, and says how DuckDB reads it, before any value is looked at.
+"""Finds a table among the files of a folder and how DuckDB reads it, before any value is read.
 
 Each form has its own faults (an empty file, a truncated one, another separator or encoding, a mapping that fails);
 they are raised as InputError.

@@ -1,4 +1,4 @@
-"""Whether files are still what was checked: a stamp of every file behind DATA or a list, taken before and after.
+"""Checks that files did not change since they were checked, by a stamp of every file behind DATA or a list.
 
 Parquet and databases are read where they lie, long after they were checked, and even a CSV is read twice, so
 

@@ -1,4 +1,4 @@
-"""Where DuckDB would read the files of a mapping by a guess of its own: such a mapping is refused, with what to say."""
+"""Refuses mappings of which DuckDB would read the files by a guess, and says which option replaces the guess."""
 
 import copy
 import json

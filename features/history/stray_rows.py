@@ -1,4 +1,4 @@
-"""Rows that are no rows of data, each kind as one fault: totals, blank rows, names of columns that stand again."""
+"""Rows that hold no data, one fault per kind: totals, blank rows, repeated headers."""
 
 import functools
 import operator
@@ -87,12 +87,12 @@ def _number(flags: list[ir.BooleanColumn]) -> ir.IntegerColumn:
 
 def _kind(row: dict[str, object], required: int) -> tuple[str, str]:
     if row["names"]:
-        return "no data but the names of the columns again", "Delete such rows: the file was joined from several."
+        return "no data but the names of the columns again", "Delete these rows: the file was joined from several."
     if row["label"]:
-        return "a total, not a row of data", "Delete such rows: a table holds rows of data alone."
+        return "a total, not a row of data", "Delete these rows: a table holds only data."
     if not row["any"]:
-        return "blank", "Delete such rows."
+        return "blank", "Delete these rows."
     return (
         f"without most of its {required} required values",
-        "Delete such rows if they are remarks or totals; complete them otherwise.",
+        "Delete these rows if they are remarks or totals; complete them otherwise.",
     )

@@ -1,4 +1,4 @@
-"""What lies beside the tables of DATA and is not read although it looks as if it should be, as notes."""
+"""Notes on files and tables of DATA that look like a table of the contract but are not read."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def test_gzip_that_is_not_whole_is_refused(tmp_path: Path) -> None:
 
 STRAY = {
     "a total": (b"Total,,,17,\n", "1 row is a total, not a row of data, first row 3: received 'Total'."),
-    "blank rows": (b",,,,\n,,,,\n", "2 rows are blank, first row 3. Delete such rows."),
+    "blank rows": (b",,,,\n,,,,\n", "2 rows are blank, first row 3. Delete these rows."),
     "names again": (
         HEADER,
         "1 row is no data but the names of the columns again, first row 3: received 'post_id'.",
@@ -191,7 +191,7 @@ def test_totals_of_parquet_are_one_fault(tmp_path: Path) -> None:
         pass
     assert [str(fault) for fault in raised.value.faults] == [
         "collaborations: 1 row is a total, not a row of data, first row 7: received 'Grand total'. "
-        "Delete such rows: a table holds rows of data alone."
+        "Delete these rows: a table holds only data."
     ]
 
 
