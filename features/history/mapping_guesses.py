@@ -1,6 +1,7 @@
 """Refuses mappings of which DuckDB would read the files by a guess, and says which option replaces the guess."""
 
 import copy
+import functools
 import json
 import os
 import re
@@ -59,6 +60,7 @@ class _Reading:
         except duckdb.Error:
             return []
 
+    @functools.cached_property
     def columns(self) -> list[tuple[str, str]]:
         """Name and type of each column, as the mapping gets them."""
         return [(str(row[0]), str(row[1])) for row in self.ask("DESCRIBE SELECT * FROM f('')")]
@@ -99,7 +101,7 @@ def _refuse_gaps(reading: _Reading, table: str) -> None:
 
 def _refuse_ambiguous_dates(reading: _Reading, table: str, is_used: Callable[[str], bool]) -> None:
     """Refuse dates such as 03/04/2025 where every value of a column fits more than one order."""
-    columns = reading.columns()
+    columns = reading.columns
     for place, (column, kind) in enumerate(columns):
         option = {"DATE": "dateformat", "TIMESTAMP": "timestampformat"}.get(kind.split(" ")[0])
         if not option or option in reading.reader.options or not is_used(column):
@@ -145,8 +147,10 @@ def _ambiguous(reading: _Reading, column: str, place: int, width: int) -> str | 
 
 def _refuse_doubled_names(reading: _Reading, table: str, is_used: Callable[[str], bool]) -> None:
     """Refuse columns of one name: DuckDB calls the second `likes_1`, and a mapping that says `likes` gets the first."""
-    held = _names_in_file(reading)
-    columns = [column for column, _ in reading.columns()] if held else []
+    columns = [column for column, _ in reading.columns] if reading.reader.function in _CSV + _PARQUET else []
+    lower = {column.lower() for column in columns}
+    renamed = any(re.sub(r"_\d+$", "", one) in lower - {one} for one in lower)  # first, since this is cheap
+    held = _names_in_file(reading) if renamed else []
     for place, (column, given) in enumerate(zip(columns, held, strict=False)):
         twins = [i for i, other in enumerate(held) if other.lower() == given.lower()]
         if column != given or len(twins) < 2 or twins[0] != place or not is_used(column):
