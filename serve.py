@@ -54,7 +54,12 @@ def require(call: argparse.Namespace) -> str:
     """The address to listen on. Raises InputError for a call that cannot be carried out."""
     if not 0 < call.port < 65536:
         refuse("--port", call.port, "it is not a port", "Give a number from 1 to 65535.")
-    if "://" not in call.data and not Path(call.data).is_dir():
+    scheme, is_url, path = call.data.partition("://")
+    if is_url:
+        from features.history.databases import require_file
+
+        require_file(scheme, path)
+    elif not Path(call.data).is_dir():
         problem = "it is a file, not a folder" if Path(call.data).exists() else "there is no such folder"
         remedy = "Give the folder that holds collaborations and creators, or a database URL."
         refuse("--data", call.data, problem, remedy)

@@ -22,15 +22,21 @@ _MACROS = """SELECT CASE function_type WHEN 'macro' THEN 'SELECT ' ELSE '' END |
 _VIEWS = "SELECT {} FROM duckdb_views() WHERE database_name = 'data' AND NOT internal"
 
 
-def tables(connection: duckdb.DuckDBPyConnection, scheme: str, path: str) -> tuple[dict[str, Source], list[Fault]]:
-    """How each table or view is read, and what is wrong with those that cannot be. Raises InputError for a database
-    that cannot be opened.
-    """
+def require_file(scheme: str, path: str) -> str:
+    """The database's name in messages. Raises InputError for a URL of another kind, or of a file that is not there."""
     where = f"{scheme}://…" if scheme != "duckdb" else f"{scheme}://{path}"
     if scheme != "duckdb":
         raise fail(where, "databases of this kind cannot be opened", "Give a folder, or duckdb:// and a file's path.")
     if not Path(path).is_file():
         raise fail(where, "there is no such file", "Paths: duckdb:///from/the/root.db, duckdb://from/here.db.")
+    return where
+
+
+def tables(connection: duckdb.DuckDBPyConnection, scheme: str, path: str) -> tuple[dict[str, Source], list[Fault]]:
+    """How each table or view is read, and what is wrong with those that cannot be. Raises InputError for a database
+    that cannot be opened.
+    """
+    where = require_file(scheme, path)
     with suppress(OSError), Path(path).open("rb") as file:  # DuckDB says what keeps it from being read
         if foreign := kind_of(file.read(4096), "NAME"):
             raise fail(where, f"it is {foreign[0]}, no DuckDB database", foreign[1])
