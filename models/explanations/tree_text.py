@@ -71,7 +71,7 @@ def read_trees(text: str) -> tuple[int, list[Tree]]:
     header, *blocks = text.split("\nend of trees")[0].split("\nTree=")
     fields = _fields(header)
     if "\naverage_output" in header or fields["num_tree_per_iteration"] != "1":
-        raise ValueError("reasons exist for boosted trees with one output, not of a random forest or several classes")
+        raise ValueError("reasons exist for boosted trees with one output, not for a random forest or several classes")
     return int(fields["max_feature_idx"]) + 1, [_read_tree(_fields(block)) for block in blocks]
 
 
@@ -127,7 +127,7 @@ def _read_tree(fields: dict[str, str]) -> Tree:
         return np.array(fields.get(name, "").split(), dtype=kind)
 
     if fields.get("is_linear", "0") != "0":
-        raise ValueError("reasons exist for trees with constant leaves, not of linear trees")
+        raise ValueError("reasons exist for trees with constant leaves, not for linear trees")
     threshold, decision = numbers("threshold", float), numbers("decision_type")
     bounds, words = numbers("cat_boundaries"), numbers("cat_threshold", np.uint32)
     left_categories = {}
