@@ -287,8 +287,10 @@ def main(arguments: list[str]) -> int:
         except (TrialError, OSError) as error:
             if ending.is_set():  # that is why its process ended; `lifeline` is about to end this one
                 threading.Event().wait()
-            print(error, file=sys.stderr)
-            return AT_FAULT if isinstance(error, TrialError) and error.at_fault else FAILED
+            at_fault = isinstance(error, TrialError) and error.at_fault
+            kind = error.kind if isinstance(error, TrialError) else type(error).__name__
+            print(error if at_fault else f"{kind}: {error}", file=sys.stderr)
+            return AT_FAULT if at_fault else FAILED
     while not ending.is_set():
         try:
             publisher.look()

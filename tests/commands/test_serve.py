@@ -16,7 +16,7 @@ import pytest
 import serve
 from features.faults import InputError
 from tests.support.paths import ROOT
-from tests.support.workspace import Server, copy_workspace, environment, free_port
+from tests.support.workspace import Server, command, copy_workspace, digest, environment, free_port
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +167,23 @@ def test_it_listens_on_ipv6_and_ends_quietly_when_it_is_ended_early(workspace: P
     assert arrived.is_set()
     assert [line for line in started.log.read_text().splitlines() if not line.startswith("{")] == []
     assert not list(workspace.glob("creator-yield-*"))
+
+
+def test_calls_at_fault_end_with_2(workspace: Path, tmp_path: Path) -> None:
+    keys = {"CREATOR_YIELD_API_KEYS": f"a:{digest('k')}"}
+    calls: list[tuple[tuple[str, ...], dict[str, str], str]] = [
+        (("--no-auth", "--host", "0.0.0.0"), {}, "--no-auth: without keys only this machine may send requests"),
+        ((), {}, "CREATOR_YIELD_API_KEYS: there is no API key"),
+        ((), {"CREATOR_YIELD_API_KEYS": "my plain key"}, "entry 1 is not NAME:SHA256"),
+        (("--port", "0"), keys, "--port: it is not a port"),
+    ]
+    for words, variables, said in calls:
+        done = command(workspace, "serve.py", "--data", "data", *words, **variables)
+        assert done.returncode == 2, (words, done.stderr)
+        assert said in done.stderr
+        assert "my plain key" not in done.stderr
+        assert "Traceback" not in done.stderr
+    done = command(tmp_path, "serve.py", "--data", str(workspace / "data"), "--no-auth")
+    assert done.returncode == 2
+    assert "Train first" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from service.api.keys import Key, Keys, read
+from tests.support.workspace import KEY, LIMITED, Server, digest
 
 DIGEST = hashlib.sha256(b"secret").hexdigest()
 OTHER = hashlib.sha256(b"other").hexdigest()
@@ -64,3 +67,64 @@ def test_a_file_is_read_again_when_it_changes_and_a_broken_one_locks_nobody_out(
     with pytest.raises(ValueError, match="there is no API key"):
         keys.refresh()
     assert keys.find("secret")
+
+
+DEAL: dict[str, Any] = {
+    "brand": "somebody", "product_niche": "beauty", "starts_at": "2026-06-01T12:00:00Z", "promotion_hours": 48,
+    "spend": 300,
+}  # fmt: skip
+
+
+ITEM = DEAL | {"creator_id": "creator_000001"}
+
+
+@pytest.fixture(scope="module")
+def workspace(http_workspace: Path) -> Path:
+    return http_workspace
+
+
+@pytest.fixture(scope="module")
+def server(http_server: Server) -> Server:
+    return http_server
+
+
+def test_without_a_key_nobody_enters(server: Server, workspace: Path) -> None:
+    for key in (None, "", "wrong", digest(KEY)):
+        for method, path in [
+            ("POST", "/v1/score"),
+            ("GET", "/v1/model"),
+            ("GET", "/metrics"),
+            ("GET", "/v1/creators/x"),
+        ]:
+            reply = server.request(method, path, {"items": [ITEM]} if method == "POST" else None, key=key)
+            assert reply.status == 401, (key, path)
+    for path in ("/healthz", "/readyz", "/openapi.json", "/"):
+        assert server.request("GET", path, key=None).status == 200
+
+
+def test_a_key_may_ask_as_often_as_it_may(server: Server) -> None:
+    statuses = [server.request("GET", "/v1/model", key=LIMITED).status for _ in range(12)]
+    assert statuses[0] == 200
+    assert 429 in statuses
+    time.sleep(1.1)
+    assert server.request("GET", "/v1/model", key=LIMITED).status == 200
+
+
+def test_keys_come_and_go_without_a_restart(server: Server, workspace: Path) -> None:
+    before = (workspace / "keys").read_text()
+    (workspace / "keys").write_text(f"{before}new:{digest('a new key')}\n")
+    try:
+        until = time.monotonic() + 20
+        # every worker has read it once ten requests in a row were let in
+        while time.monotonic() < until:
+            if all(server.request("GET", "/v1/model", key="a new key").status == 200 for _ in range(10)):
+                break
+        else:
+            raise AssertionError("the new key was never let in")
+    finally:
+        (workspace / "keys").write_text(before)
+    until = time.monotonic() + 20
+    while not all(server.request("GET", "/v1/model", key="a new key").status == 401 for _ in range(10)):
+        assert time.monotonic() < until, "the key that was removed is still let in"
+        time.sleep(0.1)
+    assert server.request("GET", "/v1/model").status == 200

@@ -1,0 +1,38 @@
+"""The counters of all workers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.workspace import Server
+
+DEAL: dict[str, Any] = {
+    "brand": "somebody", "product_niche": "beauty", "starts_at": "2026-06-01T12:00:00Z", "promotion_hours": 48,
+    "spend": 300,
+}  # fmt: skip
+
+
+ITEM = DEAL | {"creator_id": "creator_000001"}
+
+
+@pytest.fixture(scope="module")
+def server(http_server: Server) -> Server:
+    return http_server
+
+
+def test_metrics_count_requests(server: Server) -> None:
+    def counted() -> dict[str, float]:
+        page = server.request("GET", "/metrics").body.decode()
+        pairs = (line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in pairs}
+
+    before = counted()
+    for _ in range(20):
+        server.request("POST", "/v1/score", {"items": [ITEM] * 3})
+    after = counted()
+    name = 'creator_yield_requests_total{route="score",status="200"}'
+    assert after[name] - before[name] == 20
+    assert after["creator_yield_items_total"] - before["creator_yield_items_total"] == 60
+    assert after['creator_yield_request_seconds_count{route="score"}'] >= 20
