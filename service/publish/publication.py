@@ -76,7 +76,7 @@ def silence(folder: Path) -> float:
 
 def silence_text(seconds: float) -> str:
     """What that means, in words."""
-    return f"it has not looked for {seconds:.0f} s: new models and data are not taken up"
+    return f"it has not looked for {seconds:.0f} s: new models and data are not taken up; the log may say why"
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ class Publisher:
         self.refused: dict[str, Refusal] = {}
         self.retired: list[tuple[float, Child, Publication]] = []
         self._last_seen: Stamp | None = None
+        self._unwritten: dict[str, str] = {}
         self._tries = ThreadPoolExecutor(1, "trial")
         try:
             self.published = Publication.read(folder)
@@ -98,7 +99,13 @@ class Publisher:
         alarms = self._alarms()
         if alarms != self.published.alarms:
             changed = replace(self.published, alarms=alarms)
-            changed.write(self.folder)
+            try:
+                changed.write(self.folder)
+            except OSError as error:  # a full disk: without a heartbeat the workers raise an alarm of their own
+                if alarms != self._unwritten:
+                    log.error("alarms cannot be written", extra={"facts": {"why": error.strerror, "alarms": alarms}})
+                self._unwritten = alarms
+                return
             self.published = changed
         beat(self.folder)
 

@@ -164,6 +164,21 @@ def test_a_full_disk_while_publishing_changes_nothing(publishing: Publisher, mon
     assert (publishing.published, ends) == (before, [1])
 
 
+def test_alarms_that_cannot_be_written_are_logged_once_and_stop_the_heartbeat(
+    publishing: Publisher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    publishing.registry.away = "it is away"
+    monkeypatch.setattr(Publication, "write", full)
+    monkeypatch.setattr(publisher.log, "propagate", True)
+    for _ in range(3):
+        publishing.look()
+    assert [record.message for record in caplog.records] == ["alarms cannot be written"]
+    assert not (publishing.folder / "heartbeat").exists()
+
+
 def copies(made: Publisher, monkeypatch: pytest.MonkeyPatch, *names: list[str]) -> None:
     """From now on, the next copies of DATA have these tables and columns, one after the other."""
     left = iter(names)
