@@ -61,7 +61,7 @@ lint: install ## check style, format and types
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 
-DOCUMENTED := features models service demo train predict serve cli
+DOCUMENTED := features models service demo train predict serve cli creator_yield_client
 # what pdoc warns of: types that cannot be resolved, modules that cannot be imported
 PDOC_FAULTS := $(foreach module,doc doc_ast doc_types,-W error::UserWarning:pdoc.$(module))
 

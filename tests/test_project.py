@@ -151,4 +151,5 @@ def test_the_api_reference_documents_every_package() -> None:
     commands = {path.stem for path in ROOT.glob("*.py")}
     documented = re.search(r"^DOCUMENTED := (.*)$", (ROOT / "Makefile").read_text(), re.M)
     assert documented
-    assert set(documented[1].split()) == {name.rstrip("*") for name in include} | commands
+    packages = {name.rstrip("*") for name in include} | {"creator_yield_client"}
+    assert set(documented[1].split()) == packages | commands
