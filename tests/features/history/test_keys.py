@@ -18,6 +18,8 @@ from features.history.source import open_candidates, open_history
 from service.api.request_values import as_text
 from tests.support.contract_tables import Frames, candidates, frames, write
 
+pytestmark = pytest.mark.slow  # each opens a history anew
+
 NFC, NFD = "café", "cafe\u0301"
 
 

@@ -9,6 +9,8 @@ from features.faults import InputError
 from features.history.source import open_history
 from tests.support.contract_tables import frames, write
 
+pytestmark = pytest.mark.slow  # each opens a history anew
+
 HEADER = b"post_id,creator_id,posted_at,likes,caption\n"
 ROWS = b"p1,c1,2025-01-01,9,hi\np2,c2,2025-01-02,8,yo\n"
 
