@@ -144,7 +144,7 @@ def test_a_passing_training_keeps_them(
 def test_logs_are_masked(tmp_path: Path) -> None:
     code = (
         "import logging\nfrom service import logs\nlogs.set_up()\n"
-        f"logging.getLogger('creator_yield').error('no', extra={{'told': {{'why': {PLAIN!r}}}}})\n"
+        f"logging.getLogger('creator_yield').error('no', extra={{'facts': {{'why': {PLAIN!r}}}}})\n"
         f"raise ValueError({TOKEN!r})"
     )
     more = {name: os.environ[name] for name in ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")}
