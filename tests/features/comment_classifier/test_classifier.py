@@ -217,11 +217,14 @@ def test_held_out_sentences_in_many_languages(shipped: CommentClassifier) -> Non
     assert (shipped.classify(REAL)["spam"] < 0.5).sum() >= len(REAL) - 1
     assert (shipped.classify(BUYING)["buying_intent"] > 0.5).sum() >= len(BUYING) - 1
     assert (shipped.classify(HOLLOW)["hollow"] > 0.5).sum() >= len(HOLLOW) - 1
-    asked = shipped.classify(["what lens is this filmed with?", "lovely evening in the garden"])["question"]
-    assert asked[0] > 0.5 > asked[1]
+    question = shipped.classify(["what lens is this filmed with?", "lovely evening in the garden"])["question"]
+    assert question[0] > 0.5 > question[1]
     # Substance is found by order rather than at one half: it has as many words as there are products.
-    told = shipped.classify(SPECIFIC)["substance"]
-    assert told.min() > shipped.classify([*HOLLOW, "good morning from Lisbon", "haha I know right"])["substance"].max()
+    substance = shipped.classify(SPECIFIC)["substance"]
+    assert (
+        substance.min()
+        > shipped.classify([*HOLLOW, "good morning from Lisbon", "haha I know right"])["substance"].max()
+    )
 
 
 def test_batches_and_order_change_no_bit(shipped: CommentClassifier) -> None:
@@ -356,9 +359,9 @@ def test_unreadable_labels_and_a_taken_output(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "empty.csv").write_bytes(b"")
     for name, message in (("latin", "not a CSV file in UTF-8"), ("empty", "not a CSV file"), ("none", "no such file")):
         assert main(["train", str(tmp_path / f"{name}.csv"), "--output", str(tmp_path / "taken")]) == 2
-        told = capsys.readouterr().err
-        assert message in told
-        assert "already exists: choose a new folder" in told
+        printed = capsys.readouterr().err
+        assert message in printed
+        assert "already exists: choose a new folder" in printed
 
 
 def test_a_failed_save_leaves_the_old_one(

@@ -1,4 +1,4 @@
-"""The service as others use it: started for real, asked over HTTP, compared with `predict.py`."""
+"""The service as others use it: started for real, called over HTTP, compared with `predict.py`."""
 
 from __future__ import annotations
 
@@ -68,8 +68,10 @@ def spine(workspace: Path, server: Server) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def predicted(workspace: Path, spine: pd.DataFrame) -> pd.DataFrame:
     """What predict.py says of the same deals."""
-    spine.to_parquet(workspace / "asked.parquet", index=False)
-    done = command(workspace, "predict.py", "asked.parquet", "--data", "data", "--output", "scores.parquet", *TARGET)
+    spine.to_parquet(workspace / "candidates.parquet", index=False)
+    done = command(
+        workspace, "predict.py", "candidates.parquet", "--data", "data", "--output", "scores.parquet", *TARGET
+    )
     assert done.returncode == 0, done.stderr
     return pd.read_parquet(workspace / "scores.parquet")
 
@@ -87,7 +89,7 @@ def scores_of(reply: Reply) -> list[dict[str, Any]]:
 
 
 def assert_alike(found: list[dict[str, Any]], expected: pd.DataFrame) -> None:
-    """Every field of the contract, to the bit; ranks are those among the rows that were asked for together."""
+    """Every field of the contract, to the bit; ranks are those among the rows of one request."""
     rank = expected.conversions_per_dollar.rank(method="min", ascending=False).astype(int)
     expected = expected.assign(rank=rank).reset_index(drop=True)
     assert [row["candidate_id"] for row in found] == expected.candidate_id.tolist()
@@ -164,10 +166,10 @@ def test_unknown_creators_with_their_history_are_scored_as_if_the_data_had_them(
         more = [answer[name].astype(table.dtypes.to_dict())] if name in answer else []
         pd.concat([table, *more], ignore_index=True).to_parquet(folder / f"{name}.parquet", index=False)
     items = [DEAL | {"candidate_id": c, "creator_id": c} for c in [f"new {busy[0]}", f"new {busy[1]}", busy[0]]]
-    asked = pd.DataFrame(items).assign(starts_at=pd.Timestamp(DEAL["starts_at"]))
-    asked.to_parquet(tmp_path / "asked.parquet", index=False)
+    listed = pd.DataFrame(items).assign(starts_at=pd.Timestamp(DEAL["starts_at"]))
+    listed.to_parquet(tmp_path / "candidates.parquet", index=False)
     output = tmp_path / "scores.parquet"
-    words = (str(tmp_path / "asked.parquet"), "--data", str(folder), "--output", str(output), *TARGET)
+    words = (str(tmp_path / "candidates.parquet"), "--data", str(folder), "--output", str(output), *TARGET)
     done = command(workspace, "predict.py", *words)
     assert done.returncode == 0, done.stderr
     history = {name: _rows(frame) for name, frame in answer.items()}
@@ -245,13 +247,13 @@ def test_ten_thousand_items_are_answered(server: Server) -> None:
 
 def test_a_ranking_is_the_scores_in_order(server: Server, workspace: Path) -> None:
     creators = pd.read_parquet(workspace / "data" / "creators.parquet").creator_id.tolist()
-    asked = [*creators, "nobody"]
-    scored = scores_of(server.request("POST", ALL, {"items": [DEAL | {"creator_id": c} for c in asked]}))
-    by_creator = dict(zip(asked, scored, strict=True))
+    everybody = [*creators, "nobody"]
+    scored = scores_of(server.request("POST", ALL, {"items": [DEAL | {"creator_id": c} for c in everybody]}))
+    by_creator = dict(zip(everybody, scored, strict=True))
     reply = server.request(
-        "POST", f"/v1/rank?{EVERYTHING}", {"deal": DEAL, "creator_ids": [*asked, "nobody"], "limit": 10}
+        "POST", f"/v1/rank?{EVERYTHING}", {"deal": DEAL, "creator_ids": [*everybody, "nobody"], "limit": 10}
     )
-    assert reply.json["considered"] == len(asked)
+    assert reply.json["considered"] == len(everybody)
     found = scores_of(reply)
     assert [row["rank"] for row in found] == sorted(row["rank"] for row in scored)[:10]
     for row in found:

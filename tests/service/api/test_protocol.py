@@ -30,23 +30,23 @@ ITEM = DEAL | {"creator_id": "creator_000001"}
 )
 def test_head_answers_as_get_does_without_a_body(http_server: Server, path: str) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", http_server.port, timeout=60)
-    told = []
+    answers = []
     for method in ("HEAD", "GET", "HEAD"):  # on one connection: a body too many would spoil the next answer
         connection.request(method, path, headers={"X-API-Key": KEY})
         reply = connection.getresponse()
-        told.append((reply.status, reply.headers["Content-Type"], reply.headers["Vary"], len(reply.read())))
+        answers.append((reply.status, reply.headers["Content-Type"], reply.headers["Vary"], len(reply.read())))
         assert int(reply.headers["Content-Length"]) > 0
     connection.close()
-    assert told[0] == (*told[1][:3], 0) == told[2]
+    assert answers[0] == (*answers[1][:3], 0) == answers[2]
     assert http_server.request("DELETE", path).headers["allow"] == "GET, HEAD"
 
 
 def test_long_answers_are_compressed_for_those_who_take_it(http_server: Server) -> None:
     body = {"items": [ITEM | {"spend": 100 + n} for n in range(100)]}
     many = {"items": [ITEM | {"spend": 100 + n} for n in range(1000)]}
-    for method, path, asked in [("POST", "/v1/score", body), ("POST", "/v1/score", many), ("GET", "/", None)]:
-        plain = http_server.request(method, path, asked)
-        packed = http_server.request(method, path, asked, Accept_Encoding="deflate, gzip;q=0.8, br")
+    for method, path, content in [("POST", "/v1/score", body), ("POST", "/v1/score", many), ("GET", "/", None)]:
+        plain = http_server.request(method, path, content)
+        packed = http_server.request(method, path, content, Accept_Encoding="deflate, gzip;q=0.8, br")
         assert (packed.headers["content-encoding"], packed.headers["vary"]) == ("gzip", "accept-encoding")
         assert "content-encoding" not in plain.headers
         assert gzip.decompress(packed.body) == plain.body
