@@ -1,4 +1,4 @@
-"""Checks that files did not change since they were checked, by a stamp of every file behind DATA or a list.
+"""Checks that files did not change since they were checked, by a stamp of every file behind DATA or the candidates.
 
 Parquet and databases are read where they lie, long after they were checked, and even a CSV is read twice, so
 

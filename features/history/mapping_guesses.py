@@ -1,4 +1,4 @@
-"""Refuses mappings of which DuckDB would read the files by a guess, and says which option replaces the guess."""
+"""Refuses mappings whose files DuckDB could read only by guessing, and names the option that replaces the guess."""
 
 import copy
 import functools

@@ -5,8 +5,8 @@ Where conversions are listed by day, the completion curve is the reverse-hazard 
 first k days' conversions that came on day k, F(k - 1) = F(k) (1 - h(k)). Promotion lengths have hazards of their own,
 shrunk to those of all, and tiers within them, shrunk to theirs; a platform raises the curve to a power (proportional
 reversed hazards: Gupta & Gupta 2007, Journal of Statistical Planning and Inference 137, 3525-3536). Elsewhere an
-exponential delay is fitted across ages of counting. Where every collaboration is counted at the same age nothing shows
-what comes later, and counts are taken as final.
+exponential delay is fitted across ages of counting. If every collaboration was counted at the same age, the data cannot
+show what arrives later, and counts are taken as final.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ A count is taken as negative-binomial around the predicted count, its dispersion
 quantiles of that distribution fall on results that the model had not seen then corrects them, group by group (a
 probability integral transform that is recalibrated: Gneiting, Balabdaoui & Raftery 2007, JRSS B 69, 243-268; split
 conformal prediction: Vovk, Gammerman & Shafer 2005). Counts are whole numbers, so each tail has its own correction: a
-result lies below low if even its own mass does not reach the low quantile, above high if all below it does. The
+result lies below the interval if its distribution function, its own mass included, is below the lower quantile, and
+above it if the function just below the result exceeds the upper one. The
 probability of reaching a count takes the mean of the two, over the mass of each result (Czado, Gneiting & Held 2009,
 Biometrics 65, 1254-1261), which is right for small counts too; where counts are large the three agree.
 

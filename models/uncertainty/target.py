@@ -1,9 +1,8 @@
-"""What a deal is worth where a conversion may cost so much and no more.
+"""What a deal is worth, given a maximum cost per conversion.
 
 The price moves, the deal stays: deliverables, hours, creator, and with them its expected conversions are held fixed. In
 past results a higher price goes with a creator who brings more, so the price is evidence of what the deal is; paying
-more for the same deal would not bring more conversions. A model that scores the deal again at another price would say
-so.
+more for the same deal would not bring more conversions, although scoring it again at another price would suggest so.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a publication needs of the batch code, in a process that may crash of it: copies DATA, builds the features,
-checks that the model answers with them as the batch does, reports it, and from then on builds what the arrays cannot
-answer.
+"""The batch code of one publication, in a process of its own, so that a crash cannot take the publisher down. It copies
+DATA, builds the features, checks that the model scores with them as the batch does, reports the result, and from then
+on builds what the arrays cannot answer.
 
 python -m service.publish.batch_process STATE TASK
 """

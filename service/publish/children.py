@@ -1,5 +1,5 @@
-"""Work that may crash natively (LightGBM and DuckDB are C++), in a process of its own: what ends it is a reason to
-refuse its result, not the end of the process that wanted it.
+"""Child processes for work that may crash natively (LightGBM and DuckDB are C++): a crash is a reason to refuse the
+result, not the end of the parent.
 """
 
 from __future__ import annotations

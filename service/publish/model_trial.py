@@ -1,5 +1,5 @@
-"""Fetches a model from the registry and loads it, in a process that may crash of it; what loads is saved in the state
-folder.
+"""Fetches and loads a model in a process of its own, so that a crash cannot take the publisher down; a model that loads
+is saved in the state folder.
 
 python -m service.publish.model_trial STATE URI FOLDER
 """

@@ -1,5 +1,5 @@
-"""What is published and workers take up: a model and features in folders, named by a file that is replaced as a whole.
-So a worker has all of one publication or all of another.
+"""The published model and features that workers load: folders named by a file that is replaced atomically, so that a
+worker never mixes two publications.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which version the registry names now, and what keeps it from saying so."""
+"""Polls the registry for the current version, and records why it cannot be read."""
 
 from __future__ import annotations
 
