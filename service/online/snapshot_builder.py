@@ -213,7 +213,7 @@ def _horizon(builder: FeatureBuilder) -> tuple[int, int]:
     reach = int(_micros(builder.days).max()) + DAY_US
     results = [_micros(table.select("at").distinct()) for table in (builder.events, builder.market)]
     horizon = max(reach, *(int(at.max()) + 1 for at in results if len(at)))
-    month = np.datetime64(horizon, "us").astype("datetime64[M]") + 1
+    month = np.datetime64(horizon, "us").astype("datetime64[M]") + np.timedelta64(1, "M")
     return horizon, int(month.astype("datetime64[us]").astype(np.int64))
 
 

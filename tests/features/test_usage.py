@@ -12,6 +12,8 @@ from features.matrix import FeatureBuilder
 from features.usage import UNREAD, changed_columns, columns_read, in_words, unused
 from tests.support.small_world import StubClassifier, Tables, small_world, write
 
+pytestmark = pytest.mark.slow  # each opens a history anew
+
 RATES = ["engagement_rate_median", "engagement_rate_mean", "engagement_per_view_median", "engagement_spread"]
 
 

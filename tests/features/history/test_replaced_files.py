@@ -27,6 +27,8 @@ from models.scorer import SCORES, Scorer
 from tests.support.contract_tables import candidates, frames, write
 from tests.support.small_world import StubClassifier
 
+pytestmark = pytest.mark.slow  # each opens a history anew
+
 
 def rename_over(file: Path) -> None:
     """Replace it as most exporters do: written beside it, then moved."""
