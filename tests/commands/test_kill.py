@@ -81,10 +81,14 @@ def work(folder: Path, argv: tuple[str, ...]) -> None:
     os.dup2(said, 1)
     os.dup2(said, 2)
     faulthandler.enable()
-    calls: dict[str, Callable[[], Any]] = {
+
+    def begin() -> None:
+        runs.start(tracking.connect(), NAME, 0)
+
+    calls: dict[str, Callable[[], int | None]] = {
         "train.py": lambda: train.train(train.arguments(argv[1:])),
         "predict.py": lambda: predict.predict(predict.arguments(argv[1:])),
-        "store": lambda: runs.start(tracking.connect(), NAME, 0),
+        "store": begin,
     }
     os._exit(run(calls[argv[0]], debug=True))
 

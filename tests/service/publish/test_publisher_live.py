@@ -181,6 +181,7 @@ def test_all_end_with_a_server_that_is_killed(workspace: Path) -> None:
         until(lambda: not any(alive(pid) for pid in family), "a process lives on", within=45)
         until(lambda: not list(workspace.glob("creator-yield-*")), "the folder stays")
         with socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # its closed connections may linger
             one.bind(("127.0.0.1", started.port))
 
 
