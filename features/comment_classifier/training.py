@@ -212,7 +212,7 @@ def _quantised(slots: np.ndarray, coefficients: np.ndarray) -> CommentClassifier
     largest = np.abs(hashed).max(axis=1)
     order = np.lexsort((slots, -largest))[:KEPT]
     kept = np.sort(order[largest[order] > 1])
-    return CommentClassifier(slots[kept], hashed[kept], shape, scale)
+    return CommentClassifier(slots[kept], hashed[kept], shape, scale.tolist())
 
 
 def main(arguments: list[str] | None = None) -> int:
