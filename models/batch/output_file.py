@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 ENDINGS = (".parquet", ".csv")
 LONGEST_NAME = 200  # bytes; 255 is what disks take, and a folder's name is longer than the output's
+MOUNTS = Path("/proc/self/mountinfo")
 FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
@@ -64,6 +65,10 @@ def check_output(path: Path, candidates: Path) -> None:
         problem, remedy = "it is the file of candidates, which would be lost", "Give another name."
     elif kind is not None and not os.access(target, os.W_OK):
         problem, remedy = "it is write-protected", "Give another name, or change its permissions."
+    elif kind is not None and _is_mounted(target):
+        problem, remedy = "it is mounted by itself, so it cannot be replaced", "Mount its folder, or give another name."
+    elif kind is not None and _is_theirs(target):
+        problem, remedy = "it is another user's, in a folder where only owners may replace files", "Give another name."
     elif reason := _unwritable(folder):
         remedy = "Choose another folder, or change its permissions."
         problem, remedy = f"its folder cannot be written to ({reason})", remedy
@@ -106,6 +111,23 @@ def _unwritable(folder: Path) -> str | None:
             return None
     except OSError as error:
         return error.strerror or str(error)
+
+
+def _is_mounted(file: Path) -> bool:
+    """Whether a file is a mount point, as containers have them; false where the system does not say."""
+    shown = os.fsencode(file)
+    for code in b"\\ \t\n":  # as proc(5) writes them
+        shown = shown.replace(bytes([code]), b"\\%03o" % code)
+    try:
+        return any(line.split()[4] == shown for line in MOUNTS.read_bytes().splitlines())
+    except (OSError, IndexError):
+        return False
+
+
+def _is_theirs(file: Path) -> bool:
+    """Whether a file is another user's in a folder such as /tmp: all may write to it, only the owner may replace it."""
+    folder = file.parent.stat()
+    return bool(folder.st_mode & stat.S_ISVTX) and os.geteuid() not in (0, folder.st_uid, file.stat().st_uid)
 
 
 def check_columns(schema: pa.Schema, path: Path, made: tuple[str, ...]) -> None:
@@ -155,7 +177,8 @@ def _can_hold(ending: str, schema: pa.Schema) -> bool:
 def aside(output: Path) -> Iterator[Path]:
     """A folder beside the output, so that the last step is a rename; gone at the end, whatever happens.
 
-    Raises OutputError where the disk is full, or a limit on files is reached: the output is as it was.
+    Raises OutputError where the disk is full, a limit on files is reached, or the output's folder is no more: the
+    output is as it was.
     Folders that killed runs for the same output have left on this machine are removed first. A run holds a lock on its
     folder, which ends with the process, so a folder whose lock can be had is nobody's.
     """
@@ -164,14 +187,14 @@ def aside(output: Path) -> Iterator[Path]:
     try:
         while not owned:
             folder = output.parent / f"{_prefix(output)}{secrets.token_hex(4)}"
-            owned = _own(folder)
+            owned = _own(folder, output)
         yield owned[0][0]
+    except OutputError:
+        raise
     except Exception as error:
         # libraries wrap the system's error in their own, with its text
         if reason := next((text for text in FULL if text in str(error)), None):
-            remedy = "The file is as it was before. Free some space, or choose another folder."
-            fault = Fault("--output", received=str(output), problem=f"it cannot be written ({reason})", remedy=remedy)
-            raise OutputError(str(fault)) from error
+            raise _unwritten(output, reason, "Free some space, or choose another folder.") from error
         raise
     finally:
         for folder, lock in owned:
@@ -186,10 +209,19 @@ def _prefix(output: Path) -> str:
     return f".{short}-{zlib.crc32(platform.node().encode()):08x}-"
 
 
-def _own(folder: Path) -> list[tuple[Path, int]]:
+def _unwritten(output: Path, reason: str, remedy: str) -> OutputError:
+    remedy = f"The file is as it was before. {remedy}"
+    fault = Fault("--output", received=str(output), problem=f"it cannot be written ({reason})", remedy=remedy)
+    return OutputError(str(fault))
+
+
+def _own(folder: Path, output: Path) -> list[tuple[Path, int]]:
     """Make and lock a folder; empty if another run cleared it away between the two."""
     try:
         folder.mkdir(mode=0o700)
+    except OSError as error:  # the output's own folder was removed or closed since it was checked
+        raise _unwritten(output, error.strerror or str(error), "Choose another folder.") from error
+    try:
         lock = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:
         return []
@@ -216,7 +248,17 @@ def _clear(output: Path) -> None:
 
 
 def replace(made: Path, output: Path) -> None:
-    """Move a file that was made aside into place; mode and owner are those of the file that was there, if any."""
+    """Move a file that was made aside into place; mode and owner are those of the file that was there, if any.
+
+    Raises OutputError where that place has become one that cannot be replaced.
+    """
+    try:
+        _replace(made, output)
+    except OSError as error:
+        raise _unwritten(output, error.strerror or str(error), "Choose another name or folder.") from error
+
+
+def _replace(made: Path, output: Path) -> None:
     try:
         before = output.stat()
     except FileNotFoundError:

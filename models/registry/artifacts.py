@@ -12,7 +12,7 @@ import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import mlflow
 from mlflow import MlflowClient
@@ -21,6 +21,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 
 from models.registry.store import SECONDS, file_of, folder_of
 from models.registry.store_faults import store_faults
+from models.scorer import FilesMissingError
 
 ROOTS = ("mlartifacts", "mlruns")  # folders beside a store: ours, and MLflow's own
 # table, key, column: every address of files that MLflow records
@@ -31,10 +32,17 @@ ADDRESSES = (
 
 
 def fetch(client: MlflowClient, address: str, scratch: str) -> Path:
-    """Where the files at an address lie: in their own folder, or in `scratch`, to which they were brought."""
+    """Where the files at an address lie: in their own folder, or in `scratch`, to which they were brought.
+
+    Raises FilesMissingError for files elsewhere that cannot be brought.
+    """
     path = local_path(address)
     if path is None:
-        return Path(mlflow.artifacts.download_artifacts(address, dst_path=scratch, tracking_uri=client.tracking_uri))
+        try:
+            found = mlflow.artifacts.download_artifacts(address, dst_path=scratch, tracking_uri=client.tracking_uri)
+        except Exception as error:  # each kind of place has a package with errors of its own, or lacks the package
+            raise FilesMissingError(str(error) or type(error).__name__) from error
+        return Path(found)
     folder = folder_of(client)
     return (beside(folder, path) if folder else None) or path
 
@@ -46,7 +54,7 @@ def local_path(address: str) -> Path | None:
 
 def beside(folder: Path, recorded: Path) -> Path | None:
     """The folder below `folder` whose path ends as the recorded one does, in two names or more."""
-    names = recorded.parts[1:]
+    names = recorded.relative_to(recorded.anchor).parts
     tails = (folder.joinpath(*names[start:]) for start in range(len(names) - 2, -1, -1))
     return next((path for path in tails if path.is_dir()), None)
 
@@ -60,14 +68,14 @@ def home_of(client: MlflowClient, experiment: str) -> str | None:
 def places(client: MlflowClient) -> list[Path]:
     """The files and folders on this machine in which a store keeps runs and models, as far as its address says."""
     files = [file for uri in (client.tracking_uri, client._registry_uri) if uri and (file := file_of(str(uri)))]
-    return [*files, *(file.parent / root for file in files for root in ROOTS)]
+    return [*files, *(file.resolve().parent / root for file in files for root in ROOTS)]
 
 
 def settle(client: MlflowClient, experiment: Experiment) -> None:
     """Have a moved or copied store record its own folder as the place of the experiment's files."""
     folder, file = folder_of(client), file_of(client.tracking_uri)
     recorded = local_path(experiment.artifact_location or "")
-    if not folder or not file or not recorded or not _is_foreign(recorded, folder, file.name):
+    if not folder or not file or not recorded or not _is_foreign(experiment, recorded, folder, file.name):
         return
     own = folder / recorded.parent.name / recorded.name
     with store_faults(client.tracking_uri), closing(sqlite3.connect(file, timeout=SECONDS)) as database, database:
@@ -80,7 +88,7 @@ def settle(client: MlflowClient, experiment: Experiment) -> None:
     print(f"The store was moved or copied here from {recorded.parent.parent}: files go to {own}", file=sys.stderr)
 
 
-def _is_foreign(recorded: Path, folder: Path, name: str) -> bool:
+def _is_foreign(experiment: Experiment, recorded: Path, folder: Path, name: str) -> bool:
     """Whether an experiment's files were to lie beside the store, in the place that it was moved or copied from.
 
     A place of the user's own choice is kept: it has another name than ROOTS, or it is there and no store beside it.
@@ -88,7 +96,20 @@ def _is_foreign(recorded: Path, folder: Path, name: str) -> bool:
     home = recorded.parent.parent
     if recorded.parent.name not in ROOTS or home == folder or (home.exists() and os.path.samefile(home, folder)):
         return False
-    return not recorded.exists() or (home / name).is_file() or (folder / recorded.parent.name / recorded.name).is_dir()
+    if not recorded.exists() or (home / name).is_file() or (folder / recorded.parent.name / recorded.name).is_dir():
+        return True
+    return any(_records(file, experiment) for file in home.iterdir() if file.is_file())
+
+
+def _records(file: Path, experiment: Experiment) -> bool:
+    """Whether a file is a store with the same experiment: the original of a copy that bears another name."""
+    query = "SELECT 1 FROM experiments WHERE experiment_id = ? AND artifact_location = ?"
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as database:
+            row = database.execute(query, (int(experiment.experiment_id), experiment.artifact_location)).fetchone()
+    except sqlite3.Error:
+        return False
+    return row is not None
 
 
 def _readdress(database: sqlite3.Connection, folder: Path, table: str, key: str, column: str) -> None:

@@ -19,11 +19,12 @@ from features.faults import Fault, InputError
 from features.secrets import mask
 from models.registry.artifacts import fetch
 from models.registry.store import require_present
-from models.registry.store_faults import guarded
+from models.registry.store_faults import guarded, impatient
 from models.scorer import FilesMissingError, ModelError, NewerFormatError, OlderFormatError, Scorer
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 SCORER = "scorer"
+FILES = 30  # seconds that a server may take to begin sending a file
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d{1,9}))")
 _TRAIN = "Train first: python train.py DATA. Or set MLFLOW_TRACKING_URI to where it was trained."
@@ -85,7 +86,8 @@ def load(client: MlflowClient, uri: str) -> Model:
 def require(client: MlflowClient, uri: str) -> Model:
     """`load` for a command: a model that cannot be used is a fault of the call, InputError."""
     try:
-        return load(client, uri)
+        with impatient(FILES):
+            return load(client, uri)
     except ModelError as error:
         remedy = f"{_cure(error, uri)}, or name another version: models:/NAME/VERSION."
         problem = f"the model cannot be used ({error})"
@@ -117,7 +119,12 @@ def card(client: MlflowClient, model: Model) -> dict[str, Any]:
     known: dict[str, Any] = {"trained_on": model.scorer.facts.to_dict(), "skill": None, "figures": {}}
     if model.run:
         require_present(client)
-        data = client.get_run(model.run).data
+        try:
+            data = client.get_run(model.run).data
+        except MlflowException as error:
+            if error.error_code not in ABSENT:
+                raise
+            return known  # `mlflow gc` removes deleted runs for good, and keeps the models
         known |= {"skill": data.tags.get("skill"), "figures": dict(sorted(data.metrics.items()))}
     return known
 
@@ -150,6 +157,8 @@ def _absent(client: MlflowClient, uri: str, name: str, wanted: str) -> Fault:
             raise
         return Fault("--model", received=uri, problem=f"there is no such model in {client.tracking_uri}", remedy=_TRAIN)
     problem = f"{name} has no {'version' if wanted.isdigit() else 'alias'} {wanted} in {client.tracking_uri}"
+    if dead := model.aliases.pop(wanted, None):
+        problem = f"the alias {wanted} of {name} is of version {dead}, which is not there, in {client.tracking_uri}"
     there = _versions(model)
     return Fault("--model", received=uri, problem=f"{problem}; {there or 'no version is left'}",
                  remedy="Name one that is there." if there else _TRAIN)  # fmt: skip

@@ -64,7 +64,11 @@ def file_of(uri: str) -> Path | None:
 
 def folder_of(client: MlflowClient) -> Path | None:
     """The folder that a SQLite store lies in, absolute; None for any other store."""
-    file = file_of(client.tracking_uri)
+    return _folder(client.tracking_uri)
+
+
+def _folder(uri: str) -> Path | None:
+    file = file_of(uri)
     return file.resolve().parent if file else None
 
 
@@ -81,8 +85,11 @@ def require_present(client: MlflowClient) -> None:
 
 @contextmanager
 def alone(client: MlflowClient) -> Iterator[None]:
-    """One process of this machine at a time, for a SQLite store; no lock for a server, or where the disk has none."""
-    with _locked(folder_of(client)):
+    """One process of this machine at a time, for a SQLite store; no lock for a server, or where the disk has none.
+
+    The lock is on the store of registered models, which several stores of runs may share.
+    """
+    with _locked(_folder(str(client._registry_uri or client.tracking_uri))):
         yield
 
 
@@ -127,23 +134,30 @@ def _migrations(db_url: str = "", alembic_dir: str | None = None) -> Config:
 def _parse(uri: str) -> URL:
     try:
         return make_url(uri)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
         refuse(uri, "it is no URI of a database", "Use sqlite:///FILE, or sqlite:////FILE from the root.")
 
 
 def _require(uri: str, create: bool) -> str:
     """The URI of a store, absolute. Raises StoreError for one that cannot be used, without waiting for long."""
-    scheme = urlsplit(uri).scheme.split("+")[0].lower()
+    if uri != uri.strip() or not uri.isprintable():
+        problem = "it has a blank at an end, or a character that does not show"
+        refuse(repr(uri), problem, "Take it out; one that belongs to a path is written as its code, such as %20.")
+    try:
+        scheme = urlsplit(uri).scheme.split("+")[0].lower()
+    except ValueError as error:
+        refuse(uri, f"it is no URI ({error})", "Use sqlite:///FILE, or http(s)://HOST:PORT.")
     if len(scheme) < 2 or scheme == "file":
         remedy = "Use sqlite:///FOLDER/mlflow.db; `mlflow migrate-filestore` carries over what is in a folder."
         refuse(uri, "MLflow no longer keeps runs and models in a folder of files", remedy)
     if scheme == "postgres":
         refuse(uri, "MLflow knows no store of this kind", "Write postgresql:// instead.")
     if scheme == "sqlite":
-        file = _named_file(uri)
-        if create:
-            _make(file, uri)
-        _examine(file, uri, create)
+        with store_faults(uri):  # a name that is too long, a folder that may not be looked into
+            file = _named_file(uri)
+            if create:
+                _make(file, uri)
+            _examine(file, uri, create)
         # MLflow keeps what a relative path meant in the folder of its first use
         return f"sqlite:///{quote(str(file.absolute()))}?{uri.partition('?')[2]}".rstrip("?")
     if scheme in PORTS:
@@ -160,6 +174,10 @@ def _named_file(uri: str) -> Path:
     if unknown := [o for o in options.split("&") if o and o.partition("=")[0] not in SQLITE_OPTIONS]:
         remedy = "A ? in the path of a file is written %3F."
         refuse(uri, f"it has an unknown option, {unknown[0]!r}, after its ?", remedy)
+    try:
+        url.set(drivername="sqlite").get_dialect()().create_connect_args(url)
+    except (TypeError, ValueError) as error:
+        refuse(uri, f"an option after its ? has an impossible value ({error})", "Write one as in ?timeout=30.")
     file = Path(url.database)
     if raw != url.database and not file.exists() and Path(raw).parent.is_dir() and not file.parent.is_dir():
         remedy = f"Write the % of a name as %25: sqlite:///{quote(raw)}"

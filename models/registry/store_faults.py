@@ -110,10 +110,13 @@ def guarded(function: Callable[P, R]) -> Callable[P, R]:
 
 
 @contextmanager
-def impatient() -> Iterator[None]:
-    """Let requests to a server that does not answer fail within seconds, unless the environment says otherwise."""
+def impatient(seconds: int = 5) -> Iterator[None]:
+    """Let requests to a server that does not answer fail within seconds, unless the environment says otherwise.
+
+    seconds: to wait for the answer of a server that is there.
+    """
     settings = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-                "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}  # fmt: skip
+                "MLFLOW_HTTP_REQUEST_TIMEOUT": str(seconds)}  # fmt: skip
     added = [name for name in settings if name not in os.environ]
     os.environ |= {name: settings[name] for name in added}
     try:

@@ -13,6 +13,7 @@ import pytest
 
 from features.faults import InputError, OutputError
 from features.history.freshness import Stamp
+from models.batch import output_file
 from models.batch.output_file import aside, behind, check_columns, check_not_read, check_output, replace
 from tests.support.paths import ROOT
 
@@ -164,6 +165,44 @@ def test_a_full_disk_is_one_fault_and_the_old_file_stays(tmp_path: Path) -> None
         assert str(found.value).startswith("--output: it cannot be written (No space left on device): received ")
         assert _left(tmp_path) == ["scores.csv"]
         assert output.read_text() == "old"
+
+
+def test_a_place_that_is_no_more_ends_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder := tmp_path / "gone").mkdir()
+    output = folder / "scores.csv"
+    check_output(output, tmp_path / "candidates.csv")
+    folder.rmdir()
+    tries = iter(["0" * 8])  # it does not try for ever
+    monkeypatch.setattr(output_file.secrets, "token_hex", lambda _: next(tries))
+    with pytest.raises(OutputError, match=r"^--output: it cannot be written \(No such file or directory\)"):
+        _put(output, "scores")
+    monkeypatch.undo()
+    (output := tmp_path / "scores.csv").mkdir()
+    with pytest.raises(OutputError, match=r"^--output: it cannot be written \(Is a directory\)"):
+        _put(output, "scores")
+    assert _left(tmp_path) == ["scores.csv"]
+
+
+def test_a_mounted_file_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (output := tmp_path / "my scores.csv").touch()
+    (mounts := tmp_path / "mounts").write_text(f"31 24 8:2 /x {tmp_path}/my\\040scores.csv rw - ext4 /dev/x rw\n")
+    check_output(output, tmp_path / "candidates.csv")
+    monkeypatch.setattr(output_file, "MOUNTS", mounts)
+    assert "--output: it is mounted by itself" in _refused(output, tmp_path / "candidates.csv")
+    check_output(tmp_path / "other.csv", tmp_path / "candidates.csv")
+    monkeypatch.setattr(output_file, "MOUNTS", tmp_path / "nowhere")
+    check_output(output, tmp_path / "candidates.csv")
+
+
+def test_another_user_s_file_in_a_sticky_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (output := tmp_path / "scores.csv").touch()
+    monkeypatch.setattr(os, "geteuid", lambda: output.stat().st_uid + 1)
+    check_output(output, tmp_path / "candidates.csv")
+    tmp_path.chmod(0o1777)
+    assert "--output: it is another user's" in _refused(output, tmp_path / "candidates.csv")
+    check_output(tmp_path / "new.csv", tmp_path / "candidates.csv")
+    monkeypatch.undo()
+    check_output(output, tmp_path / "candidates.csv")
 
 
 def test_columns_that_a_file_cannot_hold_are_told_all_at_once() -> None:

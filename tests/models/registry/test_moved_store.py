@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,8 +15,10 @@ from alembic.script import ScriptDirectory
 from mlflow import MlflowClient
 from mlflow.store.db import utils
 
+from features.faults import InputError
+from models.batch.output_file import check_not_kept
 from models.registry import registry, runs, store
-from models.registry.artifacts import local_path
+from models.registry.artifacts import ADDRESSES, local_path, places
 from models.registry.store import connect
 from models.registry.store_faults import StoreError
 from models.scorer import Scorer
@@ -93,6 +99,57 @@ def test_a_store_that_was_copied_without_its_files_reads_the_original_s(
     assert registry.load(client, f"models:/{NAME}/2").version == "2"
     assert home(client) == copy / "mlartifacts" / NAME
     assert contents(project) == before
+
+
+def test_a_copy_of_another_name_without_its_files_never_writes_into_the_original(
+    project: Path, tmp_path: Path, small_scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (copy := tmp_path / "copy").mkdir()
+    shutil.copy(project / "mlflow.db", copy / "backup.sqlite")
+    before = contents(project)
+    client = enter(copy, monkeypatch, "sqlite:///backup.sqlite")
+    assert add_version(client, small_scorer) == "2"
+    assert home(client) == copy / "mlartifacts" / NAME
+    assert contents(project) == before
+
+
+def test_relative_addresses_hold_from_any_folder(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(project / "mlflow.db")) as database, database:
+        for table, _, column in (*ADDRESSES, ("experiments", "", "artifact_location")):
+            database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, '')", (f"{project.as_uri()}/",))
+    assert registry.load(enter(project, monkeypatch), URI).version == "1"
+    (tmp_path / "elsewhere").mkdir()
+    assert registry.load(enter(tmp_path / "elsewhere", monkeypatch, "sqlite:///../original/mlflow.db"), URI)
+
+
+def test_the_files_of_a_store_behind_a_link_are_where_it_lies(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "mlflow.db").symlink_to(project / "mlflow.db")
+    client = enter(tmp_path / "linked", monkeypatch)
+    assert registry.load(client, URI).version == "1"
+    with pytest.raises(InputError, match="models are kept there"):
+        check_not_kept(project / "mlartifacts" / NAME / "scores.csv", places(client))
+
+
+def test_stores_of_runs_that_share_a_registry_share_its_lock(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("runs", "registry"):
+        (tmp_path / name).mkdir()
+        shutil.copy(empty_store, tmp_path / name / "mlflow.db")
+    monkeypatch.chdir(tmp_path / "runs")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "sqlite:///../registry/mlflow.db")
+    other = os.open(tmp_path / "registry", os.O_RDONLY)
+    try:
+        with store.alone(connect()), pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(other)
 
 
 def test_a_place_that_the_user_chose_is_kept(

@@ -116,6 +116,12 @@ URIS = {
     "sqlite:///.": "no file",
     "http://": "",
     "http://127.0.0.1:99999": "",
+    "http://[::1": "it is no URI",
+    "postgresql://127.0.0.1:port/x": "it is no URI of a database",
+    "sqlite:///new.db?timeout=soon": "an option after its ? has an impossible value",
+    "sqlite:///new.db?timeout=1&timeout=2": "an option after its ? has an impossible value",
+    "sqlite:///new.db?check_same_thread=perhaps": "an option after its ? has an impossible value",
+    f"sqlite:///{'n' * 256}": "File name too long",
 }
 
 
@@ -125,6 +131,12 @@ def test_a_uri_that_names_no_store(command: Callable[..., str], uri: str) -> Non
     assert said.startswith("MLFLOW_TRACKING_URI: ")
     assert f"received {uri}" in said
     assert URIS[uri] in said
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///mlflow.db\r", "sqlite:///mlflow.db\n", "sqlite:///mlflow.db ", " http://x"])
+def test_a_uri_with_what_does_not_show_names_no_other_store(command: Callable[..., str], uri: str) -> None:
+    said = command(uri)
+    assert f"a blank at an end, or a character that does not show: received {uri!r}" in said
 
 
 def test_a_percent_that_is_not_encoded(command: Callable[..., str], project: Path) -> None:
@@ -322,6 +334,12 @@ def test_a_model_that_is_not_there(
         assert "champion is version 1" in said
 
 
+def change(project: Path, statement: str, *values: str) -> None:
+    """Change a store behind MLflow's back."""
+    with contextlib.closing(sqlite3.connect(project / "mlflow.db")) as database, database:
+        database.execute(statement, values)
+
+
 def files_of(client: MlflowClient, project: Path) -> Path:
     return next((project / "mlartifacts" / NAME / "models").glob("*/artifacts"))
 
@@ -360,6 +378,59 @@ def test_a_champion_out_of_reach_keeps_its_place_and_a_damaged_one_does_not(
     assert "or name another version" in said
     assert (against, decision.promoted, decision.alarm) == ("1", lost, True)
     assert lost or "set the alias champion to this version" in decision.why
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/x", "http://host/x"])
+def test_a_champion_elsewhere_that_cannot_be_brought_keeps_its_place(
+    command: Callable[..., str], project: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = enter(project, monkeypatch)
+    change(project, "UPDATE model_versions SET source = ?, storage_location = ?", address, address)
+
+    def nobody(*_: object, **__: object) -> None:  # whether the package for such places is installed or not
+        class NoCredentialsError(Exception):
+            pass
+
+        raise NoCredentialsError
+
+    monkeypatch.setattr("mlflow.artifacts.download_artifacts", nobody)
+    assert "its files cannot be fetched (NoCredentialsError)" in command(name="predict")
+    against, decision = promotion.compare(client, NAME, None, None)  # type: ignore[arg-type]
+    assert (against, decision.promoted, decision.alarm) == ("1", False, True)
+
+
+def test_files_on_a_server_that_is_away_are_not_waited_for(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
+
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    client = enter(project, monkeypatch)
+    change(project, "UPDATE model_versions SET source = 'http://h/x', storage_location = 'http://h/x'")
+    retries: list[int] = []
+
+    def away(*_: object, **__: object) -> None:
+        retries.append(MLFLOW_HTTP_REQUEST_MAX_RETRIES.get())
+        raise ConnectionError
+
+    monkeypatch.setattr("mlflow.artifacts.download_artifacts", away)
+    with pytest.raises(InputError):
+        registry.require(client, URI)
+    assert retries == [1]
+
+
+def test_an_alias_of_a_version_that_is_not_there(command: Callable[..., str], project: Path) -> None:
+    change(project, "UPDATE registered_model_aliases SET version = 7")
+    said = command(name="predict")
+    assert f"the alias champion of {NAME} is of version 7, which is not there" in said
+    assert "; the newest is version 1: received" in said
+
+
+def test_a_model_whose_run_was_removed_for_good_is_described(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = enter(project, monkeypatch)
+    model = registry.load(client, URI)
+    change(project, "DELETE FROM runs")
+    known = registry.card(client, model)
+    assert (known["skill"], known["figures"]) == (None, {})
+    assert known["trained_on"] == model.scorer.facts.to_dict()
 
 
 def test_a_champion_of_a_newer_version_keeps_its_place(
