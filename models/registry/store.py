@@ -155,6 +155,9 @@ def _require(uri: str, create: bool) -> str:
     if scheme == "sqlite":
         with store_faults(uri):  # a name that is too long, a folder that may not be looked into
             file = _named_file(uri)
+            if file.is_symlink() and not file.exists():  # a new store would take the place of the link
+                remedy = "Bring that back, or remove the link."
+                refuse(uri, f"{file} is a link to {os.readlink(file)}, which is not there", remedy)
             if create:
                 _make(file, uri)
             _examine(file, uri, create)
@@ -213,7 +216,7 @@ def _examine(file: Path, uri: str, write: bool) -> None:
             if not {"alembic_version", "experiments", "model_versions"} <= tables:
                 remedy = "Name another file; train.py makes one that is not there."
                 refuse(uri, f"{file} is a SQLite database, but no store of MLflow's", remedy)
-            _require_version(uri, *(row[0] for row in connection.execute("SELECT version_num FROM alembic_version")))
+            _require_version(uri, [row[0] for row in connection.execute("SELECT version_num FROM alembic_version")])
             if write:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute("CREATE TABLE tried (value)")  # taken back: nothing is changed
@@ -222,8 +225,12 @@ def _examine(file: Path, uri: str, write: bool) -> None:
         raise explain(error, uri) from error
 
 
-def _require_version(uri: str, found: str = "none") -> None:
+def _require_version(uri: str, versions: list[str]) -> None:
     """Raise StoreError for tables that are not those of the MLflow at hand, which would change older ones unasked."""
+    if len(versions) != 1 or not versions[0]:
+        problem = f"the file is damaged: its tables have the versions {versions} instead of one"
+        refuse(uri, problem, "Put a backup in its place, or name another store.")
+    found = versions[0]
     scripts = ScriptDirectory.from_config(_migrations())
     if found == scripts.get_current_head():
         return

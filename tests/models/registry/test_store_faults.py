@@ -417,6 +417,23 @@ def test_files_on_a_server_that_is_away_are_not_waited_for(project: Path, monkey
     assert retries == [1]
 
 
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM {}", "INSERT INTO {} VALUES ('f')", "UPDATE {} SET version_num = ''"]
+)
+def test_a_store_without_one_version_is_damaged(command: Callable[..., str], project: Path, statement: str) -> None:
+    change(project, statement.format("alembic_version"))
+    assert "the file is damaged: its tables have the versions [" in command()
+
+
+@pytest.mark.parametrize("target", ["../not mounted/mlflow.db", "mlflow.db"])
+def test_a_link_to_a_store_that_is_away_stays(command: Callable[..., str], project: Path, target: str) -> None:
+    (project / "mlflow.db").unlink()
+    (project / "mlflow.db").symlink_to(target)
+    for name in ("train", "predict"):
+        assert f"mlflow.db is a link to {target}, which is not there" in command(name=name)
+    assert os.readlink(project / "mlflow.db") == target
+
+
 def test_an_alias_of_a_version_that_is_not_there(command: Callable[..., str], project: Path) -> None:
     change(project, "UPDATE registered_model_aliases SET version = 7")
     said = command(name="predict")
