@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,9 @@ class _Descriptor(io.FileIO):
     def write(self, data, /):  # type: ignore[no-untyped-def]  # the type of its base differs between Python's versions
         if self.failure is None:
             try:
-                return super().write(data)
+                while (written := super().write(data)) is None:  # the pipe is full, and was opened not to wait
+                    select.select([], [self], [])
+                return written
             except OSError as error:
                 self.failure = error
         return len(memoryview(data).cast("B"))

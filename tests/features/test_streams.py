@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from features import streams
 from tests.support.paths import ROOT
 
 COMMAND = (
@@ -91,6 +93,22 @@ def test_another_encoding_ends_in_no_traceback(tmp_path: Path, encoding: str, ro
     assert done.stdout.splitlines()[0] == row
     assert done.stderr.splitlines()[-1].startswith(b"--file: it is named ")
     assert _shell(tmp_path, "work --help", PYTHONIOENCODING=encoding).returncode == 0
+
+
+def test_a_full_pipe_that_does_not_wait_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    waited: list[bytes] = []
+    monkeypatch.setattr("select.select", lambda *_: waited.append(os.read(reader, 2**20)))  # its reader comes
+    with streams._Descriptor(writer, "wb") as raw:
+        assert raw.write(b"scores") == 6
+        assert raw.failure is None
+    with open(reader, "rb") as pipe:
+        assert pipe.read() == b"scores"
+    assert len(waited) == 1
 
 
 def test_a_name_that_is_no_text_is_printed(tmp_path: Path) -> None:
