@@ -14,9 +14,9 @@ ROOMS = (
     "features.secrets", "features.streams", "features.faults", "features.settings", "features.engines",
     "features.history", "features.comment_classifier", "features.spine", "features.families", "features.catalogue",
     "features.staging", "features.matrix", "features.usage",
-    "models.explanations", "models.estimators", "models.uncertainty", "models.evaluation", "models.training_facts",
+    "models.alarms", "models.explanations", "models.estimators", "models.uncertainty", "models.evaluation", "models.training_facts",
     "models.scoring", "models.scorer", "models.training", "models.studies", "models.report", "models.registry",
-    "models.tracking", "models.batch", "models.pipeline",
+    "models.tracking", "models.monitoring", "models.batch", "models.pipeline",
     "service.problems", "service.logs", "service.online", "service.publish", "service.api",
     "demo", "benchmarks",
 )  # fmt: skip
