@@ -37,7 +37,9 @@ TESTED_BY = {
     "models/registry/test_store_faults.py": ("models.registry.runs", "models.registry.store"),
     "models/report/test_report.py": ("models.report.model_card", "models.report.plots", "models.report.summary"),
     "models/studies/test_claims.py": ("models.studies.claim_tests", "models.studies.effects"),
-    "commands/test_end_to_end.py": ("models.alarms", "models.pipeline", "models.registry.run_log", "models.training_facts"),
+    "commands/test_end_to_end.py": (
+        "models.alarms", "models.pipeline", "models.registry.run_log", "models.training_facts",
+    ),
     "service/api/test_protocol.py": ("service.api.hosts", "service.api.replies"),
     "service/api/test_requests.py": (
         "service.api.bodies", "service.api.misspelt", "service.api.repeated_keys",
