@@ -1,11 +1,9 @@
 """What all tests share: reproducible property tests, markets, stores, and the foreign data that some can use."""
 
-import fcntl
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -14,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.paths import ROOT
+from tests.support.shared import make_once
 
 if TYPE_CHECKING:
     from models.scorer import Scorer
@@ -61,22 +60,6 @@ def shared_data() -> Path:
     folder = Path(os.environ.get("CREATOR_YIELD_SHARED_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"needs foreign exports, and there is no folder {folder} (CREATOR_YIELD_SHARED_DATA names another)")
-    return folder
-
-
-def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """A folder that `make` fills; pytest-xdist's workers share the one that the first of them makes."""
-    base = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    folder, done = base / name, base / f"{name}.done"
-    with (base / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            make(folder)
-            done.touch()
     return folder
 
 

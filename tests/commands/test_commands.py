@@ -8,35 +8,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-import cli
-import predict
-import train
 from models.explanations.reason_words import reason_words
-from tests.support.past_market import write_tables
+from tests.support.commands import run_predict, run_score
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow
-
-PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with data, candidates and a model trained on them."""
-    folder = tmp_path_factory.mktemp("world")
-    write_tables(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        assert _train("data") == 0
-        yield folder
 
 
 @pytest.fixture(autouse=True)
@@ -45,20 +27,8 @@ def _here(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
-def _train(*argv: str) -> int:
-    return cli.run(lambda: train.train(train.arguments(argv)))
-
-
-def _predict(*argv: str) -> int:
-    return cli.run(lambda: predict.predict(predict.arguments(argv)))
-
-
-def _score(output: str, *argv: str) -> int:
-    return _predict("candidates.parquet", "--data", "data", "--output", output, *argv)
-
-
 def test_scores_are_the_contract_s(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _score("scores.parquet") == 0
+    assert run_score("scores.parquet") == 0
     said = capsys.readouterr()
     lines = said.out.splitlines()
     assert re.match(r"(No skill|The model tells deals apart better than every rule of thumb)\b.* \(t = ", lines[0])
@@ -89,10 +59,10 @@ def test_scores_are_the_contract_s(world: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_csv_and_parquet_tell_the_same(world: Path) -> None:
-    assert _score("a.parquet") == 0
-    assert _score("a.csv") == 0
+    assert run_score("a.parquet") == 0
+    assert run_score("a.csv") == 0
     pd.read_parquet("candidates.parquet").to_csv("candidates.csv", index=False)
-    assert _predict("candidates.csv", "--data", "data", "--output", "b.parquet") == 0
+    assert run_predict("candidates.csv", "--data", "data", "--output", "b.parquet") == 0
     a, c, b = pd.read_parquet("a.parquet"), pd.read_csv("a.csv"), pd.read_parquet("b.parquet")
     numbers = a.columns[-9:-3]
     np.testing.assert_array_equal(a[numbers].to_numpy(), c[numbers].to_numpy())
@@ -101,8 +71,8 @@ def test_csv_and_parquet_tell_the_same(world: Path) -> None:
 
 def test_an_output_is_never_a_table_of_data(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = Path("data/creators.parquet").read_bytes()
-    assert _score("data/creators.parquet") == 2
-    assert _score("data/comments.csv") == 2
+    assert run_score("data/creators.parquet") == 2
+    assert run_score("data/comments.csv") == 2
     assert capsys.readouterr().err.count("--output: it is a file that is read as input: received data/") == 2
     assert Path("data/creators.parquet").read_bytes() == before
     assert not Path("data/comments.csv").exists()
@@ -111,8 +81,8 @@ def test_an_output_is_never_a_table_of_data(world: Path, capsys: pytest.CaptureF
 def test_an_output_is_never_a_part_of_the_store(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = Path("mlflow.db").read_bytes()
     Path("link.csv").symlink_to("mlflow.db")
-    assert _score("link.csv") == 2
-    assert _score("mlartifacts/scores.csv") == 2
+    assert run_score("link.csv") == 2
+    assert run_score("mlartifacts/scores.csv") == 2
     assert capsys.readouterr().err.count("--output: models are kept there: received") == 2
     assert Path("mlflow.db").read_bytes() == before
 
@@ -121,12 +91,12 @@ def test_columns_that_are_gone_since_the_training_are_named_before_and_after(
     world: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pd.read_parquet("candidates.parquet").drop(columns="objective").to_parquet("less.parquet")
-    assert _predict("less.parquet", "--data", "data", "--output", "less.csv") == 0
+    assert run_predict("less.parquet", "--data", "data", "--output", "less.csv") == 0
     said = capsys.readouterr()
     line = "the model was trained on other columns: gone since then: candidates.objective. Give"
     assert said.out.splitlines()[-1].startswith(line)
     assert f"note: {line}" in said.err
-    assert _score("scores.csv") == 0
+    assert run_score("scores.csv") == 0
     assert "other columns" not in "".join(capsys.readouterr())
 
 
@@ -137,14 +107,14 @@ def test_a_disk_that_fills_leaves_the_old_scores(world: Path, capsys: pytest.Cap
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # as a full disk, but for a file's size alone
     try:
-        assert _score("kept/link.csv") == 1
+        assert run_score("kept/link.csv") == 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("--output: it cannot be written (File too large): received ")
     assert [path.name for path in (world / "kept").iterdir() if not path.is_symlink()] == ["scores.csv"]
     assert Path("kept/scores.csv").read_text() == "old"
-    assert _score("kept/link.csv") == 0
+    assert run_score("kept/link.csv") == 0
     assert len(pd.read_csv("kept/scores.csv")) == 40
     assert Path("kept/link.csv").is_symlink()
 
@@ -155,7 +125,7 @@ def test_the_chunk_changes_no_byte(world: Path, chunk: int) -> None:
     from models import tracking
     from models.batch.score_file import score_file
 
-    assert _score("whole.csv") == 0
+    assert run_score("whole.csv") == 0
     model = tracking.load(tracking.connect(), "models:/conversions-per-dollar@champion")
     with open_history("data") as history:
         candidates = open_candidates(history, Path("candidates.parquet"))
@@ -163,109 +133,19 @@ def test_the_chunk_changes_no_byte(world: Path, chunk: int) -> None:
     assert Path("parts.csv").read_bytes() == Path("whole.csv").read_bytes()
 
 
-def test_the_run_tells_all(world: Path) -> None:
-    from models import tracking
-
-    client = tracking.connect()
-    version = client.get_model_version_by_alias("conversions-per-dollar", "champion")
-    assert version.run_id
-    run = client.get_run(version.run_id)
-    assert run.info.status == "FINISHED"
-    assert {"seed", "results", "recipes", "maturity", "tier_bounds"} <= set(run.data.params)
-    assert {"ours.rank", "ours.coverage", "one_rate.skill", "poisson_regression.value"} <= set(run.data.metrics)
-    steps = [m.step for m in client.get_metric_history(version.run_id, "ours.rank.by_fold")]
-    assert steps == sorted(set(steps))
-    assert len(steps) > 1
-    assert len(run.data.tags["data.collaborations"]) == 64
-    below = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{version.run_id}'")
-    assert sorted(fold.info.run_name for fold in below) == [f"fold {j}" for j in range(len(steps))]
-    assert {fold.info.status for fold in below} == {"FINISHED"}
-    assert all({"ours.rank", "recipe.mixed.skill", "recipe.poisson-1.skill"} <= set(f.data.metrics) for f in below)
-    assert len({fold.data.params["cutoff"] for fold in below}) == len(steps)
-    files = {f.path for f in client.list_artifacts(version.run_id)}
-    assert {"model_card.md", "plots", "backtest.csv"} <= files
-    assert (world / "mlartifacts").is_dir()
-
-
-def test_no_pickle_is_in_the_model(world: Path) -> None:
-    files = [p for p in (world / "mlartifacts").rglob("*") if p.is_file()]
-    assert any(p.name == "checksums.json" for p in files)
-    for path in files:
-        assert path.suffix not in {".pkl", ".pickle", ".joblib", ".cloudpickle"}, path
-        assert not path.read_bytes().startswith(PICKLES), path
-        assert "__pycache__" not in path.parts
-
-
-def test_pyfunc_and_scorer_agree(world: Path) -> None:
-    import mlflow
-
-    from features.history.source import open_candidates, open_history
-    from features.matrix import FeatureBuilder
-    from models import tracking
-
-    client = tracking.connect()
-    model = tracking.load(client, "models:/conversions-per-dollar/1")
-    source = client.get_model_version("conversions-per-dollar", "1").source
-    served = mlflow.pyfunc.load_model(source)
-    with open_history("data") as history, FeatureBuilder(history) as builder:
-        spine = next(open_candidates(history, Path("candidates.parquet")).batches(40)).to_pandas()
-        matrix = builder.build(spine)
-    ours = model.scorer.score(matrix, spine, 0.9)
-    rows = matrix.assign(spend=spine.spend, creator_id=spine.creator_id)
-    pd.testing.assert_frame_equal(
-        served.predict(rows, params={"level": 0.9}), ours, check_dtype=False, check_exact=True
-    )
-
-
-def test_a_retrained_model_passes_the_gate_and_a_worse_one_does_not(
-    world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from models import tracking
-    from models.evaluation import backtest
-
-    assert _train("data", "--experiment", "gate") == 0
-    assert "models:/gate/1 is now the champion: it is the first" in capsys.readouterr().out
-    learn = backtest._learn
-    monkeypatch.setattr(backtest, "_learn", lambda rows, recipes: (learn(rows, recipes)[0], 3.0))
-    assert _train("data", "--experiment", "gate") == 0
-    assert "models:/gate/2 is not promoted" in capsys.readouterr().out
-    client = tracking.connect()
-    assert client.get_model_version_by_alias("gate", "champion").version == 1
-    assert client.get_model_version_by_alias("gate", "challenger").version == 2
-
-
-def test_a_training_that_fails_leaves_the_champion(
-    world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from models import tracking
-    from models.report import summary
-
-    def broken(*_: object) -> None:
-        raise RuntimeError("the disk\nis full")
-
-    monkeypatch.setattr(summary, "plots", broken)
-    assert _train("data") == 1
-    assert capsys.readouterr().err.splitlines()[-1] == "RuntimeError: the disk is full (--debug shows where)"
-    client = tracking.connect()
-    assert client.get_model_version_by_alias("conversions-per-dollar", "champion").version == 1
-    experiment = client.get_experiment_by_name("conversions-per-dollar")
-    assert experiment
-    assert client.search_runs([experiment.experiment_id])[0].info.status == "FAILED"
-
-
 def test_a_target_cost_adds_two_columns(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from models import tracking
     from models.uncertainty.target import Target
 
-    assert _score("plain.parquet") == 0
+    assert run_score("plain.parquet") == 0
     plain = pd.read_parquet("plain.parquet")
     cost = round(2 * plain.cost_per_conversion.median())
     capsys.readouterr()
-    assert _score("half.parquet", "--target-cost", str(cost)) == 0
+    assert run_score("half.parquet", "--target-cost", str(cost)) == 0
     half = pd.read_parquet("half.parquet")
     middle = round(float(half.probability_within_target.median()), 3)
     assert 0.5 < middle < 1
-    assert _score("sure.csv", "--target-cost", str(cost), "--confidence", str(middle)) == 0
+    assert run_score("sure.csv", "--target-cost", str(cost), "--confidence", str(middle)) == 0
     said = capsys.readouterr().out
     assert f"P(≤ {cost} $)" in said
     assert f"walk away $ ({100 * middle:g} %)" in said
@@ -308,14 +188,14 @@ def test_columns_that_csv_cannot_hold_are_reported_before_scoring(
     with monkeypatch.context() as patch:
         patch.setattr(score_file, "score_file", None)
         call = ("rich.parquet", "--data", "data", "--output")
-        assert _predict(*call, "rich.csv", "--target-cost", "9") == 2
+        assert run_predict(*call, "rich.csv", "--target-cost", "9") == 2
         said = capsys.readouterr().err
         assert len(said.splitlines()) == 3
         assert "candidates.tags: CSV cannot hold list<" in said
         assert "candidates.photo: CSV cannot hold " in said
         assert "candidates.walk_away_price: it is the name of a score" in said
         assert sorted(world.rglob("*")) == before
-    assert _predict(*call, "rich_scores.parquet") == 0
+    assert run_predict(*call, "rich_scores.parquet") == 0
     kept = pd.read_parquet("rich_scores.parquet")
     assert kept.tags.map(list).tolist() == [["a", "b"]] * 40
     assert (kept.walk_away_price == 1).all()
@@ -363,42 +243,11 @@ def test_a_call_at_fault_is_reported(
     world: Path, capsys: pytest.CaptureFixture[str], argv: list[str], said: str
 ) -> None:
     before = sorted(world.rglob("*"))
-    assert _score("fault.csv", *argv) == 2
+    assert run_score("fault.csv", *argv) == 2
     printed = capsys.readouterr()
     assert said in printed.err
     assert not printed.out
     assert sorted(world.rglob("*")) == before
-
-
-def test_results_that_teach_nothing_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_tables(tmp_path, rows=30, candidates=2)
-    file = tmp_path / "data" / "collaborations.parquet"
-    pd.read_parquet(file).assign(conversions=0).to_parquet(file, index=False)
-    assert _train("data") == 2
-    assert "no collaboration has any conversion" in capsys.readouterr().err
-    assert not (tmp_path / "mlflow.db").exists()
-
-
-def test_nothing_trained_yet(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_tables(tmp_path, rows=60)
-    monkeypatch.chdir(tmp_path)
-    before = sorted(tmp_path.rglob("*"))
-    assert _score("scores.csv") == 2
-    said = capsys.readouterr().err
-    assert "there is no mlflow.db, so nothing was trained here" in said
-    assert "Train first: python train.py DATA" in said
-    assert sorted(tmp_path.rglob("*")) == before
-    assert _train("nothing") == 2
-    assert _train("data", "--seed", "-1") == 2
-    assert _train("data", "--experiment", "a/b") == 2
-    assert _train("data", "--comment-classifier", "nothing") == 2
-    assert "--comment-classifier: there is no such folder" in capsys.readouterr().err
-    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_an_output_is_replaced_at_the_end_or_not_at_all(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -412,10 +261,10 @@ def test_an_output_is_replaced_at_the_end_or_not_at_all(world: Path, monkeypatch
 
     with monkeypatch.context() as patch:
         patch.setattr(score_file, "_best", interrupted)
-        assert _score("kept.csv") == 130
+        assert run_score("kept.csv") == 130
     assert Path("kept.csv").read_text() == "old"
     assert not [p for p in world.iterdir() if p.name.startswith(".")]
-    assert _score("kept.csv") == 0
+    assert run_score("kept.csv") == 0
     assert Path("kept.csv").stat().st_mode & 0o777 == 0o666 & ~_umask()
 
 
@@ -459,7 +308,7 @@ def test_own_columns_neither_rank_nor_move(world: Path) -> None:
     candidates.insert(0, "Conversions_Per_Dollar", np.arange(len(candidates), dtype=float)[::-1])
     candidates["file_row_number"] = 7
     candidates.to_parquet("odd.parquet", index=False)
-    assert _predict("odd.parquet", "--data", "data", "--output", "odd_scores.parquet") == 0
+    assert run_predict("odd.parquet", "--data", "data", "--output", "odd_scores.parquet") == 0
     scores = pd.read_parquet("odd_scores.parquet")
     assert scores.columns[: len(candidates.columns)].tolist() == candidates.columns.tolist()
     assert "objective" not in scores

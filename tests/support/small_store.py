@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,9 @@ def make_project(folder: Path, store: Path, scorer: Scorer, patch: pytest.Monkey
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below a folder."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def change(project: Path, statement: str, *values: str) -> None:
+    """Change a store behind MLflow's back."""
+    with contextlib.closing(sqlite3.connect(project / "mlflow.db")) as database, database:
+        database.execute(statement, values)

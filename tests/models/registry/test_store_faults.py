@@ -9,7 +9,6 @@ import shutil
 import sqlite3
 import stat
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,73 +18,13 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-import cli
-import predict
-import train
 from features.faults import InputError
-from models.registry import promotion, registry, runs, store
+from models.registry import registry, runs, store
 from models.scorer import Scorer
-from models.training import TrainingSet
-from tests.support.past_market import write_tables
 from tests.support.servers import closed_port, server, silent
-from tests.support.small_store import NAME, add_version, contents, enter, make_project
+from tests.support.small_store import NAME, change, contents, enter
 
 URI = f"models:/{NAME}@champion"
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory, empty_store: Path, small_scorer: Scorer) -> Path:
-    """A folder with a store and a champion; leave it as it is."""
-    folder = tmp_path_factory.mktemp("stored") / "project"
-    with pytest.MonkeyPatch.context() as patch:
-        return make_project(folder, empty_store, small_scorer, patch)
-
-
-@pytest.fixture
-def project(stored: Path, tmp_path: Path) -> Path:
-    """A copy of it, and where the files lie that its store records: nothing is there any more."""
-    return shutil.copytree(stored, tmp_path / "project")
-
-
-@pytest.fixture
-def command(
-    project: Path, tiny_market: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
-    """Runs train.py, or predict.py, in the project, where it must end with status 2 before the work; what it said."""
-
-    def run(uri: str | None = None, *words: str, name: str = "train") -> str:
-        monkeypatch.chdir(project)
-        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        if uri is not None:
-            monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        before = contents(project)
-        capsys.readouterr()
-        began = time.monotonic()
-        if name == "train":
-            call = train.arguments([str(tiny_market / "data"), *words])
-            status = cli.run(lambda: train.train(call))
-        else:
-            required = [
-                str(tiny_market / "candidates.parquet"),
-                "--data",
-                str(tiny_market / "data"),
-                "--output",
-                "s.csv",
-            ]
-            call = predict.arguments([*required, *words])
-            status = cli.run(lambda: predict.predict(call))
-        said = capsys.readouterr().err
-        assert status == 2, said
-        assert len(said.splitlines()) == 1, said
-        assert time.monotonic() - began < 60
-        assert contents(project) == before
-        return said
-
-    def never(*_: object, **__: object) -> None:
-        raise AssertionError("the work has begun")
-
-    monkeypatch.setattr(TrainingSet, "from_history", never)
-    return run
 
 
 @contextmanager
@@ -306,121 +245,6 @@ def test_a_name_that_cannot_be_one(command: Callable[..., str], name: str) -> No
     assert command(None, "--experiment", name).startswith("--experiment: it ")
 
 
-MODELS = {
-    "models:/x@": "it is not the URI of a registered model",
-    "models:/x/abc": "it is not the URI of a registered model",
-    "models:/x": "it is not the URI of a registered model",
-    "models:/x/1/2": "it is not the URI of a registered model",
-    "models:/x/99999999999999999999": "it is not the URI of a registered model",
-    "runs:/abc/model": "it is not the URI of a registered model",
-    f"models:/{NAME}@nobody": "has no alias nobody in ",
-    f"models:/{NAME}/2": "has no version 2 in ",
-    "models:/never@champion": "there is no such model in ",
-    "models:/gone/1": "no version is left",
-    "models:/other/1": "this is not a saved model",
-}
-
-
-@pytest.mark.parametrize("uri", MODELS)
-def test_a_model_that_is_not_there(
-    command: Callable[..., str], project: Path, uri: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = enter(project, monkeypatch)
-    client.create_registered_model("gone")
-    client.create_registered_model("other")
-    (project / "elsewhere").mkdir()
-    (project / "elsewhere" / "MLmodel").write_text("flavors: {}\nmodel_uuid: a\n")
-    client.create_model_version("other", (project / "elsewhere").as_uri())
-    said = command(None, "--model", uri, name="predict")
-    assert said.startswith("--model: ")
-    assert MODELS[uri] in said
-    if NAME in uri:
-        assert "champion is version 1" in said
-
-
-def change(project: Path, statement: str, *values: str) -> None:
-    """Change a store behind MLflow's back."""
-    with contextlib.closing(sqlite3.connect(project / "mlflow.db")) as database, database:
-        database.execute(statement, values)
-
-
-def files_of(client: MlflowClient, project: Path) -> Path:
-    return next((project / "mlartifacts" / NAME / "models").glob("*/artifacts"))
-
-
-LOSSES: dict[str, tuple[Callable[[Path], Any], bool]] = {
-    "all": (lambda folder: shutil.rmtree(folder), False),
-    "description": (lambda folder: (folder / "MLmodel").unlink(), False),
-    "one file": (lambda folder: (folder / "artifacts" / "scorer" / "scorer.json").unlink(), False),
-    "checksums": (lambda folder: (folder / "artifacts" / "scorer" / "checksums.json").unlink(), False),
-    "cut off": (lambda folder: os.truncate(folder / "artifacts" / "scorer" / "scorer.json", 99), True),
-    "description cut off": (lambda folder: os.truncate(folder / "MLmodel", 0), True),
-}
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_a_champion_out_of_reach_keeps_its_place_and_a_damaged_one_does_not(
-    command: Callable[..., str],
-    project: Path,
-    stored: Path,
-    loss: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    client = enter(project, monkeypatch)
-    assert registry.load(client, URI).version == "1"
-    spoil, lost = LOSSES[loss]
-    away = stored / "mlartifacts"
-    away.rename(stored / "away")  # else its files would be found there
-    try:
-        spoil(files_of(client, project))
-        said = command(name="predict")
-        against, decision = promotion.compare(client, NAME, None, None)  # type: ignore[arg-type]
-    finally:
-        (stored / "away").rename(away)
-    assert said.startswith("--model: ")
-    assert "cannot be fetched" in said or lost
-    assert "or name another version" in said
-    assert (against, decision.promoted, decision.alarm) == ("1", lost, True)
-    assert lost or "set the alias champion to this version" in decision.why
-
-
-@pytest.mark.parametrize("address", ["s3://bucket/x", "http://host/x"])
-def test_a_champion_elsewhere_that_cannot_be_brought_keeps_its_place(
-    command: Callable[..., str], project: Path, address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = enter(project, monkeypatch)
-    change(project, "UPDATE model_versions SET source = ?, storage_location = ?", address, address)
-
-    def nobody(*_: object, **__: object) -> None:  # whether the package for such places is installed or not
-        class NoCredentialsError(Exception):
-            pass
-
-        raise NoCredentialsError
-
-    monkeypatch.setattr("mlflow.artifacts.download_artifacts", nobody)
-    assert "its files cannot be fetched (NoCredentialsError)" in command(name="predict")
-    against, decision = promotion.compare(client, NAME, None, None)  # type: ignore[arg-type]
-    assert (against, decision.promoted, decision.alarm) == ("1", False, True)
-
-
-def test_files_on_a_server_that_is_away_are_not_waited_for(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
-
-    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
-    client = enter(project, monkeypatch)
-    change(project, "UPDATE model_versions SET source = 'http://h/x', storage_location = 'http://h/x'")
-    retries: list[int] = []
-
-    def away(*_: object, **__: object) -> None:
-        retries.append(MLFLOW_HTTP_REQUEST_MAX_RETRIES.get())
-        raise ConnectionError
-
-    monkeypatch.setattr("mlflow.artifacts.download_artifacts", away)
-    with pytest.raises(InputError):
-        registry.require(client, URI)
-    assert retries == [1]
-
-
 @pytest.mark.parametrize(
     "statement", ["DELETE FROM {}", "INSERT INTO {} VALUES ('f')", "UPDATE {} SET version_num = ''"]
 )
@@ -436,63 +260,6 @@ def test_a_link_to_a_store_that_is_away_stays(command: Callable[..., str], proje
     for name in ("train", "predict"):
         assert f"mlflow.db is a link to {target}, which is not there" in command(name=name)
     assert os.readlink(project / "mlflow.db") == target
-
-
-def test_an_alias_of_a_version_that_is_not_there(command: Callable[..., str], project: Path) -> None:
-    change(project, "UPDATE registered_model_aliases SET version = 7")
-    said = command(name="predict")
-    assert f"the alias champion of {NAME} is of version 7, which is not there" in said
-    assert "; the newest is version 1: received" in said
-
-
-def test_a_model_whose_run_was_removed_for_good_is_described(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = enter(project, monkeypatch)
-    model = registry.load(client, URI)
-    change(project, "DELETE FROM runs")
-    known = registry.card(client, model)
-    assert (known["skill"], known["figures"]) == (None, {})
-    assert known["trained_on"] == model.scorer.facts.to_dict()
-
-
-def test_a_champion_of_a_newer_version_keeps_its_place(
-    project: Path, small_scorer: Scorer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from models import scorer
-
-    client = enter(project, monkeypatch)
-    monkeypatch.setattr(scorer, "FORMAT", scorer.FORMAT + 1)
-    add_version(client, small_scorer)
-    monkeypatch.undo()
-    _, decision = promotion.compare(client, NAME, None, None)  # type: ignore[arg-type]
-    assert (decision.promoted, decision.alarm) == (False, True)
-    assert "a newer version saved it" in decision.why
-    assert "Update creator-yield and train again" in decision.why
-
-
-def test_a_training_that_cannot_be_compared_is_done_but_a_person_should_look(
-    project: Path, stored: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    client = enter(project, monkeypatch)
-    write_tables(project, rows=60)
-    shutil.rmtree(project / "mlartifacts")
-    (stored / "mlartifacts").rename(stored / "away")
-    monkeypatch.setattr("sys.argv", ["train.py", "data", "--search", "0"])
-    try:
-        status = cli.main(train.arguments, train.train)
-    finally:
-        (stored / "away").rename(stored / "mlartifacts")
-    said = capfd.readouterr()
-    assert status == 3
-    why = f"it could not be compared with the champion, {NAME} 1: its files cannot be fetched"
-    assert f"models:/{NAME}/2 is not promoted: {why}" in said.out
-    alarms = [line for line in said.err.splitlines() if line.startswith("alarm: ")]
-    assert [line.partition(": ")[2].startswith(f"{NAME} 2: {why}") for line in alarms] == [True]
-    version = client.get_model_version_by_alias(NAME, "challenger")
-    assert (registry.champion_version(client, NAME), str(version.version)) == ("1", "2")
-    run = client.get_run(version.run_id or "")
-    assert run.data.tags["alarm"].startswith(why)
-    card = project / "mlartifacts" / NAME / run.info.run_id / "artifacts" / "model_card.md"
-    assert card.read_text(encoding="utf-8").startswith(f"**Alarm**: {why}")
 
 
 def test_a_store_that_fails_later_fails_the_run(

@@ -1,8 +1,9 @@
-"""A browser with the page of a real service in it."""
+"""A real service, and a browser with its page in it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,12 @@ from tests.support.page_browser import browsing
 from tests.support.workspace import KEY, Server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def workspace(http_workspace: Path) -> Path:
+    return http_workspace
+
+
+@pytest.fixture(scope="session")
 def server(http_server: Server) -> Server:
     return http_server
 

@@ -13,6 +13,7 @@ import pytest
 from features.history.source import open_history
 from service.online.snapshot import Snapshot
 from service.publish.parity import random_spine
+from tests.support.deals import DEAL, ITEM
 from tests.support.service_fuzz import fuzz
 from tests.support.workspace import KEY, Reply, Server, command
 
@@ -32,25 +33,6 @@ ALL = f"/v1/score?{EVERYTHING}"
 
 
 TARGET = ("--target-cost", "25.5", "--confidence", "0.7")
-
-
-DEAL: dict[str, Any] = {
-    "brand": "somebody", "product_niche": "beauty", "starts_at": "2026-06-01T12:00:00Z", "promotion_hours": 48,
-    "spend": 300,
-}  # fmt: skip
-
-
-ITEM = DEAL | {"creator_id": "creator_000001"}
-
-
-@pytest.fixture(scope="module")
-def workspace(http_workspace: Path) -> Path:
-    return http_workspace
-
-
-@pytest.fixture(scope="module")
-def server(http_server: Server) -> Server:
-    return http_server
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from service.api.keys import Key, Keys, read
+from tests.support.deals import ITEM
 from tests.support.workspace import KEY, LIMITED, Server, digest
 
 DIGEST = hashlib.sha256(b"secret").hexdigest()
@@ -67,25 +67,6 @@ def test_a_file_is_read_again_when_it_changes_and_a_broken_one_locks_nobody_out(
     with pytest.raises(ValueError, match="there is no API key"):
         keys.refresh()
     assert keys.find("secret")
-
-
-DEAL: dict[str, Any] = {
-    "brand": "somebody", "product_niche": "beauty", "starts_at": "2026-06-01T12:00:00Z", "promotion_hours": 48,
-    "spend": 300,
-}  # fmt: skip
-
-
-ITEM = DEAL | {"creator_id": "creator_000001"}
-
-
-@pytest.fixture(scope="module")
-def workspace(http_workspace: Path) -> Path:
-    return http_workspace
-
-
-@pytest.fixture(scope="module")
-def server(http_server: Server) -> Server:
-    return http_server
 
 
 def test_without_a_key_nobody_enters(server: Server, workspace: Path) -> None:

@@ -2,24 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
-
+from tests.support.deals import ITEM
 from tests.support.workspace import Server
-
-DEAL: dict[str, Any] = {
-    "brand": "somebody", "product_niche": "beauty", "starts_at": "2026-06-01T12:00:00Z", "promotion_hours": 48,
-    "spend": 300,
-}  # fmt: skip
-
-
-ITEM = DEAL | {"creator_id": "creator_000001"}
-
-
-@pytest.fixture(scope="module")
-def server(http_server: Server) -> Server:
-    return http_server
 
 
 def test_metrics_count_requests(server: Server) -> None:

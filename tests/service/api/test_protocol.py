@@ -8,7 +8,6 @@ import json
 import socket
 import zlib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,13 +15,8 @@ from service.api.hosts import Hosts
 from service.api.metrics import Metrics
 from service.api.replies import takes_gzip
 from service.problems import Problem
+from tests.support.deals import ITEM
 from tests.support.workspace import KEY, Server
-
-DEAL: dict[str, Any] = {
-    "brand": "somebody", "product_niche": "beauty", "starts_at": "2026-06-01T12:00:00Z", "promotion_hours": 48,
-    "spend": 300,
-}  # fmt: skip
-ITEM = DEAL | {"creator_id": "creator_000001"}
 
 
 @pytest.mark.parametrize(

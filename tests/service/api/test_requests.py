@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from datetime import datetime
@@ -16,20 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.api import requests
-from service.api.bodies import LARGE_ROOM, MOST_BYTES, ROOM, SMALL_BYTES, Room
 from service.api.misspelt import closest
 from service.api.openapi import document
 from service.api.request_values import MOMENT, NO_MOMENT, micros, wrong_time
 from service.api.requests import read_rank, read_score
 from service.api.responses import Options, creator
 from service.problems import FieldError, Problem
+from tests.support.deals import DEAL, ITEM
 from tests.support.workspace import Server
 
-DEAL: dict[str, Any] = {
-    "brand": "somebody", "product_niche": "beauty", "starts_at": "2026-06-01T12:00:00Z", "promotion_hours": 48,
-    "spend": 300,
-}  # fmt: skip
-ITEM = DEAL | {"creator_id": "creator_000001"}
 CREATOR = {"creator_id": "mine", "platform": "instagram", "niche": "beauty"}
 
 
@@ -283,97 +277,7 @@ def test_a_creator_is_found_by_its_key_in_any_form() -> None:
     assert sent == ["17", "17", "Caf\u00e9"]
 
 
-class Body:
-    """A request whose body comes in parts."""
-
-    def __init__(self, *parts: bytes, **headers: str) -> None:
-        self.headers, self.parts = {name.replace("_", "-"): value for name, value in headers.items()}, list(parts)
-
-    async def __call__(self) -> bytes:
-        return b"".join(self.parts)
-
-    def __aiter__(self) -> Body:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if not self.parts:
-            raise StopAsyncIteration
-        return self.parts.pop(0)
-
-
-def test_never_more_bodies_are_held_than_there_is_room_for() -> None:
-    asyncio.run(_fill(Room()))
-
-
-async def _fill(room: Room) -> None:
-    held = []
-    large = LARGE_ROOM // MOST_BYTES
-    for number in range(large + 3):
-        body, request = room.body(), Body(b"x" * MOST_BYTES, content_length=str(MOST_BYTES))
-        if number < large:
-            await body.read(request, request)
-            held.append(body)
-        else:  # one that announces its length, and one that does not
-            request.headers = request.headers if number == large else {}
-            with pytest.raises(Problem) as caught:
-                await body.read(request, request)
-            assert (caught.value.status, caught.value.headers) == (429, [("retry-after", "1")])
-            body.take()
-    assert room.held == LARGE_ROOM
-    small = Body(b"{}", content_length=str(SMALL_BYTES))
-    with room.body() as one:
-        await one.read(small, small)
-        assert room.held == LARGE_ROOM + SMALL_BYTES < ROOM
-        assert one.take() == b"{}"
-        assert room.held == LARGE_ROOM
-    assert len(held.pop().take()) == MOST_BYTES
-    again = Body(b"x" * 70_000, b"y" * 70_000)
-    with room.body() as one:
-        await one.read(again, again)
-        assert room.held == LARGE_ROOM - MOST_BYTES + 140_000
-    for one in held:
-        one.take()
-    assert room.held == 0
-
-
 TEXT = json.dumps(ITEM)[1:-1]
-TWICE = [
-    ('{"items": [{%s, "spend": 400}]}', "/items/0/spend"),
-    ('{"items": [{%s, "objective": null, "objective": "sales"}]}', "/items/0/objective"),
-    ('{"items": [{%s}, {%s, "sp\\u0065nd"\n: 400}]}', "/items/1/spend"),
-    ('{"items": [{%s, "brand": "a: b", "objective": "c: d"}]}', "/items/0/brand"),
-    ('{"items": [{%s, "note": 1, "note": 2}]}', "/items/0/note"),
-    ('{"items": [], "items": [{%s}]}', "/items"),
-    ('{"items": [{%s}], "history": null, "history": {"creators": []}}', "/history"),
-    ('{"items": [{%s}], "history": {"creators": [{"creator_id": "m", "platform": "x", "niche": "y", "niche": "z"}]}}',
-     "/history/creators/0/niche"),
-    ('{"items": [{%s, "spend": -1}]}', "/items/0/spend"),
-    ('{"deal": {%s, "brand": "b"}}', "/deal/brand"),
-    ('{"deal": {%s}, "limit": 3, "limit": 4}', "/limit"),
-    ('{"deal": {%s}, "filters": {"tier": ["nano"], "tier": ["micro"]}}', "/filters/tier"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("body", "pointer"), TWICE, ids=range(len(TWICE)))
-def test_a_key_that_stands_twice_is_refused_by_name(body: str, pointer: str) -> None:
-    with pytest.raises(Problem) as caught:
-        (read_score if '"items"' in body else read_rank)(body.replace("%s", TEXT).encode())
-    fault = caught.value.errors[0]
-    assert (fault.field, fault.pointer) == (pointer.rpartition("/")[2], pointer)
-    assert fault.detail == "it is there more than once in the same object: leave one"
-
-
-def test_keys_that_only_look_alike_are_not_refused() -> None:
-    full = ITEM | {
-        "candidate_id": "a:b",
-        "objective": 'x": "y',
-        "brand": "br\u00e0nd: \\u003a",
-        "product_country": None,
-    }
-    for item in (ITEM, full, ITEM | {"note": {"a": 1}, "product_country": None}, ITEM | {"starts_at": "2026-06-01"}):
-        for indent in (None, 1):
-            read_score(json.dumps({"items": [item, item | {"candidate_id": "c"}]}, indent=indent).encode())
-    read_score(f'{{"items": [{{{TEXT}, "note": {{"a": 1, "a": 2}}}}]}}'.encode())  # nobody reads what is in it
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 5000])
