@@ -14,6 +14,7 @@ import predict
 import train
 from models.scorer import Scorer
 from models.training import TrainingSet
+from tests.support.past_market import write_tables
 from tests.support.small_store import contents, make_project
 
 
@@ -31,9 +32,17 @@ def project(stored: Path, tmp_path: Path) -> Path:
     return shutil.copytree(stored, tmp_path / "project")
 
 
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with DATA and candidates.parquet; of two tables, for every one that is there takes time at each call."""
+    folder = tmp_path_factory.mktemp("data")
+    write_tables(folder, rows=60, candidates=5)
+    return folder
+
+
 @pytest.fixture
 def command(
-    project: Path, tiny_market: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., str]:
     """Runs train.py, or predict.py, in the project, where it must end with status 2 before the work; what it said."""
 
@@ -46,16 +55,10 @@ def command(
         capsys.readouterr()
         began = time.monotonic()
         if name == "train":
-            call = train.arguments([str(tiny_market / "data"), *words])
+            call = train.arguments([str(data / "data"), *words])
             status = cli.run(lambda: train.train(call))
         else:
-            required = [
-                str(tiny_market / "candidates.parquet"),
-                "--data",
-                str(tiny_market / "data"),
-                "--output",
-                "s.csv",
-            ]
+            required = [str(data / "candidates.parquet"), "--data", str(data / "data"), "--output", "s.csv"]
             call = predict.arguments([*required, *words])
             status = cli.run(lambda: predict.predict(call))
         said = capsys.readouterr().err
