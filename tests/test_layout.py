@@ -35,6 +35,10 @@ TESTED_BY = {
     "models/registry/test_concurrent_trainings.py": ("models.registry.promotion",),
     "models/registry/test_moved_store.py": ("models.registry.artifacts", "models.registry.registry"),
     "models/registry/test_store_faults.py": ("models.registry.runs", "models.registry.store"),
+    "models/monitoring/test_intake.py": (
+        "models.monitoring.batch", "models.monitoring.expectations", "models.monitoring.findings",
+        "models.monitoring.level_slips",
+    ),
     "models/report/test_report.py": ("models.report.model_card", "models.report.plots", "models.report.summary"),
     "models/studies/test_claims.py": ("models.studies.claim_tests", "models.studies.effects"),
     "commands/test_end_to_end.py": (

@@ -49,6 +49,20 @@ class History:
     notes: tuple[str, ...] = ()
     given: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
+    def without(self, collaborations: Collection[str]) -> "History":
+        """The same without these collaborations, by id, and without their conversions by day: no feature of another
+        row sees them either. Usable as long as this one is open."""
+        if not collaborations:
+            return self
+        listed = pa.table({"collaboration_id": pa.array(sorted(set(collaborations)), pa.string())})
+        left_out = self.backend.create_table(f"left out {next(_numbers)}", listed, temp=True)
+        deals, days = self.collaborations, self.conversions
+        return replace(
+            self,
+            collaborations=deals.anti_join(left_out, "collaboration_id"),
+            conversions=None if days is None else days.anti_join(left_out, "collaboration_id"),
+        )
+
 
 @dataclass(frozen=True)
 class Candidates:

@@ -226,3 +226,22 @@ def test_the_page_on_data_is_current() -> None:
     text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
     assert page(text) == text, "run python -m features.history.contract_page docs/data.md"
     assert "| spend * | float > 0 | US dollars | all that it costs: fee, product, boosting |" in text
+
+
+@pytest.mark.parametrize("form", ["parquet", "database"])
+def test_rows_that_are_left_out_are_gone_with_their_days(form: str, tmp_path: Path) -> None:
+    tables = frames()
+    data = as_database(tmp_path / form, tables) if form == "database" else write(tmp_path / form, tables)
+    gone = tables["conversions"].collaboration_id.iloc[0]
+    with open_history(data, threads=1) as history:
+        less = history.without([gone, "nobody's"])
+        for table in ("collaborations", "conversions"):
+            kept = [row for row in rows(history, table) if row["collaboration_id"] != gone]
+            assert sorted(rows(less, table), key=str) == sorted(kept, key=str)
+            assert len(kept) < len(rows(history, table))
+            assert getattr(less, table).schema() == getattr(history, table).schema()
+        assert rows(less, "creators") == rows(history, "creators")
+        assert less.without([]) is less
+        everything = [str(row["collaboration_id"]) for row in rows(less, "collaborations")]
+        assert rows(less.without(everything), "collaborations") == []
+        assert fingerprint(less)["collaborations"] != fingerprint(history)["collaborations"]

@@ -1,0 +1,89 @@
+"""Whether the counts of a batch follow what is expected of their rows, as those of older rows do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+from models.monitoring.batch import Batch
+from models.monitoring.findings import Finding
+from models.monitoring.residuals import LEAST_OLDER
+
+# The rank correlation must be below a third of the older one, and 4 standard deviations below it: it is looked at once
+# or twice a batch, by the kind of its rows, and not by brand or platform.
+LEAST_ORDER, SURE_OF_ORDER, LEAST_ROWS = 1 / 3, 4.0, 15
+DRAWS = 200
+
+
+@dataclass(frozen=True)
+class LostOrder:
+    """A rank correlation that fell: before, now, its standard deviation by chance on Fisher's scale; rows (bool)."""
+
+    before: float
+    now: float
+    spread: float
+    rows: np.ndarray
+
+    @property
+    def sureness(self) -> float:
+        """Standard deviations by which it fell."""
+        return float((np.arctanh(self.before) - np.arctanh(self.now)) / self.spread)
+
+
+def lost_order(
+    expected: np.ndarray, counts: np.ndarray, batch: np.ndarray, older: np.ndarray, rng: np.random.Generator
+) -> LostOrder | None:
+    """The fall of a batch's rank correlation between expected and counted; None where chance explains it.
+
+    expected: conversions (rows,), NaN where unknown. batch, older: rows (bool), in the order of time.
+    """
+    known = np.isfinite(expected)
+    rows, reference = np.flatnonzero(batch & known), np.flatnonzero(older & known)
+    if len(rows) < LEAST_ROWS or len(reference) < LEAST_OLDER:
+        return None
+    before = float(rank_correlation(expected[reference], counts[reference]))
+    now = float(rank_correlation(expected[rows], counts[rows]))
+    size = min(len(rows), len(reference) // 2)
+    runs = reference[rng.integers(0, len(reference) - size + 1, DRAWS)[:, None] + np.arange(size)]
+    drawn = np.arctanh(rank_correlation(expected[runs], counts[runs]))
+    # variance of a rank correlation: Bonett & Wright 2000, Psychometrika 65, 23-28
+    spread = max(float(drawn.std()), float(np.sqrt((1 + before**2 / 2) / (len(rows) - 3))))
+    found = LostOrder(before, now, spread, batch)
+    return found if now < LEAST_ORDER * before and found.sureness > SURE_OF_ORDER else None
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Spearman's correlation over the last axis, short of ±1; 0 where one side is all the same."""
+    x, y = (rank - rank.mean(-1, keepdims=True) for rank in (rankdata(one, axis=-1), rankdata(other, axis=-1)))
+    size = np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
+    return np.asarray(np.clip((x * y).sum(-1) / np.where(size > 0, size, 1.0), -0.999, 0.999))
+
+
+def shuffled(batch: Batch) -> Iterator[Finding]:
+    """Counts that stand beside the wrong rows."""
+    if not batch.judged:
+        return
+    parts = batch.parted()
+    if batch.changes is not None:
+        kinds, (whole,) = batch.changes.kinds(), parts.values()
+        parts |= {f"results that are {kind}": whole & (kinds == kind) for kind in sorted(set(kinds[whole].tolist()))}
+    counts, expectations = batch.training.results.counts, batch.expectations
+    found = {
+        name: lost_order(expectations.counts, counts, rows, batch.older, batch.rng) for name, rows in parts.items()
+    }
+    lost = {name: order for name, order in found.items() if order}
+    if not lost:
+        return
+    name, order = max(lost.items(), key=lambda item: item[1].sureness)
+    likely = "counts beside the wrong rows"
+    sentence = (
+        f"{order.rows.sum():,} results ({name}): conversions do not follow what {expectations.source} leads one to "
+        f"expect (rank correlation {order.now:.2f}, {order.before:.2f} in older results); most likely {likely}"
+    )
+    low, high = (float(np.tanh(np.arctanh(order.now) + side * order.spread)) / order.before for side in (-2, 2))
+    effect = order.now / order.before
+    yield Finding(name, "order of conversions", likely, sentence, batch.ids(order.rows), True, effect, low, high)
+    batch.out |= order.rows
