@@ -1,7 +1,8 @@
 """Train a model of conversions per dollar on past results.
 
 Checks the data, builds features, backtests in time, fits, logs all of it to MLflow, registers the model and makes it
-the champion if it is no worse than the one there is.
+the champion if it is no worse than the one there is. Where nothing has changed since an earlier training, nothing is
+trained.
 """
 
 from __future__ import annotations
@@ -10,24 +11,29 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import cli
-from features.faults import ATTENTION, DONE, refuse
+from features.faults import AT_FAULT, ATTENTION, DONE, InputError, refuse
 from models.registry.names import check_name
 
 if TYPE_CHECKING:
-    from models.registry.gate import Decision
+    from models.pipeline import Retrained
+    from models.report.outcome import Action, Outcome
     from models.report.summary import Report
 
 EXAMPLES = """examples:
   python train.py export/                                  a folder of tables (Parquet, CSV, .sql mappings)
   python train.py export/ --experiment summer --seed 7     under another name, with another seed
   python train.py export/ --search 20                      a longer search of settings, some seven times the time
+  python train.py export/ --report training.html           how it ended, as a page that can be mailed
   MLFLOW_TRACKING_URI=http://mlflow:5000 python train.py export/
 
-docs/models.md says what the figures mean."""
+Exit status: 0 done (promoted, kept, or nothing new), 3 done, but a person should look, 2 the data or the call is at
+fault, 1 anything else. docs/models.md says what the figures mean."""
 MOST_TRIES = 100
+REPORTS = (".json", ".html")
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -45,12 +51,42 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, metavar="N", default=0, help="same data and seed, same model (%(default)s)")
     parser.add_argument("--search", type=int, metavar="N", help="other settings to try for each recipe (2)")
     parser.add_argument("--comment-classifier", type=cli.path, metavar="DIR", help="a retrained one, instead of ours")
+    parser.add_argument("--force", action="store_true", help="train even where nothing has changed")
+    parser.add_argument("--report", type=cli.path, metavar="FILE", help="write how it ended to a .json or .html file")
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser.parse_args(argv)
 
 
 def train(args: argparse.Namespace) -> int:
     """Train, log, register, promote; returns the exit status. Raises InputError for bad data or arguments."""
+    began = time.time()
+    check(args)
+    try:
+        done = _retrain(args, began)
+    except InputError as error:
+        if args.report:
+            faults = tuple(map(str, error.faults))
+            sentence = "the data or the call is at fault; nothing was trained"
+            write_report(args, _outcome(args, began, AT_FAULT, "failed", sentence, faults=faults), None)
+        raise
+    if done.report:
+        print_summary(done.report, time.time() - began)
+    print(done.sentence)
+    for alarm in done.alarms:
+        print(f"alarm: {alarm}", file=sys.stderr)
+    status = ATTENTION if done.alarms else DONE
+    if args.report:
+        from models.evaluation.skill import skill_sentence
+
+        skill = skill_sentence(done.report.trained.scorer.facts.skill) if done.report else None
+        outcome = _outcome(args, began, status, done.action, done.sentence, version=done.version, skill=skill,
+                           alarms=done.alarms, details=done.details)  # fmt: skip
+        write_report(args, outcome, done.report)
+    return status
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raise InputError for a wrong call, before anything slow is imported."""
     if not 0 <= args.seed < 2**31:
         refuse("--seed", args.seed, "it is out of range", "Give a whole number from 0 to 2147483647.")
     if args.search is not None and not 0 <= args.search <= MOST_TRIES:
@@ -58,24 +94,53 @@ def train(args: argparse.Namespace) -> int:
     check_name(args.experiment)
     if args.comment_classifier and not args.comment_classifier.is_dir():
         refuse("--comment-classifier", args.comment_classifier, "there is no such folder", "Give a saved classifier.")
-    began = time.time()
+    if args.report:
+        from models.batch.output_file import check_output
+
+        check_output(args.report, option="--report", endings=REPORTS)
+
+
+def _retrain(args: argparse.Namespace, began: float) -> Retrained:
     from models.estimators.recipes import TRIES
     from models.pipeline import retrain
 
     with cli.Progress() as progress:
-        done = retrain(
+        return retrain(
             args.data, args.experiment, began=began, seed=args.seed,
             search=TRIES if args.search is None else args.search, comment_classifier=args.comment_classifier,
-            note=cli.note, progress=progress,
+            force=args.force, note=cli.note, progress=progress,
         )  # fmt: skip
-    version, decision = done.version, done.decision
-    print_summary(done.report, args.experiment, version, decision, time.time() - began)
-    if decision.alarm:
-        print(f"alarm: {args.experiment} {version}: {decision.why}", file=sys.stderr)
-    return ATTENTION if decision.alarm else DONE
 
 
-def print_summary(found: Report, name: str, version: str, decision: Decision, seconds: float) -> None:
+def _outcome(
+    args: argparse.Namespace, began: float, status: int, action: Action, sentence: str, **more: Any
+) -> Outcome:
+    from features.secrets import mask
+    from models.report.outcome import Outcome
+
+    started = datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds")
+    return Outcome(status, action, sentence, mask(args.data), args.experiment, started, time.time() - began, **more)
+
+
+def write_report(args: argparse.Namespace, outcome: Outcome, report: Report | None) -> None:
+    """Write the outcome to the file of --report, whole or not at all."""
+    from models.batch.output_file import aside, behind, replace
+    from models.report.model_card import model_card
+    from models.report.outcome import outcome_page
+    from models.report.summary import plots
+
+    if args.report.suffix == ".json":
+        text = outcome.to_json()
+    else:
+        text = outcome_page(outcome, model_card(report) if report else None, plots(report) if report else {})
+    output = behind(args.report)
+    with aside(output, "--report") as folder:
+        made = folder / output.name
+        made.write_text(text, encoding="utf-8", newline="\n")
+        replace(made, output, "--report")
+
+
+def print_summary(found: Report, seconds: float) -> None:
     """The summary on standard output."""
     from features.usage import in_words
     from models.evaluation.skill import skill_sentence
@@ -96,8 +161,6 @@ def print_summary(found: Report, name: str, version: str, decision: Decision, se
         print(f"not in use, {line}")
     print(summary.unlike(backtest))
     print(summary.budget_line(found.bought))
-    outcome = "is now the champion" if decision.promoted else "is not promoted"
-    print(f"models:/{name}/{version} {outcome}: {decision.why}")
     print(
         f"the full report is the run's artefact {model_card.FILE}; claims of the articles tested: {found.claims.tested}"
     )

@@ -35,23 +35,29 @@ MOUNTS = Path("/proc/self/mountinfo")
 FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
-def check_output(path: Path, candidates: Path) -> None:
-    """Raise InputError where `path` cannot become a file of scores, or is the candidates' own; nothing is written."""
-    if path.suffix not in ENDINGS:
-        raise _fault(path, "its ending is unknown", "Let it end in .parquet or .csv.")
+def check_output(
+    path: Path, candidates: Path | None = None, *, option: str = "--output", endings: tuple[str, ...] = ENDINGS
+) -> None:
+    """Raise InputError where `path`, given by `option`, cannot become a file; nothing is written.
+
+    candidates: the file that is read, which must stay. endings: those that the file may have.
+    """
+    if path.suffix not in endings:
+        raise _fault(path, "its ending is unknown", f"Let it end in {' or '.join(endings)}.", option)
     target = behind(path)
-    if target.suffix != path.suffix and target.suffix in ENDINGS:
-        raise _fault(path, f"it is a link to a {target.suffix} file, {target}", "Give a name with the same ending.")
+    if target.suffix != path.suffix and target.suffix in endings:
+        problem = f"it is a link to a {target.suffix} file, {target}"
+        raise _fault(path, problem, "Give a name with the same ending.", option)
     try:
         str(target).encode()
     except UnicodeEncodeError:
-        raise _fault(path, "its name or folder's is no text in UTF-8", "Give another name.") from None
+        raise _fault(path, "its name or folder's is no text in UTF-8", "Give another name.", option) from None
     try:
         kind = target.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         kind = None
     except OSError as error:
-        raise _fault(path, f"it cannot be written to ({error.strerror})", "Give another name.") from error
+        raise _fault(path, f"it cannot be written to ({error.strerror})", "Give another name.", option) from error
     folder = target.parent
     if kind is not None and stat.S_ISDIR(kind):
         problem, remedy = "it is a folder", "Give the name of a file."
@@ -61,7 +67,7 @@ def check_output(path: Path, candidates: Path) -> None:
         problem, remedy = "its folder is not there", f"Make the folder first: {folder}"
         if folder.exists():
             problem, remedy = "its folder is a file", f"Give another folder than {folder}."
-    elif kind is not None and candidates.exists() and target.samefile(candidates):
+    elif kind is not None and candidates is not None and candidates.exists() and target.samefile(candidates):
         problem, remedy = "it is the file of candidates, which would be lost", "Give another name."
     elif kind is not None and not os.access(target, os.W_OK):
         problem, remedy = "it is write-protected", "Give another name, or change its permissions."
@@ -74,7 +80,7 @@ def check_output(path: Path, candidates: Path) -> None:
         problem, remedy = f"its folder cannot be written to ({reason})", remedy
     else:
         return
-    raise _fault(path, problem, remedy)
+    raise _fault(path, problem, remedy, option)
 
 
 def behind(path: Path) -> Path:
@@ -100,8 +106,8 @@ def _is_in(path: Path, parts: Iterable[str | Path]) -> bool:
     return any(target == place or target.startswith(place + os.sep) for place in places)
 
 
-def _fault(path: Path, problem: str, remedy: str) -> InputError:
-    return InputError([Fault("--output", received=str(path), problem=problem, remedy=remedy)])
+def _fault(path: Path, problem: str, remedy: str, option: str = "--output") -> InputError:
+    return InputError([Fault(option, received=str(path), problem=problem, remedy=remedy)])
 
 
 def _unwritable(folder: Path) -> str | None:
@@ -174,7 +180,7 @@ def _can_hold(ending: str, schema: pa.Schema) -> bool:
 
 
 @contextmanager
-def aside(output: Path) -> Iterator[Path]:
+def aside(output: Path, option: str = "--output") -> Iterator[Path]:
     """A folder beside the output, so that the last step is a rename; gone at the end, whatever happens.
 
     Raises OutputError where the disk is full, a limit on files is reached, or the output's folder is no more: the
@@ -187,14 +193,14 @@ def aside(output: Path) -> Iterator[Path]:
     try:
         while not owned:
             folder = output.parent / f"{_prefix(output)}{secrets.token_hex(4)}"
-            owned = _own(folder, output)
+            owned = _own(folder, output, option)
         yield owned[0][0]
     except OutputError:
         raise
     except Exception as error:
         # libraries wrap the system's error in their own, with its text
         if reason := next((text for text in FULL if text in str(error)), None):
-            raise _unwritten(output, reason, "Free some space, or choose another folder.") from error
+            raise _unwritten(output, reason, "Free some space, or choose another folder.", option) from error
         raise
     finally:
         for folder, lock in owned:
@@ -209,18 +215,18 @@ def _prefix(output: Path) -> str:
     return f".{short}-{zlib.crc32(platform.node().encode()):08x}-"
 
 
-def _unwritten(output: Path, reason: str, remedy: str) -> OutputError:
+def _unwritten(output: Path, reason: str, remedy: str, option: str) -> OutputError:
     remedy = f"The file is as it was before. {remedy}"
-    fault = Fault("--output", received=str(output), problem=f"it cannot be written ({reason})", remedy=remedy)
+    fault = Fault(option, received=str(output), problem=f"it cannot be written ({reason})", remedy=remedy)
     return OutputError(str(fault))
 
 
-def _own(folder: Path, output: Path) -> list[tuple[Path, int]]:
+def _own(folder: Path, output: Path, option: str) -> list[tuple[Path, int]]:
     """Make and lock a folder; empty if another run cleared it away between the two."""
     try:
         folder.mkdir(mode=0o700)
     except OSError as error:  # the output's own folder was removed or closed since it was checked
-        raise _unwritten(output, error.strerror or str(error), "Choose another folder.") from error
+        raise _unwritten(output, error.strerror or str(error), "Choose another folder.", option) from error
     try:
         lock = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:
@@ -247,7 +253,7 @@ def _clear(output: Path) -> None:
                     os.close(lock)
 
 
-def replace(made: Path, output: Path) -> None:
+def replace(made: Path, output: Path, option: str = "--output") -> None:
     """Move a file that was made aside into place; mode and owner are those of the file that was there, if any.
 
     Raises OutputError where that place has become one that cannot be replaced.
@@ -255,7 +261,7 @@ def replace(made: Path, output: Path) -> None:
     try:
         _replace(made, output)
     except OSError as error:
-        raise _unwritten(output, error.strerror or str(error), "Choose another name or folder.") from error
+        raise _unwritten(output, error.strerror or str(error), "Choose another name or folder.", option) from error
 
 
 def _replace(made: Path, output: Path) -> None:

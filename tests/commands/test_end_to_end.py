@@ -31,7 +31,7 @@ SCORES = [
     "cost_per_conversion", "rank", "reasons", "warnings", "model_version",
 ]  # fmt: skip
 WARNINGS = {*NEEDED, "unknown_category", "outside_training_range", UNLIKE, FAR_AHEAD}
-HELP_SECONDS = 1.0
+HELP_SECONDS = 1.5  # importing mlflow alone takes more
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,8 @@ def test_csv_and_parquet_train_and_score_to_the_bit_alike(
 @pytest.fixture(scope="module")
 def retrained(workspaces: tuple[Path, Path], market: Path) -> list[Done]:
     """The first workspace trains again, with new results too; the second on an export whose creators were mixed up."""
-    return both((workspaces[0], "train.py", market / "data"), (workspaces[1], "train.py", market / "mixed"))
+    one = (workspaces[0], "train.py", market / "data", "--report", "training.html")
+    return both(one, (workspaces[1], "train.py", market / "mixed", "--report", "training.json"))
 
 
 def test_new_results_make_a_version_that_must_pass_the_gate(
@@ -240,6 +241,35 @@ def test_new_results_make_a_version_that_must_pass_the_gate(
     assert "500 results" in retrained[0].out
     assert str(champion(workspaces[1]).version) == "1", "creators mixed up at random must not make a champion"
     assert str(client(workspaces[1]).get_model_version_by_alias(NAME, "challenger").version) == "2"
+
+
+def test_the_outcome_is_a_page_and_json(
+    workspaces: tuple[Path, Path], retrained: list[Done], market: Path, tmp_path: Path
+) -> None:
+    page = (workspaces[0] / "training.html").read_text(encoding="utf-8")
+    assert "500 results" in page
+    assert page.count("data:image/png;base64,") >= 3
+    assert 'src="http' not in page
+    outcome = json.loads((workspaces[1] / "training.json").read_text(encoding="utf-8"))
+    assert (outcome["status"], outcome["action"], outcome["version"]) == (0, "kept", "2")
+    assert outcome["sentence"] in retrained[1].out
+    assert {row["model"] for row in outcome["details"]["figures"]} >= {"ours", "one_rate"}
+    report = tmp_path / "fault.json"
+    failed = run(tmp_path, "train.py", str(market / "nowhere"), "--report", str(report))
+    outcome = json.loads(report.read_text(encoding="utf-8"))
+    assert (failed.status, outcome["status"], outcome["action"]) == (2, 2, "failed")
+    assert outcome["faults"] == failed.err.splitlines()
+
+
+def test_nothing_new_is_not_trained_again(workspaces: tuple[Path, Path], retrained: list[Done], market: Path) -> None:
+    before = len(client(workspaces[1]).search_model_versions(f"name = '{NAME}'"))
+    done = run(workspaces[1], "train.py", str(market / "mixed"), "--report", "again.json")
+    assert done.status == 0
+    assert "nothing new: data, code and settings are those of models:/" in done.out
+    assert "--force trains all the same" in done.out
+    outcome = json.loads((workspaces[1] / "again.json").read_text(encoding="utf-8"))
+    assert (outcome["action"], outcome["version"]) == ("nothing new", "2")
+    assert len(client(workspaces[1]).search_model_versions(f"name = '{NAME}'")) == before
 
 
 def test_an_older_version_can_be_asked_for_and_scores_as_it_did(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import http.client
 import re
+import shlex
 import shutil
 import ssl
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+import train
 from service.api.connections import KEPT_SECONDS
 from service.publish.batch_path import SECONDS as BATCH_SECONDS
 from tests.support.paths import ROOT
@@ -20,6 +23,8 @@ from tests.support.workspace import KEY, Server, free_port
 
 DEPLOY = ROOT / "deploy"
 PAGE = (ROOT / "docs" / "deployment.md").read_text()
+RETRAINING = (ROOT / "docs" / "retraining.md").read_text()
+UNITS = sorted(path.name for path in DEPLOY.iterdir() if path.suffix in (".service", ".timer"))
 SUFFIXES = ("_bucket", "_sum", "_count")
 
 
@@ -42,7 +47,7 @@ def test_every_metric_is_explained_and_no_other_is_named(http_server: Server) ->
 
 
 def test_files_that_the_page_speaks_of_are_there() -> None:
-    linked = set(re.findall(r"\(\.\./deploy/([\w.-]+)\)", PAGE))
+    linked = set(re.findall(r"\(\.\./deploy/([\w.-]+)\)", PAGE + RETRAINING))
     assert linked == {path.name for path in DEPLOY.iterdir()}
 
 
@@ -63,13 +68,48 @@ def test_probes_are_those_of_the_service(http_server: Server) -> None:
         )
 
 
-def test_the_unit_can_be_read(tmp_path: Path) -> None:
+def test_the_units_can_be_read(tmp_path: Path) -> None:
     analyze = need("systemd-analyze")
-    text = (DEPLOY / "creator-yield.service").read_text()
-    unit = tmp_path / "creator-yield.service"
-    unit.write_text(text.replace("/opt/creator-yield/.venv/bin/python", "/bin/true"))
-    done = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True, timeout=60)
+    for name in UNITS:
+        text = (DEPLOY / name).read_text()
+        (tmp_path / name).write_text(text.replace("/opt/creator-yield/.venv/bin/python", "/bin/true"))
+    units = [str(tmp_path / name) for name in UNITS]
+    done = subprocess.run([analyze, "verify", *units], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_trainings_are_called_as_train_py_is(tmp_path: Path) -> None:
+    """In the timer's unit, the compose file, the workflow, and the line for cron."""
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    calls = [" ".join(compose["services"]["train"]["entrypoint"])]
+    calls += re.findall(r"^ExecStart=(.*?(?:\\\n.*)?)$", (DEPLOY / "creator-yield-train.service").read_text(), re.M)
+    calls += re.findall(r"run: (.*train\.py.*)$", (DEPLOY / "retrain-workflow.yml").read_text(), re.M)
+    calls += re.findall(r"^    0 5 .*?(/opt/.*train\.py.*)$", RETRAINING, re.M)
+    assert len(calls) == 4
+    for call in calls:
+        words = shlex.split(call.replace("\\\n", " "))
+        args = train.arguments(words[[word.endswith("train.py") for word in words].index(True) + 1 :])
+        assert args.report.suffix == ".html"
+
+
+def test_the_compose_file_s_services_are_wired() -> None:
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    services = compose["services"]
+    for name, service in services.items():
+        assert set(service.get("depends_on", {})) <= services.keys(), name
+        assert set(service.get("secrets", [])) <= compose["secrets"].keys(), name
+        built = service.get("build")
+        if built:
+            assert (DEPLOY / built["context"] / built["dockerfile"]).is_file()
+        mounts = {mount.split(":")[0] for mount in service.get("volumes", []) if not mount.startswith("..")}
+        assert mounts <= compose["volumes"].keys(), name
+        assert "POSTGRES_PASSWORD" not in service.get("environment", {}), "secrets are files"
+    assert services["train"]["environment"] == {"MLFLOW_TRACKING_URI": "http://mlflow:5000"}
+    (command,) = services["mlflow"]["command"]
+    options = subprocess.run(
+        [sys.executable, "-m", "mlflow", "server", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert [one for one in re.findall(r"--[a-z-]+", command) if one not in options] == []
 
 
 def test_the_alerts_can_be_read() -> None:

@@ -15,7 +15,6 @@ from features.history.source import open_history
 from features.settings import FeatureSettings
 from models.evaluation.metrics import measure
 from models.evaluation.skill import measure_skill, skill_sentence
-from models.registry.gate import Decision
 from models.report import summary
 from models.report.model_card import model_card
 from models.report.summary import Report
@@ -105,14 +104,13 @@ def test_no_plot_divides_conversions_that_never_came() -> None:
 
 
 def test_the_summary_is_short_and_begins_with_the_skill(found: Report, capsys: pytest.CaptureFixture[str]) -> None:
-    train.print_summary(found, "summer", "3", Decision(True, "it is the first"), 12.3)
+    train.print_summary(found, 12.3)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == skill_sentence(measure_skill(found.trained.backtest))
     assert lines[2].split() == ["model", "results", "skill", "rank", "value", "total", "coverage", "width"]
-    assert lines[-3].startswith("Conversions for 10 % of the money, against the deals as they were made ×")
-    assert lines[-2] == "models:/summer/3 is now the champion: it is the first"
+    assert lines[-2].startswith("Conversions for 10 % of the money, against the deals as they were made ×")
     assert lines[-1] == "the full report is the run's artefact model_card.md; claims of the articles tested: 1"
-    assert len(lines) == 13
+    assert len(lines) == 12
 
 
 def test_a_sure_and_an_unsure_difference_are_told_apart(found: Report) -> None:
