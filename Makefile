@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint docs format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak-serve fuzz-serve test-bare test-clients client-types audit lock clean
+.PHONY: help install demo test test-fast lint docs format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak-serve fuzz-serve ledger test-bare test-clients client-types audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,11 @@ soak-serve: install ## ten minutes of load, swaps, killed workers and an absent 
 
 fuzz-serve: install ## thousands of requests made from the OpenAPI document (schemathesis), all answers checked
 	$(BIN)/python -m tests.support.service_fuzz
+
+# Make itself ends with 2 whatever a command's status is; 3, something to look at, shows in its last line.
+LEDGER ?= ledger.jsonl
+ledger: install ## check a forecast ledger: nothing changed, nothing gone (LEDGER=FILE for another than ledger.jsonl)
+	$(BIN)/python -m models.monitoring.ledger $(LEDGER)
 
 audit: ## look for known vulnerabilities among the locked versions
 	$(FIND_PYTHON) && "$$python" -m venv --clear build/audit

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cli
@@ -24,10 +26,12 @@ EXAMPLES = """examples:
   python predict.py candidates.csv --data export/ --output scores.csv --model models:/conversions-per-dollar/3
   python predict.py candidates.csv --data export/ --output scores.csv --target-cost 25
   python predict.py candidates.csv --data export/ --output scores.csv --target-cost 25 --confidence 0.8
+  python predict.py candidates.csv --data export/ --output scores.csv --ledger
 
 With a target cost per conversion, two more columns say how likely a deal stays within it, and its walk-away price: the
-highest spend at which it still does with the given confidence.
-docs/models.md says what the columns and warnings mean."""
+highest spend at which it still does with the given confidence. With --ledger the list is sealed before its file
+appears: what was promised can be checked against what came, and cannot be rewritten unnoticed.
+docs/models.md says what the columns and warnings mean, docs/ledger.md what is sealed."""
 REASONS = 2  # shown for each of the best
 
 
@@ -58,6 +62,14 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="P",
         help="probability with which the walk-away price must meet the target cost (0.5)",
     )
+    parser.add_argument(
+        "--ledger",
+        type=cli.path,
+        nargs="?",
+        const=Path("ledger.jsonl"),
+        metavar="FILE",
+        help="seal what is promised in a ledger (%(const)s)",
+    )
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser.parse_args(argv)
 
@@ -83,9 +95,18 @@ def check(args: argparse.Namespace) -> Target | None:
             problem = "it is a folder" if args.candidates.is_dir() else "it is no regular file"
         refuse("CANDIDATES", args.candidates, problem, "Give a .parquet or .csv file.")
     check_output(args.output, args.candidates)
+    if args.ledger:
+        from models.monitoring.append_file import check_appendable
+
+        check_appendable(args.ledger)
     if args.target_cost is None:
         return None
     return Target(args.target_cost, SURE if args.confidence is None else args.confidence)
+
+
+def now() -> datetime:
+    """The moment, UTC without a zone."""
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def predict(args: argparse.Namespace) -> None:
@@ -107,16 +128,25 @@ def predict(args: argparse.Namespace) -> None:
         client = tracking.connect(create=False)
         check_not_kept(args.output, artifacts.places(client))
         model = tracking.require(client, args.model)
+        sealing = None
+        if args.ledger:
+            from models.batch.sealing import Sealing, check_apart
+
+            inputs = history.stamp.also(candidates.stamp)
+            check_apart(args.ledger, args.output, inputs, artifacts.places(client))
+            sealing = Sealing(args.ledger, client, model, history, level=args.level, clock=now)
         notes = candidates.notes
         if trained := model.scorer.facts.columns:  # not recorded by a training outside train.py
             changed = changed_columns(trained, history.given, candidates.columns)
             cli.note([changed] if changed else [])
             notes += (changed,) if changed else ()
         summary = score_file(
-            history, candidates, model.scorer, model.label, args.output,
-            level=args.level, target=target, progress=progress,
+            history, candidates, model.scorer, model.label, args.output, level=args.level, target=target,
+            progress=progress, seal=sealing.seal if sealing else None,
         )  # fmt: skip
     print_summary(summary, model, args, target)
+    if sealing:
+        print(sealing.anchor())
     for note in notes:  # once more, where the scores are looked at
         print(note)
 

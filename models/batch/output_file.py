@@ -88,16 +88,16 @@ def behind(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def check_not_read(path: Path, stamp: Stamp) -> None:
+def check_not_read(path: Path, stamp: Stamp, option: str = "--output") -> None:
     """Raise InputError where `path` is, or would become, a part of the input that `stamp` belongs to."""
     if _is_in(path, (*stamp.paths, *stamp.files)):
-        raise _fault(path, "it is a file that is read as input", "Give another name or folder.")
+        raise _fault(path, "it is a file that is read as input", "Give another name or folder.", option)
 
 
-def check_not_kept(path: Path, parts: Iterable[Path]) -> None:
+def check_not_kept(path: Path, parts: Iterable[Path], option: str = "--output") -> None:
     """Raise InputError where `path` is, or would become, a part of where models are kept."""
     if _is_in(path, parts):
-        raise _fault(path, "models are kept there", "Give another name or folder.")
+        raise _fault(path, "models are kept there", "Give another name or folder.", option)
 
 
 def _is_in(path: Path, parts: Iterable[str | Path]) -> bool:

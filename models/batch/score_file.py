@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +49,13 @@ def score_file(
     target: Target | None = None,
     chunk: int = CHUNK,
     progress: Callable[[str, int, int], None] | None = None,
+    seal: Callable[[int, Iterator[pa.RecordBatch]], None] | None = None,
 ) -> Summary:
     """Score all candidates into `output`, which is replaced at the very end. The chunk's size changes no bit of it.
 
     target: adds its two columns after the cost per conversion. A link as `output` stays one: what it names is written.
-    Raises InputError where DATA or the candidates changed meanwhile, OutputError where the disk is full.
+    seal: takes the number of rows and all of them with their scores, just before the output appears; where it raises,
+    none does. Raises InputError where DATA or the candidates changed meanwhile, OutputError where the disk is full.
     """
     ending, output = output.suffix, behind(output)
     top = TOP if target is None else (*TOP, *TARGET_SCORES)
@@ -88,6 +90,8 @@ def score_file(
             _write_ranked(engine, scored, ranked, folder / f"whole{ending}", score_columns(target is not None), chunk)
         history.stamp.require_unchanged("DATA")
         candidates.stamp.require_unchanged("candidates")
+        if seal:
+            seal(done, pq.ParquetFile(scored).iter_batches(chunk))
         replace(folder / f"whole{ending}", output)
     return Summary(done, best, dict(counted.most_common()))
 

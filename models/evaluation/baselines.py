@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
@@ -53,11 +55,30 @@ def price_only(count_data: CountData, spend: np.ndarray) -> np.ndarray:
 
 def own_record(count_data: CountData, creators: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Each creator's own rate, with RECORD_PRIOR average collaborations at the overall rate added to it."""
-    rate = count_data.counts.sum() / count_data.exposure.sum()
-    past = pd.DataFrame({"creator": creators, "counts": count_data.counts, "exposure": count_data.exposure})
-    past = past.groupby("creator").sum().reindex(wanted).fillna(0.0)
-    prior = RECORD_PRIOR * float(np.median(count_data.exposure))
-    return ((past.counts + rate * prior) / (past.exposure + prior)).to_numpy()
+    return OwnRecords.of(count_data.counts, count_data.exposure, creators).rates(wanted)
+
+
+@dataclass(frozen=True)
+class OwnRecords:
+    """Creators' past results: by creator, counts and exposure (dollars × share arrived); the rate of all, and the
+    exposure at that rate which is added to each creator's own."""
+
+    past: pd.DataFrame
+    rate: float
+    prior: float
+
+    @classmethod
+    def of(cls, counts: np.ndarray, exposure: np.ndarray, creators: np.ndarray) -> OwnRecords:
+        """From results (rows,) each; with none of them, nothing is known and all rates are NaN."""
+        past = pd.DataFrame({"creator": creators, "counts": counts, "exposure": exposure}).groupby("creator").sum()
+        if not len(counts):
+            return cls(past, float("nan"), 1.0)
+        return cls(past, float(counts.sum() / exposure.sum()), RECORD_PRIOR * float(np.median(exposure)))
+
+    def rates(self, wanted: np.ndarray) -> np.ndarray:
+        """Conversions per dollar (n,) of the creators `wanted`; the rate of all for one without a result."""
+        past = self.past.reindex(wanted).fillna(0.0)
+        return ((past.counts + self.rate * self.prior) / (past.exposure + self.prior)).to_numpy()
 
 
 def poisson_regression(count_data: CountData, encoding: Encoding, features: np.ndarray) -> np.ndarray:

@@ -202,7 +202,13 @@ def test_columns_that_csv_cannot_hold_are_reported_before_scoring(
 
 
 def test_a_wrong_call_is_reported_before_anything_slow_is_imported(world: Path) -> None:
-    calls = [["--output", "no/x.csv"], ["--output", "candidates.parquet"], ["--level", "2"], ["--target-cost", "0"]]
+    calls = [
+        ["--output", "no/x.csv"],
+        ["--output", "candidates.parquet"],
+        ["--level", "2"],
+        ["--target-cost", "0"],
+        ["--ledger", "no/x"],
+    ]
     code = (
         "import sys, predict; import cli\n"
         f"for options in {calls!r}:\n"
