@@ -38,7 +38,7 @@ demo: install ## make a made-up market, train on it, rank its candidates
 	$(BIN)/python train.py $(DEMO)/market/data
 	$(BIN)/python predict.py $(DEMO)/market/candidates.parquet --data $(DEMO)/market/data --output $(DEMO)/scores.parquet
 
-# two files at a time, in the order of tests/conftest.py: the slow ones first
+# two files at a time, shared out and in the order of tests/conftest.py: the slow ones first
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test: install lint ## lint, then run all tests, two files at a time

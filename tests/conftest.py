@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
@@ -39,9 +39,27 @@ SLOW_FIXTURES = {
 }
 
 
+# Tests of these folders call `http_server`: pytest-xdist runs them in one process, so that it is started once.
+SERVED = ("tests/service/api/", "tests/client/", "tests/deploy/")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Shares the tests out by file, and those of SERVED together."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByService(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return SERVED[0] if nodeid.startswith(SERVED) else super()._split_scope(nodeid)
+
+    return ByService(config, log)
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest reads the markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what is slow by its fixtures, and runs the files that hold such tests first: the fast ones fill the gaps.
+    """Marks what is slow by its fixtures, and sorts: what one process must run first, then the files with slow tests.
 
     Names must be the same in every process, or pytest-xdist cannot share the tests out.
     """
@@ -51,7 +69,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
     slow_files = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow_files)
+    items.sort(key=lambda item: (not item.nodeid.startswith(SERVED), item.path not in slow_files))
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,17 @@ def _here(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
+@pytest.fixture(scope="module")
+def plain(world: Path) -> Path:
+    """The scores of the candidates without any option, as Parquet (which this gives) and as CSV, beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(world)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        assert run_score("plain.parquet") == 0
+        assert run_score("plain.csv") == 0
+    return world / "plain.parquet"
+
+
 def test_scores_are_the_contract_s(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_score("scores.parquet") == 0
     said = capsys.readouterr()
@@ -58,12 +69,10 @@ def test_scores_are_the_contract_s(world: Path, capsys: pytest.CaptureFixture[st
     assert not [p for p in world.iterdir() if p.name.startswith(".")]
 
 
-def test_csv_and_parquet_tell_the_same(world: Path) -> None:
-    assert run_score("a.parquet") == 0
-    assert run_score("a.csv") == 0
+def test_csv_and_parquet_tell_the_same(world: Path, plain: Path) -> None:
     pd.read_parquet("candidates.parquet").to_csv("candidates.csv", index=False)
     assert run_predict("candidates.csv", "--data", "data", "--output", "b.parquet") == 0
-    a, c, b = pd.read_parquet("a.parquet"), pd.read_csv("a.csv"), pd.read_parquet("b.parquet")
+    a, c, b = pd.read_parquet(plain), pd.read_csv(plain.with_suffix(".csv")), pd.read_parquet("b.parquet")
     numbers = a.columns[-9:-3]
     np.testing.assert_array_equal(a[numbers].to_numpy(), c[numbers].to_numpy())
     pd.testing.assert_frame_equal(a[a.columns[-9:]], b[b.columns[-9:]])
@@ -120,26 +129,24 @@ def test_a_disk_that_fills_leaves_the_old_scores(world: Path, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("chunk", [17])
-def test_the_chunk_changes_no_byte(world: Path, chunk: int) -> None:
+def test_the_chunk_changes_no_byte(world: Path, plain: Path, chunk: int) -> None:
     from features.history.source import open_candidates, open_history
     from models import tracking
     from models.batch.score_file import score_file
 
-    assert run_score("whole.csv") == 0
     model = tracking.load(tracking.connect(), "models:/conversions-per-dollar@champion")
     with open_history("data") as history:
         candidates = open_candidates(history, Path("candidates.parquet"))
         score_file(history, candidates, model.scorer, model.label, Path("parts.csv"), chunk=chunk)
-    assert Path("parts.csv").read_bytes() == Path("whole.csv").read_bytes()
+    assert Path("parts.csv").read_bytes() == plain.with_suffix(".csv").read_bytes()
 
 
-def test_a_target_cost_adds_two_columns(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_target_cost_adds_two_columns(world: Path, plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from models import tracking
     from models.uncertainty.target import Target
 
-    assert run_score("plain.parquet") == 0
-    plain = pd.read_parquet("plain.parquet")
-    cost = round(2 * plain.cost_per_conversion.median())
+    usual = pd.read_parquet(plain)
+    cost = round(2 * usual.cost_per_conversion.median())
     capsys.readouterr()
     assert run_score("half.parquet", "--target-cost", str(cost)) == 0
     half = pd.read_parquet("half.parquet")
@@ -152,9 +159,9 @@ def test_a_target_cost_adds_two_columns(world: Path, capsys: pytest.CaptureFixtu
     assert "unlike all past results: " in said
     sure = pd.read_csv("sure.csv")
     added = ["probability_within_target", "walk_away_price"]
-    at = plain.columns.tolist().index("cost_per_conversion") + 1
-    assert half.columns.tolist() == [*plain.columns[:at], *added, *plain.columns[at:]] == sure.columns.tolist()
-    pd.testing.assert_frame_equal(half.drop(columns=added), plain)
+    at = usual.columns.tolist().index("cost_per_conversion") + 1
+    assert half.columns.tolist() == [*usual.columns[:at], *added, *usual.columns[at:]] == sure.columns.tolist()
+    pd.testing.assert_frame_equal(half.drop(columns=added), usual)
     assert half.probability_within_target.between(0, 1).all()
     assert half.probability_within_target.nunique() > 10
     for scores, confidence in ((half, 0.5), (sure, middle)):

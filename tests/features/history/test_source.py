@@ -41,6 +41,7 @@ def as_mappings(folder: Path, tables: Frames) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "csv.gz", "parts", "database", "mapping"])
 def test_all_forms_hold_what_parquet_holds(form: str, tmp_path: Path) -> None:
     expected = contents(write(tmp_path / "parquet", frames()))
@@ -88,6 +89,7 @@ def test_times_of_any_resolution_with_and_without_zone_are_the_same(times: pa.Ar
         assert {row["starts_at"] for row in rows(history, "collaborations")} == {datetime(2025, 1, 10, 12)}
 
 
+@pytest.mark.slow
 def test_nanoseconds_are_cut_not_rounded(tmp_path: Path) -> None:
     tables = frames()
     tables["posts"]["posted_at"] = pd.Timestamp("2025-01-01 00:00:00.123456789", tz="UTC").as_unit("ns")
@@ -114,6 +116,7 @@ def test_integer_keys_whole_floats_and_flags_of_all_spellings(tmp_path: Path) ->
     assert [row["is_sponsored"] for row in read["posts"]] == [True, False, True, False, True, True, False, None]
 
 
+@pytest.mark.slow
 def test_byte_order_mark_and_crlf_are_read(tmp_path: Path) -> None:
     expected = contents(write(tmp_path / "plain", frames(), "csv"))
     folder = write(tmp_path / "marked", frames(), "csv")
@@ -153,6 +156,7 @@ def test_fingerprint_knows_values_but_not_order_or_form(tmp_path: Path) -> None:
     assert taken(write(tmp_path / "d", swapped))["creators"] != expected["creators"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["parquet", "csv"])
 def test_candidates_stream_in_the_files_order_with_their_own_columns(form: str, tmp_path: Path) -> None:
     many = pd.concat([candidates()] * 3000, ignore_index=True)
@@ -188,6 +192,7 @@ def test_a_folder_s_name_is_no_pattern(form: str, tmp_path: Path) -> None:
         assert connection.execute(f"SELECT count(*) FROM {found.sql}").fetchall() == [(1,)]
 
 
+@pytest.mark.slow
 def test_two_files_of_candidates_may_be_open_at_once(tmp_path: Path) -> None:
     write(tmp_path / "data", frames())
     with open_history(tmp_path / "data", threads=1) as history:
@@ -200,6 +205,7 @@ def test_two_files_of_candidates_may_be_open_at_once(tmp_path: Path) -> None:
             assert all(key.startswith(name) for key in next(listed.batches(10))["candidate_id"].to_pylist())
 
 
+@pytest.mark.slow
 def test_extra_columns_of_candidates_keep_their_types(tmp_path: Path) -> None:
     table = pa.Table.from_pandas(candidates(), preserve_index=False)
     fine = pa.array([1, 2, None], pa.timestamp("ns"))
