@@ -41,7 +41,10 @@ class Batch:
             self._candidates = _newest(total)
             self._parted = {_name(share, total) for share in PARTED}
         else:
+            kinds = changes.kinds()
             self._candidates = {"all that is new or changed": changes.batch & ~self.out}
+            for kind in sorted(set(kinds[changes.batch].tolist())):
+                self._candidates[f"results that are {kind}"] = changes.batch & ~self.out & (kinds == kind)
             self._parted = set(self._candidates)
         self.whole = next(iter(self._candidates.values()), np.zeros(total, bool))
         self.older = ~self.whole & ~self.out
@@ -88,8 +91,6 @@ class Batch:
         }
         if "platform" in matrix:
             found["platform"] = matrix.platform.fillna("unknown").to_numpy(object).astype(str)
-        if self.changes is not None:
-            found["results that are"] = self.changes.kinds()
         return {name: values for name, values in found.items() if len(set(values[self.whole].tolist())) > 1}
 
 

@@ -67,9 +67,6 @@ def shuffled(batch: Batch) -> Iterator[Finding]:
     if not batch.judged:
         return
     parts = batch.parted()
-    if batch.changes is not None:
-        kinds, (whole,) = batch.changes.kinds(), parts.values()
-        parts |= {f"results that are {kind}": whole & (kinds == kind) for kind in sorted(set(kinds[whole].tolist()))}
     counts, expectations = batch.training.results.counts, batch.expectations
     found = {
         name: lost_order(expectations.counts, counts, rows, batch.older, batch.rng) for name, rows in parts.items()

@@ -63,9 +63,11 @@ def find(
             continue
         price = float(np.log(known.sum()))
         whole = _part(name, residuals, batch)
-        choices = [[whole]] if surely_off(quantity, whole, whole=True) else []
+        all_off = surely_off(quantity, whole, whole=True)
+        choices = [[whole]] if all_off else []
         if name in parted:
-            choices += [_off_within(quantity, residuals, batch, label, values) for label, values in groupings.items()]
+            found = [_off_within(quantity, residuals, batch, label, values) for label, values in groupings.items()]
+            choices += [parts for parts in found if not (all_off and _rest_is_off(residuals, batch, parts))]
         for parts in choices:
             score = sum(_gain(residuals, part) - price for part in parts)
             if parts and score > best[0]:
@@ -89,6 +91,14 @@ def _off_within(quantity: str, residuals: Residuals, batch: np.ndarray, label: s
             if surely_off(quantity, part, whole=False):
                 found.append(part)
     return found
+
+
+def _rest_is_off(residuals: Residuals, batch: np.ndarray, parts: list[Part]) -> bool:
+    """Whether the rows beside the parts are nearer to the parts' level than to the ordinary one."""
+    rest = batch & ~np.logical_or.reduce([part.rows for part in parts]) if parts else batch
+    level, _ = residuals.mean(rest)
+    effect = float(np.mean([part.effect for part in parts])) if parts else 0.0
+    return level * np.sign(effect) > abs(effect) / 2
 
 
 def _gain(residuals: Residuals, part: Part) -> float:
