@@ -50,11 +50,12 @@ class Week:
 
 @dataclass(frozen=True)
 class Fortune:
-    """values: after each block. ends: Monday of each block's last week. alarms: positions of the blocks at which the
-    bound was reached, and the fortune began again."""
+    """values: after each block. ends: Monday of each block's last week. through: how many weeks there were up to it.
+    alarms: positions of the blocks at which the bound was reached, and the fortune began again."""
 
     values: tuple[float, ...]
     ends: tuple[str, ...]
+    through: tuple[int, ...]
     alarms: tuple[int, ...]
 
     @property
@@ -62,9 +63,9 @@ class Fortune:
         """What it is worth now: 1 before the first block, and after an alarm."""
         return self.values[-1] if self.values and len(self.values) - 1 not in self.alarms else 1.0
 
-    def alarms_since(self, monday: str) -> tuple[str, ...]:
-        """Ends of the blocks with an alarm that end after a week ("" for all)."""
-        return tuple(self.ends[at] for at in self.alarms if self.ends[at] > monday)
+    def raised_after(self, weeks: int) -> tuple[str, ...]:
+        """Ends of the blocks with an alarm that have more than the first so many weeks."""
+        return tuple(self.ends[at] for at in self.alarms if self.through[at] > weeks)
 
 
 def advantages(counts: np.ndarray, exposure: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
@@ -74,11 +75,12 @@ def advantages(counts: np.ndarray, exposure: np.ndarray, ours: np.ndarray, their
     return (peer - own) / MOST_LOSS
 
 
-def blocks(weeks: Iterable[Week]) -> list[Week]:
-    """Weeks, in the order in which they closed, joined until they have LEAST_DEALS; a last one with fewer waits."""
-    out: list[Week] = []
+def blocks(weeks: Iterable[Week]) -> list[tuple[int, Week]]:
+    """Weeks, in the order in which they closed, joined until they have LEAST_DEALS, each after how many of the weeks; a
+    last one with fewer waits."""
+    out: list[tuple[int, Week]] = []
     part: list[Week] = []
-    for week in weeks:
+    for number, week in enumerate(weeks, 1):
         part.append(week)
         deals = np.array([one.deals for one in part])
         if deals.sum() >= LEAST_DEALS:
@@ -86,7 +88,7 @@ def blocks(weeks: Iterable[Week]) -> list[Week]:
                 float(np.average([getattr(one, name) for one in part], weights=deals))
                 for name in ("level", "covered", "advantage")
             )
-            out.append(Week(week.monday, int(deals.sum()), level, covered, advantage))
+            out.append((number, Week(week.monday, int(deals.sum()), level, covered, advantage)))
             part = []
     return out
 
@@ -94,18 +96,18 @@ def blocks(weeks: Iterable[Week]) -> list[Week]:
 def coverage_fortune(weeks: Iterable[Week]) -> Fortune:
     """The fortune that grows where coverage is gone."""
     found = blocks(weeks)
-    least = np.array([max(block.level - SLACK, 0.0) for block in found])
-    covered = np.array([block.covered for block in found])
+    least = np.array([max(block.level - SLACK, 0.0) for _, block in found])
+    covered = np.array([block.covered for _, block in found])
     return _play(found, (least - covered) / (1 - least))
 
 
 def advantage_fortune(weeks: Iterable[Week]) -> Fortune:
     """The fortune that grows where the advantage over the creator's own record is gone."""
     found = blocks(weeks)
-    return _play(found, -np.sign([block.advantage for block in found]))
+    return _play(found, -np.sign([block.advantage for _, block in found]))
 
 
-def _play(found: Sequence[Week], gains: np.ndarray) -> Fortune:
+def _play(found: Sequence[tuple[int, Week]], gains: np.ndarray) -> Fortune:
     """gains (blocks,): of one that is staked, -1 or more; 0 or less on average under the null."""
     staked, waiting, age = np.zeros(len(STAKES)), 1.0, 0
     values, alarms = [], []
@@ -117,4 +119,5 @@ def _play(found: Sequence[Week], gains: np.ndarray) -> Fortune:
         if values[-1] >= BOUND:
             alarms.append(at)
             staked, waiting, age = np.zeros(len(STAKES)), 1.0, 0
-    return Fortune(tuple(values), tuple(block.monday for block in found), tuple(alarms))
+    ends, through = tuple(block.monday for _, block in found), tuple(number for number, _ in found)
+    return Fortune(tuple(values), ends, through, tuple(alarms))

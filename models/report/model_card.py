@@ -73,10 +73,10 @@ def model_card(report: Report, alarm: str | None = None) -> str:
     proof = f"Cut-offs: {', '.join(backtest.cutoffs) or 'none'}. {FIGURES}"
     sections = {
         "What the same money would have bought": _budget(report),
-        "Backtest in time": [proof, "", *_markdown(figures_table(backtest.figures()))],
+        "Backtest in time": [proof, "", *markdown_table(figures_table(backtest.figures()))],
         "By tier, platform, and known creators": _parts(report),
         "What the articles claim": _claims(report),
-        "Features": [MOVES, "", *_markdown(used), *_unused(report)],
+        "Features": [MOVES, "", *markdown_table(used), *_unused(report)],
         "Limits": [LIMITS, "", unlike(backtest)],
     }
     first = [f"**Alarm**: {alarm}.", ""] if alarm else []
@@ -86,7 +86,8 @@ def model_card(report: Report, alarm: str | None = None) -> str:
     return "\n".join(lines)
 
 
-def _markdown(cells: list[list[str]]) -> list[str]:
+def markdown_table(cells: list[list[str]]) -> list[str]:
+    """Lines of a table, its header first."""
     lines = ["| " + " | ".join(row) + " |" for row in cells]
     return [lines[0], "|" + "---|" * len(cells[0]), *lines[1:]]
 
@@ -108,7 +109,7 @@ def _budget(report: Report) -> list[str]:
             [f"{b.share * 100:g} %", CHOICES[b.choice], f"{b.theirs:,.0f}", f"{b.ours:,.0f}", factor(b), result]
         )
     first = report.bought[0]
-    lines = [BUDGET, f"{first.deals:,} deals of {first.creators:,} creators were compared.", "", *_markdown(cells)]
+    lines = [BUDGET, f"{first.deals:,} deals of {first.creators:,} creators were compared.", "", *markdown_table(cells)]
     missing = [words for name, words in CHOICES.items() if name not in {b.choice for b in report.bought}]
     return lines + ([f"\nNot compared, because no deal has the data: {', '.join(missing)}."] if missing else [])
 
@@ -125,7 +126,7 @@ def _parts(report: Report) -> list[str]:
     lines = [PARTS]
     for name, part in by.items():
         table = report.trained.backtest.figures(part)
-        lines += ["", *_markdown(figures_table(table[table.fold != "all"], name))]
+        lines += ["", *markdown_table(figures_table(table[table.fold != "all"], name))]
     return lines
 
 
@@ -137,7 +138,7 @@ def _claims(report: Report) -> list[str]:
     lines = [f"{found.tested} of {len(found.tests)} claims could be compared. {CLAIMS}"]
     lines += ["", f"Tiers begin at so many followers: {', '.join(f'{tier} {bound:,}' for tier, bound in bounds)}."]
     if len(cells) > 1:
-        lines += ["", *_markdown(cells)]
+        lines += ["", *markdown_table(cells)]
     untested = [test for test in found.tests if test.verdict == UNTESTED]
     if untested:
         why = {one.why: "; ".join(t.claim.words for t in untested if t.why == one.why) for one in untested}
@@ -154,7 +155,7 @@ def _claims(report: Report) -> list[str]:
             for line in found.speed.to_dict("records")
         ]
         lines += ["", "Share of all conversions, of settled results with conversions by day (95 %):", ""]
-        lines += _markdown([header, *rows])
+        lines += markdown_table([header, *rows])
     return lines
 
 

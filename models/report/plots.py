@@ -174,3 +174,32 @@ def importance(moved: pd.Series) -> Figure:
     axes.set_ylim(len(moved) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     return figure
+
+
+def promises(months: pd.DataFrame) -> Figure:
+    """Coverage and bias of judged promises by month of start.
+
+    months: month, deals, level, coverage, bias, bias_low, bias_high (logs; NaN where not known), a row a month.
+    """
+    figure = Figure(figsize=(7.5, 5.4), layout="constrained", dpi=120)
+    upper, lower = figure.subplots(2, sharex=True)
+    figure.suptitle("Did promises hold?", x=0.01, ha="left", fontweight="bold", color=INK)
+    at, deals = np.arange(len(months)), months.deals.to_numpy(float)
+    upper.step(at, months.level, where="mid", color=GREY, linestyle="--", label="promised")
+    upper.scatter(at, months.coverage, s=20 + 80 * deals / deals.max(), color=BLUE, label="came (larger: more deals)")
+    upper.set(ylabel="share within the interval", ylim=(0, 1.03))
+    upper.legend(frameon=False, loc="lower left")
+    factor, low, high = (np.exp(months[name].to_numpy(float)) for name in ("bias", "bias_low", "bias_high"))
+    ends = [np.where(np.isfinite(end), np.abs(end - factor), 0.0) for end in (low, high)]
+    lower.errorbar(at, factor, yerr=ends, fmt="o", color=BLUE, capsize=3)
+    lower.axhline(1, color=INK, linewidth=1)
+    lower.set(ylabel="predicted over realised (95 %)", xlabel="month of the deals' start", yscale="log")
+    lower.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    lower.yaxis.set_major_formatter("×{x:g}")
+    lower.yaxis.set_minor_formatter(NullFormatter())
+    lower.set_xticks(at, months.month.tolist(), rotation=45 if len(months) > 8 else 0)
+    for axes in (upper, lower):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#e6e8eb", linewidth=0.8)
+        axes.set_axisbelow(True)
+    return figure

@@ -30,8 +30,8 @@ def weeks(covered: Sequence[float], advantage: Sequence[float] | float = 0.1, de
 def test_weeks_are_joined_until_a_block_has_enough_deals_and_the_rest_waits() -> None:
     made = [Week("a", 4, 0.8, 1.0, 0.5), Week("b", 6, 0.9, 0.5, -0.5), Week("c", LEAST_DEALS, 0.8, 0.7, 0.0),
             Week("d", LEAST_DEALS - 1, 0.8, 0.0, -1.0)]  # fmt: skip
-    first, second = blocks(made)
-    assert (first.monday, first.deals, second) == ("b", 10, made[2])
+    (two, first), (three, second) = blocks(made)
+    assert (two, first.monday, first.deals, three, second) == (2, "b", 10, 3, made[2])
     assert (first.level, first.covered, first.advantage) == pytest.approx((0.86, 0.7, -0.1))
     assert coverage_fortune(made).ends == ("b", "c")
 
@@ -71,8 +71,8 @@ def test_an_alarm_is_raised_once_and_the_fortune_begins_again() -> None:
     first, second = found.alarms[:2]
     assert found.values[first] >= BOUND > max(found.values[:first])
     assert second - first == first + 1
-    assert found.alarms_since("") == tuple(f"{at:04}" for at in found.alarms)
-    assert found.alarms_since(f"{first:04}") == tuple(f"{at:04}" for at in found.alarms[1:])
+    assert found.raised_after(0) == found.raised_after(first) == tuple(f"{at:04}" for at in found.alarms)
+    assert found.raised_after(first + 1) == tuple(f"{at:04}" for at in found.alarms[1:])
     ended = coverage_fortune(weeks([0.5] * (first + 1)))
     assert ended.alarms == (first,)
     assert ended.now == 1.0
