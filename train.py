@@ -1,7 +1,8 @@
 """Train a model of conversions per dollar on past results.
 
-Checks the data, builds features, backtests in time, fits, logs all of it to MLflow, registers the model and makes it
-the champion if it is no worse than the one there is. Where nothing has changed since an earlier training, nothing is
+Checks the data, builds features, holds the newest results against what is expected of them, backtests in time, fits,
+logs all of it to MLflow, registers the model and makes it the champion if it is no worse than the one there is. Results
+that no chance explains are kept out and listed. Where nothing has changed since an earlier training, nothing is
 trained.
 """
 
@@ -19,6 +20,7 @@ from features.faults import AT_FAULT, ATTENTION, DONE, InputError, refuse
 from models.registry.names import check_name
 
 if TYPE_CHECKING:
+    from models.monitoring.findings import Intake
     from models.pipeline import Retrained
     from models.report.outcome import Action, Outcome
     from models.report.summary import Report
@@ -27,12 +29,14 @@ EXAMPLES = """examples:
   python train.py export/                                  a folder of tables (Parquet, CSV, .sql mappings)
   python train.py export/ --experiment summer --seed 7     under another name, with another seed
   python train.py export/ --search 20                      a longer search of settings, some seven times the time
+  python train.py export/ --check                          everything but the training: what a training would say
   python train.py export/ --report training.html           how it ended, as a page that can be mailed
   MLFLOW_TRACKING_URI=http://mlflow:5000 python train.py export/
 
 Exit status: 0 done (promoted, kept, or nothing new), 3 done, but a person should look, 2 the data or the call is at
 fault, 1 anything else. docs/models.md says what the figures mean."""
 MOST_TRIES = 100
+SHOWN = 10  # ids of results that are kept out; all of them are in the report and in the run's intake.json
 REPORTS = (".json", ".html")
 
 
@@ -51,7 +55,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, metavar="N", default=0, help="same data and seed, same model (%(default)s)")
     parser.add_argument("--search", type=int, metavar="N", help="other settings to try for each recipe (2)")
     parser.add_argument("--comment-classifier", type=cli.path, metavar="DIR", help="a retrained one, instead of ours")
-    parser.add_argument("--force", action="store_true", help="train even where nothing has changed")
+    parser.add_argument("--check", action="store_true", help="do everything but the training, and write nothing")
+    parser.add_argument(
+        "--force", action="store_true", help="train even where nothing has changed, on results that stand out too"
+    )
     parser.add_argument("--report", type=cli.path, metavar="FILE", help="write how it ended to a .json or .html file")
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser.parse_args(argv)
@@ -69,8 +76,12 @@ def train(args: argparse.Namespace) -> int:
             sentence = "the data or the call is at fault; nothing was trained"
             write_report(args, _outcome(args, began, AT_FAULT, "failed", sentence, faults=faults), None)
         raise
+    if done.intake and not done.report:
+        print_check(done)
     if done.report:
         print_summary(done.report, time.time() - began)
+    if done.intake and len(done.intake.kept_out):
+        print_kept_out(done.intake)
     print(done.sentence)
     for alarm in done.alarms:
         print(f"alarm: {alarm}", file=sys.stderr)
@@ -102,9 +113,15 @@ def check(args: argparse.Namespace) -> None:
 
 def _retrain(args: argparse.Namespace, began: float) -> Retrained:
     from models.estimators.recipes import TRIES
+    from models.pipeline import check as check_data
     from models.pipeline import retrain
 
     with cli.Progress() as progress:
+        if args.check:
+            return check_data(
+                args.data, args.experiment, seed=args.seed, comment_classifier=args.comment_classifier,
+                note=cli.note, progress=progress,
+            )  # fmt: skip
         return retrain(
             args.data, args.experiment, began=began, seed=args.seed,
             search=TRIES if args.search is None else args.search, comment_classifier=args.comment_classifier,
@@ -138,6 +155,24 @@ def write_report(args: argparse.Namespace, outcome: Outcome, report: Report | No
         made = folder / output.name
         made.write_text(text, encoding="utf-8", newline="\n")
         replace(made, output, "--report")
+
+
+def print_check(done: Retrained) -> None:
+    """What was found before the training, where there was none."""
+    from features.usage import in_words
+
+    if done.intake:
+        for line in done.intake.in_words():
+            print(line)
+    for line in in_words(done.details.get("unused_features", {})):
+        print(f"not in use, {line}")
+
+
+def print_kept_out(intake: Intake) -> None:
+    """How many results are kept out for what reason, and the first of them."""
+    for reason, rows in intake.kept_out.groupby("reason", sort=False):
+        first = ", ".join(rows.collaboration_id.head(SHOWN)) + (", …" if len(rows) > SHOWN else "")
+        print(f"kept out, {len(rows):,} results ({reason}): {first}")
 
 
 def print_summary(found: Report, seconds: float) -> None:

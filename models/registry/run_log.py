@@ -17,14 +17,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
 
 import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Run as RunEntity
 
 from features.secrets import mask
+from models.alarms import Alarm, Source
 from models.evaluation.backtest import Backtest
 from models.evaluation.metrics import measure
 from models.evaluation.skill import skill_sentence
@@ -35,7 +37,32 @@ from models.report import model_card, summary
 from models.studies.budget_study import Bought
 from models.studies.effects import Effect
 
+INTAKE = "intake.json"
+ALARM, LONGEST_TAG = "alarm", 5_000
 NAMES = ("skill", "rank", "value", "total", "coverage", "width")
+
+
+@guarded
+def log_intake(client: MlflowClient, run: str, intake: dict[str, Any]) -> None:
+    """Keep what the door found."""
+    client.log_dict(run, intake, INTAKE)
+
+
+@guarded
+def log_alarms(client: MlflowClient, run: str, alarms: Sequence[Alarm]) -> None:
+    """Tag a run with what a person should look at, by source."""
+    for source in dict.fromkeys(alarm.source for alarm in alarms):
+        text = "; ".join(alarm.sentence for alarm in alarms if alarm.source == source)
+        client.set_tag(run, f"{ALARM}.{source}", mask(text)[:LONGEST_TAG])
+
+
+def alarms_of(run: RunEntity) -> tuple[Alarm, ...]:
+    """What `log_alarms` and the gate have tagged a run with."""
+    found = []
+    for source in get_args(Source):
+        text = run.data.tags.get(f"{ALARM}.{source}") or (run.data.tags.get(ALARM) if source == "gate" else None)
+        found += [Alarm(source, text)] if text else []
+    return tuple(found)
 
 
 @guarded

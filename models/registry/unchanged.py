@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 import features
 import models
 from models.alarms import Alarm
+from models.registry.run_log import alarms_of
 from models.registry.runs import PACKAGES
 from models.registry.store_faults import guarded
 
@@ -76,6 +77,5 @@ def earlier_training(client: MlflowClient, experiment: str, fingerprint: str) ->
         # a name may hold a quote, which the filter's language cannot express
         versions = client.search_model_versions(f"run_id = '{run.info.run_id}'")
         if numbers := [int(one.version) for one in versions if one.name == experiment]:
-            alarm = run.data.tags.get("alarm")
-            return Earlier(run.info.run_id, str(max(numbers)), (Alarm("gate", alarm),) if alarm else ())
+            return Earlier(run.info.run_id, str(max(numbers)), alarms_of(run))
     return None
