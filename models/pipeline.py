@@ -129,7 +129,7 @@ def retrain(
             if progress:
                 progress("report", 1, 1)
             history.stamp.require_unchanged("DATA")
-            kept_out = () if force else door.intake.kept_out.collaboration_id
+            kept_out = () if force else tuple(door.intake.kept_out.collaboration_id)
             rows = training_rows.training_rows(door.whole, trained.scorer, kept_out)
             training_rows.log(run.client, run.id, rows)
             found = () if force else door.intake.alarms()
@@ -168,7 +168,7 @@ def _door(
     intake = examine(whole, before, champion, seed=seed)
     if not len(intake.kept_out) or intake.closed:
         return _Door(intake, whole, history, whole)
-    rest = history.without(intake.kept_out.collaboration_id)
+    rest = history.without(tuple(intake.kept_out.collaboration_id))
     return _Door(intake, TrainingSet.from_history(rest, settings, classifier, progress), rest, whole)
 
 
