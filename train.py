@@ -21,6 +21,7 @@ from models.registry.names import check_name
 
 if TYPE_CHECKING:
     from models.monitoring.findings import Intake
+    from models.monitoring.promise_report import Watched
     from models.pipeline import Retrained
     from models.report.outcome import Action, Outcome
     from models.report.summary import Report
@@ -59,6 +60,12 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--force", action="store_true", help="train even where nothing has changed, on results that stand out too"
     )
+    parser.add_argument(
+        "--ledger",
+        type=cli.path,
+        metavar="FILE",
+        help="hold the promises of this ledger against the results (ledger.jsonl, where it is there)",
+    )
     parser.add_argument("--report", type=cli.path, metavar="FILE", help="write how it ended to a .json or .html file")
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser.parse_args(argv)
@@ -82,6 +89,8 @@ def train(args: argparse.Namespace) -> int:
         print_summary(done.report, time.time() - began)
     if done.intake and len(done.intake.kept_out):
         print_kept_out(done.intake)
+    if done.watched:
+        print_promises(done.watched)
     print(done.sentence)
     for alarm in done.alarms:
         print(f"alarm: {alarm}", file=sys.stderr)
@@ -92,7 +101,7 @@ def train(args: argparse.Namespace) -> int:
         skill = skill_sentence(done.report.trained.scorer.facts.skill) if done.report else None
         outcome = _outcome(args, began, status, done.action, done.sentence, version=done.version, skill=skill,
                            alarms=done.alarms, details=done.details)  # fmt: skip
-        write_report(args, outcome, done.report)
+        write_report(args, outcome, done)
     return status
 
 
@@ -105,6 +114,9 @@ def check(args: argparse.Namespace) -> None:
     check_name(args.experiment)
     if args.comment_classifier and not args.comment_classifier.is_dir():
         refuse("--comment-classifier", args.comment_classifier, "there is no such folder", "Give a saved classifier.")
+    if args.ledger and not args.ledger.is_file():
+        remedy = "Give the file that predict.py --ledger wrote, or leave the option out."
+        refuse("--ledger", args.ledger, "there is no such file", remedy)
     if args.report:
         from models.batch.output_file import check_output
 
@@ -113,6 +125,7 @@ def check(args: argparse.Namespace) -> None:
 
 def _retrain(args: argparse.Namespace, began: float) -> Retrained:
     from models.estimators.recipes import TRIES
+    from models.monitoring.ledger import DEFAULT
     from models.pipeline import check as check_data
     from models.pipeline import retrain
 
@@ -125,7 +138,8 @@ def _retrain(args: argparse.Namespace, began: float) -> Retrained:
         return retrain(
             args.data, args.experiment, began=began, seed=args.seed,
             search=TRIES if args.search is None else args.search, comment_classifier=args.comment_classifier,
-            force=args.force, note=cli.note, progress=progress,
+            force=args.force, ledger=args.ledger or (DEFAULT if DEFAULT.is_file() else None), note=cli.note,
+            progress=progress,
         )  # fmt: skip
 
 
@@ -139,7 +153,7 @@ def _outcome(
     return Outcome(status, action, sentence, mask(args.data), args.experiment, started, time.time() - began, **more)
 
 
-def write_report(args: argparse.Namespace, outcome: Outcome, report: Report | None) -> None:
+def write_report(args: argparse.Namespace, outcome: Outcome, done: Retrained | None) -> None:
     """Write the outcome to the file of --report, whole or not at all."""
     from models.batch.output_file import aside, behind, replace
     from models.report.model_card import model_card
@@ -149,7 +163,11 @@ def write_report(args: argparse.Namespace, outcome: Outcome, report: Report | No
     if args.report.suffix == ".json":
         text = outcome.to_json()
     else:
-        text = outcome_page(outcome, model_card(report) if report else None, plots(report) if report else {})
+        report, watched = (done.report, done.watched) if done else (None, None)
+        pages = [model_card(report)] if report else []
+        pages += [watched.page()] if watched else []
+        figures = (plots(report) if report else {}) | (watched.plots if watched else {})
+        text = outcome_page(outcome, "\n".join(pages), figures)
     output = behind(args.report)
     with aside(output, "--report") as folder:
         made = folder / output.name
@@ -173,6 +191,19 @@ def print_kept_out(intake: Intake) -> None:
     for reason, rows in intake.kept_out.groupby("reason", sort=False):
         first = ", ".join(rows.collaboration_id.head(SHOWN)) + (", …" if len(rows) > SHOWN else "")
         print(f"kept out, {len(rows):,} results ({reason}): {first}")
+
+
+def print_promises(watched: Watched) -> None:
+    """What came of the ledger's promises."""
+    if watched.settled:
+        counts = ", ".join(f"{count:,} {name}" for name, count in watched.settled.reasons.items() if count)
+        print(f"promises of {watched.path}: {counts or 'none'}")
+        if len(watched.settled.deals):
+            whole = watched.table.iloc[0]
+            print(
+                f"of those judged, {whole.coverage:.2f} of the realised rates lie within intervals that promised "
+                f"{whole.level:.2f}; the page is the run's artefact promises.md"
+            )
 
 
 def print_summary(found: Report, seconds: float) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,11 @@ from features.usage import columns_read
 from models.alarms import Alarm
 from models.estimators.recipes import TRIES, with_settings
 from models.evaluation.backtest import Progress
-from models.monitoring import training_rows
+from models.monitoring import promise_report, training_rows
+from models.monitoring.anchors import anchor, known_heads
 from models.monitoring.findings import Intake
 from models.monitoring.intake import examine
+from models.monitoring.promise_report import Watched, watch
 from models.registry import promotion, unchanged
 from models.registry.gate import Decision
 from models.registry.registry import CHAMPION, NotRegisteredError, load
@@ -32,7 +36,7 @@ from models.report import summary
 from models.report.outcome import Action
 from models.report.summary import Report
 from models.scorer import ModelError, Scorer
-from models.training import TrainingSet, fit
+from models.training import Trained, TrainingSet, fit
 
 Note = Callable[[Iterable[str]], None]
 
@@ -40,8 +44,8 @@ Note = Callable[[Iterable[str]], None]
 @dataclass(frozen=True)
 class Retrained:
     """What came of a training. report, decision: None where nothing was trained. version: the registered one, or the
-    earlier one that nothing has changed since. intake: what the door found, None where it was not reached. details: by
-    part, plain JSON values.
+    earlier one that nothing has changed since. intake: what the door found, None where it was not reached. watched:
+    what came of promises, None without a ledger. details: by part, plain JSON values.
     """
 
     action: Action
@@ -50,8 +54,31 @@ class Retrained:
     report: Report | None = None
     decision: Decision | None = None
     intake: Intake | None = None
+    watched: Watched | None = None
     alarms: tuple[Alarm, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """DATA, opened and fit to be learnt from, and how it is learnt from."""
+
+    name: str
+    history: History
+    settings: FeatureSettings
+    classifier: CommentClassifier
+    seed: int
+    search: int
+    note: Note
+    progress: Progress | None
+
+    def training_set(self, history: History) -> TrainingSet:
+        return TrainingSet.from_history(history, self.settings, self.classifier, self.progress)
+
+    def fingerprint(self, prints: Mapping[str, str]) -> str:
+        """Of a training on data of these fingerprints."""
+        chosen = {"seed": self.seed, "search": self.search, "classifier": self.classifier.fingerprint}
+        return unchanged.training_fingerprint(prints, self.history.given, chosen | self.settings.to_dict())
 
 
 @dataclass(frozen=True)
@@ -65,21 +92,21 @@ class _Door:
 
 
 def check(
-    data: str, name: str, *, seed: int = 0, comment_classifier: Path | None = None, note: Note = lambda notes: None,
+    data: str,
+    name: str,
+    *,
+    seed: int = 0,
+    comment_classifier: Path | None = None,
+    note: Note = lambda notes: None,
     progress: Progress | None = None,
-) -> Retrained:  # fmt: skip
+) -> Retrained:
     """Everything but the training: DATA, its features, and the door. Nothing is written, not even a run."""
-    settings = FeatureSettings()
-    with open_history(data) as history:
-        note(history.notes)
-        if faults := check_trainable(history.collaborations):
-            raise InputError(faults)
-        classifier = CommentClassifier.load(comment_classifier)
-        door = _door(history, _store(note), name, settings, classifier, seed, note, progress)
-        history.stamp.require_unchanged("DATA")
-    sentence = "checked; nothing was trained"
+    with _opened(data, name, seed, TRIES, comment_classifier, note, progress) as source:
+        door = _door(source, _store(note))
+        source.history.stamp.require_unchanged("DATA")
     details = {"intake": door.intake.to_dict(), "unused_features": dict(door.whole.unused)}
-    return Retrained("checked", sentence, intake=door.intake, alarms=door.intake.alarms(), details=details)
+    alarms = door.intake.alarms()
+    return Retrained("checked", "checked; nothing was trained", intake=door.intake, alarms=alarms, details=details)
 
 
 def retrain(
@@ -91,56 +118,82 @@ def retrain(
     search: int = TRIES,
     comment_classifier: Path | None = None,
     force: bool = False,
+    ledger: Path | None = None,
     note: Note = lambda notes: None,
     progress: Progress | None = None,
 ) -> Retrained:
     """Train on DATA, log, register under `name`, and promote what is no worse than the champion.
 
     Where data, code and settings are those of an earlier training of that name, nothing is trained; results that no
-    chance explains are kept out, and where the door is closed nothing is trained either. force: train all the same, on
-    all results.
-    began: seconds since 1970, as the run shows it. search: other settings to try for each recipe. note: takes what is
-    odd about DATA although it is no fault. Nothing is registered unless all of it worked. Raises InputError for data or
-    a store at fault.
+    chance explains are kept out, and where the door is closed nothing is trained either.
+    began: seconds since 1970, as the run shows it. search: other settings to try for each recipe. force: train all the
+    same, on all results. ledger: whose promises are held against the results. note: takes what is odd about DATA
+    although it is no fault. Nothing is registered unless all of it worked. Raises InputError for data or a store at
+    fault.
     """
-    settings = FeatureSettings()
+    with _opened(data, name, seed, search, comment_classifier, note, progress) as source:
+        prints = fingerprint(source.history)
+        mark = source.fingerprint(prints)
+        if not force and (earlier := unchanged.earlier_training(connect(), name, mark)):
+            return _nothing_new(name, earlier)
+        # the run begins here, so that a store that cannot take the results shows before the work
+        with open_run(name, int(began * 1000)) as run:
+            door = _door(source, run.client)
+            log_intake(run.client, run.id, door.intake.to_dict())
+            training, history = door.whole, source.history
+            if not force:
+                if door.intake.closed:
+                    return _stopped(run, door.intake, door.intake.reason)
+                if len(door.intake.kept_out):
+                    training, history, prints = door.training, door.history, fingerprint(door.history)
+                    if earlier := unchanged.earlier_training(run.client, name, source.fingerprint(prints)):
+                        since = f"without the results that are kept out, nothing is new since models:/{name}/"
+                        return _stopped(run, door.intake, since + earlier.version)
+            trained = _fit(source, training, prints)
+            report = summary.study(trained)
+            if progress:
+                progress("report", 1, 1)
+            source.history.stamp.require_unchanged("DATA")
+            kept_out = () if force else tuple(door.intake.kept_out.collaboration_id)
+            training_rows.log(run.client, run.id, training_rows.training_rows(door.whole, trained.scorer, kept_out))
+            now = datetime.fromtimestamp(began, UTC).replace(tzinfo=None)
+            watched = _watch(run, ledger, training, trained.scorer, now) if ledger else None
+            found = (*(() if force else door.intake.alarms()), *(watched.alarms if watched else ()))
+            log_alarms(run.client, run.id, found)
+            unchanged.mark(run.client, run.id, mark)
+            version, decision = promotion.record(run, report, history, prints)
+            if watched and (position := watched.seal(now)):
+                anchor(run.client, name, version, position.head)
+    outcome = "is now the champion" if decision.promoted else "is not promoted"
+    return Retrained(
+        "promoted" if decision.promoted else "kept",
+        f"models:/{name}/{version} {outcome}: {decision.why}",
+        version,
+        report,
+        decision,
+        door.intake,
+        watched,
+        (*found, *((Alarm("gate", f"{name} {version}: {decision.why}"),) if decision.alarm else ())),
+        _details(report) | {"intake": door.intake.to_dict(), "promises": watched.to_dict() if watched else None},
+    )
+
+
+@contextmanager
+def _opened(
+    data: str,
+    name: str,
+    seed: int,
+    search: int,
+    comment_classifier: Path | None,
+    note: Note,
+    progress: Progress | None,
+) -> Iterator[_Source]:
     with open_history(data) as history:
         note(history.notes)
         if faults := check_trainable(history.collaborations):
             raise InputError(faults)
         classifier = CommentClassifier.load(comment_classifier)
-        prints = fingerprint(history)
-        choices = {"seed": seed, "search": search, "classifier": classifier.fingerprint, **settings.to_dict()}
-        mark = unchanged.training_fingerprint(prints, history.given, choices)
-        if not force and (earlier := unchanged.earlier_training(connect(), name, mark)):
-            return _nothing_new(name, earlier)
-        # the run begins here, so that a store that cannot take the results shows before the work
-        with open_run(name, int(began * 1000)) as run:
-            door = _door(history, run.client, name, settings, classifier, seed, note, progress)
-            if door.intake.closed and not force:
-                return _stopped(run, door.intake)
-            training, history = (door.whole, history) if force else (door.training, door.history)
-            log_intake(run.client, run.id, door.intake.to_dict())
-            trained = fit(
-                training, settings, classifier, seed=seed, recipes=with_settings(search, seed), data=prints,
-                columns=columns_read(history.given), progress=progress,
-            )  # fmt: skip
-            report = summary.study(trained)
-            if progress:
-                progress("report", 1, 1)
-            history.stamp.require_unchanged("DATA")
-            kept_out = () if force else tuple(door.intake.kept_out.collaboration_id)
-            rows = training_rows.training_rows(door.whole, trained.scorer, kept_out)
-            training_rows.log(run.client, run.id, rows)
-            found = () if force else door.intake.alarms()
-            log_alarms(run.client, run.id, found)
-            unchanged.mark(run.client, run.id, mark)
-            version, decision = promotion.record(run, report, history, prints)
-    outcome = "is now the champion" if decision.promoted else "is not promoted"
-    sentence = f"models:/{name}/{version} {outcome}: {decision.why}"
-    alarms = (*found, *((Alarm("gate", f"{name} {version}: {decision.why}"),) if decision.alarm else ()))
-    action: Action = "promoted" if decision.promoted else "kept"
-    return Retrained(action, sentence, version, report, decision, door.intake, alarms, _details(report, door.intake))
+        yield _Source(name, history, FeatureSettings(), classifier, seed, search, note, progress)
 
 
 def _store(note: Note) -> MlflowClient | None:
@@ -152,24 +205,15 @@ def _store(note: Note) -> MlflowClient | None:
         return None
 
 
-def _door(
-    history: History,
-    client: MlflowClient | None,
-    name: str,
-    settings: FeatureSettings,
-    classifier: CommentClassifier,
-    seed: int,
-    note: Note,
-    progress: Progress | None,
-) -> _Door:
-    whole = TrainingSet.from_history(history, settings, classifier, progress)
-    before = training_rows.newest(client, name, note) if client else None
-    champion = _champion(client, name, whole, note) if client else None
-    intake = examine(whole, before, champion, seed=seed)
+def _door(source: _Source, client: MlflowClient | None) -> _Door:
+    whole = source.training_set(source.history)
+    before = training_rows.newest(client, source.name, source.note) if client else None
+    champion = _champion(client, source.name, whole, source.note) if client else None
+    intake = examine(whole, before, champion, seed=source.seed)
     if not len(intake.kept_out) or intake.closed:
-        return _Door(intake, whole, history, whole)
-    rest = history.without(tuple(intake.kept_out.collaboration_id))
-    return _Door(intake, TrainingSet.from_history(rest, settings, classifier, progress), rest, whole)
+        return _Door(intake, whole, source.history, whole)
+    rest = source.history.without(tuple(intake.kept_out.collaboration_id))
+    return _Door(intake, source.training_set(rest), rest, whole)
 
 
 def _champion(client: MlflowClient, name: str, training: TrainingSet, note: Note) -> Scorer | None:
@@ -185,16 +229,39 @@ def _champion(client: MlflowClient, name: str, training: TrainingSet, note: Note
     return champion
 
 
-def _stopped(run: Run, intake: Intake) -> Retrained:
-    log_intake(run.client, run.id, intake.to_dict())
-    log_alarms(run.client, run.id, intake.alarms())
+def _fit(source: _Source, training: TrainingSet, prints: Mapping[str, str]) -> Trained:
+    return fit(
+        training, source.settings, source.classifier, seed=source.seed,
+        recipes=with_settings(source.search, source.seed), data=prints, columns=columns_read(source.history.given),
+        progress=source.progress,
+    )  # fmt: skip
+
+
+def _watch(run: Run, ledger: Path, training: TrainingSet, scorer: Scorer, now: datetime) -> Watched:
+    watched = watch(ledger, known_heads(run.client), training.spine, training.results, scorer.maturity, now)
+    promise_report.log(run.client, run.id, watched)
+    return watched
+
+
+def _nothing_new(name: str, earlier: unchanged.Earlier) -> Retrained:
+    """An alarm of the earlier training stands until something changes."""
+    sentence = (
+        f"nothing new: data, code and settings are those of models:/{name}/{earlier.version}, so nothing was trained; "
+        "--force trains all the same"
+    )
+    return Retrained("nothing new", sentence, earlier.version, alarms=earlier.alarms)
+
+
+def _stopped(run: Run, intake: Intake, reason: str) -> Retrained:
+    """The run ends without a model, so that the next training compares with the one before."""
+    alarms = intake.alarms()
+    log_alarms(run.client, run.id, alarms)
     run.client.set_terminated(run.id, "FAILED")
-    sentence = f"nothing was trained: {intake.reason}"
-    details = {"intake": intake.to_dict()}
-    return Retrained("stopped", sentence, intake=intake, alarms=intake.alarms(), details=details)
+    sentence = f"nothing was trained: {reason}"
+    return Retrained("stopped", sentence, intake=intake, alarms=alarms, details={"intake": intake.to_dict()})
 
 
-def _details(report: Report, intake: Intake) -> dict[str, Any]:
+def _details(report: Report) -> dict[str, Any]:
     facts, backtest = report.trained.scorer.facts, report.trained.backtest
     figures = backtest.figures()
     return {
@@ -206,14 +273,4 @@ def _details(report: Report, intake: Intake) -> dict[str, Any]:
         "figures": figures[figures.fold == "all"].drop(columns="fold").to_dict("records"),
         "coverage": {group: share for group, (share, _) in backtest.coverage_by_group().items()},
         "unused_features": dict(report.trained.training.unused),
-        "intake": intake.to_dict(),
     }
-
-
-def _nothing_new(name: str, earlier: unchanged.Earlier) -> Retrained:
-    """An alarm of the earlier training stands until something changes."""
-    sentence = (
-        f"nothing new: data, code and settings are those of models:/{name}/{earlier.version}, so nothing was trained; "
-        "--force trains all the same"
-    )
-    return Retrained("nothing new", sentence, earlier.version, alarms=earlier.alarms)

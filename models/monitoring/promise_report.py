@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from mlflow import MlflowClient
+from mlflow.entities import Metric
 
 from models.alarms import Alarm
 from models.estimators.maturity import Maturity
@@ -21,10 +24,11 @@ from models.monitoring.e_process import ALPHA, BOUND, SLACK, Fortune, advantage_
 from models.monitoring.ledger import Checked, verify
 from models.monitoring.promise_figures import ALL, SHARE, figures, metrics
 from models.monitoring.promises import OTHER_PRICE, REASONS, Settled, seal_results, settle
+from models.registry.store_faults import guarded
 from models.report import plots
 from models.report.model_card import markdown_table
 
-PLOT = "promises.png"
+PLOT, PAGE = "promises.png", "promises.md"
 MEANING = (
     "Deals by month of their start. *Coverage*: share of realised rates within the promised interval. *Bias*: "
     "predicted over realised total, with its 95 % interval over creators. *Regret*: conversions per 1,000 dollars that "
@@ -92,6 +96,18 @@ class Watched:
             out.append(Alarm("ledger", ADVANTAGE_GONE.format(week=ends[-1])))
         return tuple(out)
 
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values: whether the ledger holds, promises by what became of them, figures by version and
+        month.
+        """
+        found = self.settled
+        return {
+            "ledger": str(self.path),
+            "holds": self.checked.broken is None,
+            "promises": dict(found.reasons) if found else {},
+            "figures": self.table.to_dict("records") if found and len(found.deals) else [],
+        }
+
     def seal(self, when: datetime) -> Position | None:
         """Put what the alarm has seen of newly closed weeks into the ledger; None where nothing is to be put there."""
         return seal_results(self.path, self.settled, when) if self.settled else None
@@ -146,6 +162,16 @@ def watch(
     if checked.broken and checked.broken.kind != "torn":
         return Watched(path, checked, None)
     return Watched(path, replace(checked, broken=None), settle(path, spine, results, maturity, now))
+
+
+@guarded
+def log(client: MlflowClient, run: str, watched: Watched) -> None:
+    """Log figures by month and version, the plot and the page to a run."""
+    now = int(time.time() * 1000)
+    client.log_batch(run, [Metric(name, value, now, step) for name, value, step in watched.metrics])
+    client.log_text(run, watched.page(), PAGE)
+    for file, figure in watched.plots.items():
+        client.log_figure(run, figure, f"plots/{file}")
 
 
 def _shown(row: dict[Any, Any]) -> list[str]:

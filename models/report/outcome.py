@@ -69,16 +69,15 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def outcome_page(outcome: Outcome, card: str | None, figures: Mapping[str, Figure]) -> str:
-    """One HTML page with nothing outside it: the outcome, the model card (Markdown), and the plots."""
+def outcome_page(outcome: Outcome, pages: str, figures: Mapping[str, Figure]) -> str:
+    """One HTML page with nothing outside it: the outcome, pages in Markdown, and the plots."""
     title = f"{outcome.experiment}: {outcome.action}"
     parts = [f"<h1>{html.escape(title)}</h1>", f"<p>{html.escape(outcome.sentence)}</p>"]
     parts += [f'<p class="alarm">{html.escape(str(alarm))}</p>' for alarm in outcome.alarms]
     parts += [f'<p class="alarm">{html.escape(fault)}</p>' for fault in outcome.faults]
     took = f"{outcome.data}, started {outcome.started}, {outcome.seconds:.0f} s, exit status {outcome.status}"
     parts.append(f'<p class="quiet">{html.escape(took)}</p>')
-    if card:
-        parts.append(_rendered(card))
+    parts.append(_rendered(pages))
     parts += [f'<img alt="{html.escape(name)}" src="{_embedded(figure)}">' for name, figure in figures.items()]
     head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
