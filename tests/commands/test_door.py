@@ -1,0 +1,102 @@
+"""What happens to bad batches of results: kept out or the door closed, status 3, the champion as it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.support.commands import run_train
+
+pytestmark = pytest.mark.slow
+NAME = "conversions-per-dollar"
+NEW = 60
+
+
+@pytest.fixture(autouse=True)
+def _here(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(world)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def champion() -> tuple[int, int]:
+    """The champion's version, and how many versions there are."""
+    from models import tracking
+
+    client = tracking.connect()
+    versions = client.search_model_versions(f"name = '{NAME}'")
+    return int(client.get_model_version_by_alias(NAME, "champion").version), len(versions)
+
+
+def write(folder: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> str:
+    """The world's data with changed collaborations."""
+    shutil.copytree("data", folder)
+    path = next(folder.glob("collaborations.*"))
+    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    frame = change(frame)
+    frame.to_parquet(path, index=False) if path.suffix == ".parquet" else frame.to_csv(path, index=False)
+    return str(folder)
+
+
+def newer(frame: pd.DataFrame) -> pd.DataFrame:
+    """NEW results like the newest ones, under new ids."""
+    batch = frame.tail(NEW).copy()
+    batch["collaboration_id"] = [f"new{i:03}" for i in range(len(batch))]
+    for name in ("starts_at", "observed_until"):
+        batch[name] = pd.to_datetime(batch[name]) + pd.Timedelta(days=9)
+    batch["spend"] = (batch.spend * 1.1).round(2)
+    return batch
+
+
+def in_cents(frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([frame, newer(frame).assign(spend=lambda t: t.spend * 100)], ignore_index=True)
+
+
+def counted_in_cents(frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([frame, newer(frame).assign(conversions=lambda t: t.conversions * 100)], ignore_index=True)
+
+
+def shuffled(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(conversions=frame.conversions.sample(frac=1, random_state=1).to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (in_cents, "cents given as dollars"),
+        (counted_in_cents, "counts multiplied by 100"),
+        (shuffled, "results had settled and have other conversions now"),
+        (lambda frame: frame.head(len(frame) // 3), "results of the last training are gone"),
+    ],
+    ids=["spend in cents", "conversions x 100", "shuffled", "cut short"],
+)
+def test_a_bad_batch_ends_with_3_and_leaves_the_champion(
+    change: Callable[[pd.DataFrame], pd.DataFrame], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = champion()
+    report = tmp_path / "outcome.json"
+    assert run_train(write(tmp_path / "data", change), "--report", str(report)) == 3
+    said = capsys.readouterr()
+    assert named in said.err
+    assert champion() == before
+    outcome = json.loads(report.read_text(encoding="utf-8"))
+    assert (outcome["status"], outcome["action"]) == (3, "stopped")
+    assert any(named in alarm["sentence"] and alarm["source"] == "intake" for alarm in outcome["alarms"])
+
+
+def test_check_says_what_a_training_would(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write(tmp_path / "data", in_cents)
+    before = {path: path.stat().st_mtime_ns for path in Path.cwd().rglob("*") if path.name != "mlflow.db"}
+    rows = Path("mlflow.db").read_bytes()
+    assert run_train(data, "--check") == 3
+    said = capsys.readouterr()
+    assert f"kept out, {NEW} results (spend: cents given as dollars): new000, " in said.out
+    assert f"since the last training {NEW} new" in said.out
+    assert "checked; nothing was trained" in said.out
+    assert {path: path.stat().st_mtime_ns for path in Path.cwd().rglob("*") if path.name != "mlflow.db"} == before
+    assert Path("mlflow.db").read_bytes() == rows
+    assert run_train("data", "--check") == 0
