@@ -138,6 +138,7 @@ def retrain(
             return _nothing_new(name, earlier)
         # the run begins here, so that a store that cannot take the results shows before the work
         with open_run(name, int(began * 1000)) as run:
+            source.note(run.notes)
             door = _door(source, run.client)
             log_intake(run.client, run.id, door.intake.to_dict())
             training, history = door.whole, source.history
@@ -173,7 +174,7 @@ def retrain(
         decision,
         door.intake,
         watched,
-        (*found, *((Alarm("gate", f"{name} {version}: {decision.why}"),) if decision.alarm else ())),
+        (*found, *decision.alarms),
         _details(report) | {"intake": door.intake.to_dict(), "promises": watched.to_dict() if watched else None},
     )
 

@@ -128,7 +128,8 @@ def _fit(
         rows.excess.to_numpy(float),
     )  # fmt: skip
     past = pd.DataFrame({"collaboration_id": results.identifiers.astype(str)})
-    past["rate"] = past.collaboration_id.map(rows.set_index("collaboration_id")[OURS])
+    tested = rows.set_index("collaboration_id")[[OURS, "low", "high"]].set_axis(["rate", "low", "high"], axis=1)
+    past = past.join(tested.astype(float), on="collaboration_id")
     scorer = Scorer(
         rate,
         encoding,
@@ -139,7 +140,7 @@ def _fit(
         classifier,
         training_ranges(matrix, results.spend),
         _facts(training, backtest, rate, maturity, seed),
-        past.astype({"rate": float}),
+        past,
     )
     return Trained(scorer, backtest, training)
 

@@ -16,6 +16,7 @@ from tests.support.shared import make_once
 
 if TYPE_CHECKING:
     from models.scorer import Scorer
+    from models.training import Trained
     from tests.support.workspace import Server
 
 
@@ -110,11 +111,17 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_scorer() -> "Scorer":
-    """A model of 60 made-up results, fitted in a second, for tests of where models lie."""
+def small_trained() -> "Trained":
+    """A training on 60 made-up results, done in a second."""
     from tests.support.past_market import fitted, spine
 
-    return fitted(spine(60)).scorer
+    return fitted(spine(60))
+
+
+@pytest.fixture(scope="session")
+def small_scorer(small_trained: "Trained") -> "Scorer":
+    """A model of 60 made-up results, for tests of where models lie."""
+    return small_trained.scorer
 
 
 @pytest.fixture(scope="session")

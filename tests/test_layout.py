@@ -32,7 +32,10 @@ TESTED_BY = {
     "commands/test_commands.py": ("models.batch.score_file",),
     "models/estimators/test_rate.py": ("models.estimators.mixed",),
     "models/explanations/test_tree_shap.py": ("models.explanations.tree_text",),
-    "models/registry/test_concurrent_trainings.py": ("models.registry.promotion",),
+    "models/registry/test_gate.py": ("models.registry.window",),
+    "models/registry/test_promotion.py": (
+        "models.registry.recovery", "models.registry.rollback", "models.registry.version_record",
+    ),
     "models/registry/test_moved_store.py": ("models.registry.artifacts", "models.registry.registry"),
     "models/registry/test_store_faults.py": ("models.registry.runs", "models.registry.store"),
     "models/monitoring/test_intake.py": (

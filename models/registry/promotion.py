@@ -10,17 +10,22 @@ and the later one counts.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
-from features.secrets import mask
-from models.registry.gate import Decision, decide
-from models.registry.registry import CHALLENGER, CHAMPION, champion_version, load
-from models.registry.run_log import log_run
+from models.alarms import Alarm
+from models.evaluation.skill import LEAST_T
+from models.registry.gate import Decision, Promote, decide, unopposed
+from models.registry.registry import ABSENT, CHALLENGER, CHAMPION, champion_version, load
+from models.registry.rollback import kept_out
+from models.registry.run_log import log_alarms, log_run
 from models.registry.runs import Run, register, signature
 from models.registry.store import alone
 from models.registry.store_faults import guarded
+from models.registry.version_record import BEFORE, NONE, PROMOTED, announce, outcome, write_decision
 from models.scorer import FilesMissingError, ModelError, NewerFormatError, OlderFormatError
 
 if TYPE_CHECKING:
@@ -32,12 +37,18 @@ if TYPE_CHECKING:
 Comparison = tuple[str | None, Decision]
 
 
-def record(run: Run, found: Report, history: History, fingerprint: Mapping[str, str]) -> tuple[str, Decision]:
-    """Log all that was found, register the version, and give it its alias; returns the version and the decision."""
+def record(
+    run: Run, found: Report, history: History, fingerprint: Mapping[str, str], promote: Promote = "if-better"
+) -> tuple[str, Decision]:
+    """Log all that was found, register the version, and give it its alias; returns the version and the decision.
+
+    promote: whether the gate decides, or a person has decided already.
+    """
     client, trained = run.client, found.trained
 
     def compare_again() -> Comparison:
-        return compare(client, run.name, trained, history)
+        version, decision = compare(client, run.name, trained, history)
+        return version, decision.overruled(promote)
 
     comparison = compare_again()
     log_run(client, run.id, found, fingerprint, comparison[1])
@@ -48,25 +59,40 @@ def record(run: Run, found: Report, history: History, fingerprint: Mapping[str, 
 def compare(client: MlflowClient, name: str, trained: Trained, history: History) -> Comparison:
     """Compare a challenger with the champion of this moment.
 
-    A champion that is only out of reach keeps its place; one that is damaged, or of an older format, loses it. Except
-    for the older format, a person should look: the decision is an alarm.
+    A champion that is only out of reach keeps its place; one that is damaged, or of an older format, loses it to a
+    challenger that nothing bars. Except for the older format, a person should look: the decision has an alarm.
     """
     version = champion_version(client, name)
     if version is None:
         return None, decide(trained, None, history)
     try:
         champion = load(client, f"models:/{name}/{version}")
-        decision = decide(trained, champion.scorer, history)
+        decision = decide(trained, champion.scorer, history, kept_out(client, name, version))
     except (FilesMissingError, NewerFormatError) as error:
         first = "Update creator-yield" if isinstance(error, NewerFormatError) else "Bring the champion back"
         why = f"it could not be compared with the champion, {error}. {first} and train again, or set the alias "
-        return version, Decision(False, f"{why}{CHAMPION} to this version in MLflow", alarm=True)
+        why += f"{CHAMPION} to this version in MLflow"
+        return version, Decision(False, why, (Alarm("store", f"{why}."),))
     except OlderFormatError as error:
-        return version, Decision(True, f"the champion cannot be used ({error})")
+        return version, unopposed(trained, f"the champion cannot be used ({error})", had_skill(client, name, version))
     except ModelError as error:
-        return version, Decision(True, f"the champion cannot be used ({error})", alarm=True)
+        why = f"the champion cannot be used ({error})"
+        damaged = Alarm("store", f"{why}: its files were changed. Find out by what, and keep the store's backups.")
+        return version, unopposed(trained, why, had_skill(client, name, version), (damaged,))
     history.stamp.require_unchanged("DATA")  # the gate has read it once more
     return version, decision
+
+
+@guarded
+def had_skill(client: MlflowClient, name: str, version: str) -> bool:
+    """Whether the run of a version that cannot be read any more found skill; false where the run is gone, too."""
+    try:
+        run = client.get_run(client.get_model_version(name, version).run_id or "")
+    except MlflowException as error:
+        if error.error_code not in ABSENT:
+            raise
+        return False
+    return run.data.metrics.get("skill_t", 0.0) > LEAST_T
 
 
 def award(run: Run, version: str, comparison: Comparison, compare_again: Callable[[], Comparison]) -> Decision:
@@ -75,15 +101,20 @@ def award(run: Run, version: str, comparison: Comparison, compare_again: Callabl
         against, decision = comparison
         with alone(run.client):
             if champion_version(run.client, run.name) == against:
-                _conclude(run.client, run, version, decision)
+                _conclude(run.client, run, version, decision, against)
                 return decision
         comparison = compare_again()
 
 
 @guarded
-def _conclude(client: MlflowClient, run: Run, version: str, decision: Decision) -> None:
-    client.set_tag(run.id, "promoted", mask(f"{'yes' if decision.promoted else 'no'}: {decision.why}"))
-    if decision.alarm:
-        client.set_tag(run.id, "alarm", mask(decision.why))
-    client.set_terminated(run.id, "FINISHED")
+def _conclude(client: MlflowClient, run: Run, version: str, decision: Decision, before: str | None) -> None:
+    """Write down the decision, then set the alias, then write that it is set; see `models.registry.version_record`."""
+    client.set_tag(run.id, PROMOTED, outcome(decision))
+    log_alarms(client, run.id, decision.alarms)
+    write_decision(client, run.name, version, decision, client.get_run(run.id).data.tags.get("skill", ""))
+    if decision.promoted:
+        client.set_model_version_tag(run.name, version, BEFORE, before or NONE)
     client.set_registered_model_alias(run.name, CHAMPION if decision.promoted else CHALLENGER, version)
+    if decision.promoted:
+        announce(client, run.name, version, before, datetime.now(UTC), f"the {decision.by}'s decision: {decision.why}")
+    client.set_terminated(run.id, "FINISHED")

@@ -84,7 +84,7 @@ def log_run(
         [Param(k, mask(str(v))) for k, v in params.items()],
         [RunTag(k, mask(v)) for k, v in tags.items()],
     )
-    client.log_text(run, model_card.model_card(found, decision.why if decision.alarm else None), model_card.FILE)
+    client.log_text(run, model_card.model_card(found, decision.alarms), model_card.FILE)
     client.log_text(run, backtest.rows.to_csv(index=False), "backtest.csv")
     for file, figure in summary.plots(found).items():
         client.log_figure(run, figure, f"plots/{file}")

@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from features.faults import Fault, InputError
 from models.registry.artifacts import home_of, local_path, settle
 from models.registry.names import check_name
 from models.registry.processes import TAG, is_dead, name_process
+from models.registry.recovery import put_in_order
 from models.registry.registry import SCORER
 from models.registry.store import connect
 from models.registry.store_faults import StoreError, guarded, impatient, store_faults
@@ -48,11 +50,15 @@ ROOM = 16 * 2**20  # bytes that a training may need beside the store
 
 @dataclass(frozen=True)
 class Run:
-    """A run that was begun: the client of its store, the experiment's name, its id."""
+    """A run that was begun: the client of its store, the experiment's name, its id.
+
+    notes: what an earlier training left half done, and was put in order.
+    """
 
     client: MlflowClient
     name: str
     id: str
+    notes: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -64,7 +70,8 @@ def open_run(name: str, began_ms: int) -> Iterator[Run]:
     check_name(name)
     client = connect()
     with impatient():
-        run = Run(client, name, start(client, name, began_ms))
+        identifier = start(client, name, began_ms)
+        run = Run(client, name, identifier, put_in_order(client, name, datetime.fromtimestamp(began_ms / 1000, UTC)))
     try:
         with impatient(), store_faults(client.tracking_uri):
             client.log_text(run.id, _environment(), "environment.txt")  # shows that files can be stored, too

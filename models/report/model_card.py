@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from features.catalogue import BY_NAME
 from features.settings import TIERS
 from features.usage import in_words
+from models.alarms import Alarm
 from models.evaluation.skill import skill_sentence
 from models.report.summary import Report, budget_line, factor, figures_table, importance, unlike
 from models.studies.budget_study import CHOICES
@@ -48,10 +49,10 @@ PARTS = (
 )
 
 
-def model_card(report: Report, alarm: str | None = None) -> str:
+def model_card(report: Report, alarms: Sequence[Alarm] = ()) -> str:
     """The model card in Markdown: what the model is worth, what it was made from, what it uses.
 
-    alarm: why a person should look at this training, if one should; it comes first.
+    alarms: why a person should look at this training, if one should; they come first.
     """
     trained = report.trained
     facts, backtest = trained.scorer.facts, trained.backtest
@@ -79,7 +80,7 @@ def model_card(report: Report, alarm: str | None = None) -> str:
         "Features": [MOVES, "", *markdown_table(used), *_unused(report)],
         "Limits": [LIMITS, "", unlike(backtest)],
     }
-    first = [f"**Alarm**: {alarm}.", ""] if alarm else []
+    first = [line for alarm in alarms for line in (f"**Alarm**: {alarm}", "")]
     lines = [*first, skill_sentence(facts.skill), "", "# Model card", "", made, "", *choices, ""]
     for title, content in sections.items():
         lines += [f"## {title}", "", *content, ""]

@@ -234,7 +234,8 @@ def test_new_results_make_a_version_that_must_pass_the_gate(
         promoted = client(workspace).get_run(run_id(second)).data.tags["promoted"].startswith("yes")
         assert str(champion(workspace).version) == ("2" if promoted else "1")
         said = "is now the champion" if promoted else "is not promoted"
-        assert f"models:/{NAME}/2 {said}: mean deviance" in done.out
+        assert f"models:/{NAME}/2 {said}: it " in done.out
+        assert "results that neither had seen" in done.out
         assert client(workspace).get_metric_history(run_id(second), "ours.skill.by_fold"), (
             "without folds nothing is proven"
         )

@@ -84,8 +84,10 @@ def test_a_retrained_model_passes_the_gate_and_a_worse_one_does_not(
     assert "models:/gate/1 is now the champion: it is the first" in capsys.readouterr().out
     learn = backtest._learn
     monkeypatch.setattr(backtest, "_learn", lambda rows, recipes: (learn(rows, recipes)[0], 3.0))
-    assert run_train("data", "--experiment", "gate", "--force") == 0
-    assert "models:/gate/2 is not promoted" in capsys.readouterr().out
+    assert run_train("data", "--experiment", "gate", "--force") == 3
+    said = capsys.readouterr()
+    assert "models:/gate/2 is not promoted: its total on the newest results is off" in said.out
+    assert "alarm: gate: on the newest " in said.err
     client = tracking.connect()
     assert client.get_model_version_by_alias("gate", "champion").version == 1
     assert client.get_model_version_by_alias("gate", "challenger").version == 2

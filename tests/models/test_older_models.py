@@ -12,6 +12,7 @@ import predict
 from models.registry import promotion
 from models.registry.registry import SCORER
 from models.scorer import FORMAT, OlderFormatError, Scorer
+from models.training import Trained
 from service.publish.children import TrialError
 from service.publish.publisher import Publisher
 from tests.support.small_store import NAME, enter, make_project
@@ -63,7 +64,9 @@ def test_the_service_does_not_start_with_it(project: Path, tiny_market: Path, tm
     assert TRAIN_AGAIN in raised.value.shown()
 
 
-def test_the_next_training_takes_its_place(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, decision = promotion.compare(enter(project, monkeypatch), NAME, None, None)  # type: ignore[arg-type]
+def test_the_next_training_takes_its_place(
+    project: Path, small_trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, decision = promotion.compare(enter(project, monkeypatch), NAME, small_trained, None)  # type: ignore[arg-type]
     assert (decision.promoted, decision.alarm) == (True, False)
     assert f"{NAME} 1: {SAVED}{FORMAT}" in decision.why

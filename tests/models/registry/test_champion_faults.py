@@ -15,7 +15,7 @@ import cli
 import train
 from features.faults import InputError
 from models.registry import promotion, registry
-from models.scorer import Scorer
+from models.training import Trained
 from tests.support.past_market import write_tables
 from tests.support.small_store import NAME, add_version, change, enter
 
@@ -74,6 +74,7 @@ def test_a_champion_out_of_reach_keeps_its_place_and_a_damaged_one_does_not(
     project: Path,
     stored: Path,
     loss: str,
+    small_trained: Trained,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     client = enter(project, monkeypatch)
@@ -84,7 +85,7 @@ def test_a_champion_out_of_reach_keeps_its_place_and_a_damaged_one_does_not(
     try:
         spoil(files_of(client, project))
         said = command(name="predict")
-        against, decision = promotion.compare(client, NAME, None, None)  # type: ignore[arg-type]
+        against, decision = promotion.compare(client, NAME, small_trained, None)  # type: ignore[arg-type]
     finally:
         (stored / "away").rename(away)
     assert said.startswith("--model: ")
@@ -96,7 +97,11 @@ def test_a_champion_out_of_reach_keeps_its_place_and_a_damaged_one_does_not(
 
 @pytest.mark.parametrize("address", ["s3://bucket/x", "http://host/x"])
 def test_a_champion_elsewhere_that_cannot_be_brought_keeps_its_place(
-    command: Callable[..., str], project: Path, address: str, monkeypatch: pytest.MonkeyPatch
+    command: Callable[..., str],
+    project: Path,
+    address: str,
+    small_trained: Trained,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     client = enter(project, monkeypatch)
     change(project, "UPDATE model_versions SET source = ?, storage_location = ?", address, address)
@@ -109,7 +114,7 @@ def test_a_champion_elsewhere_that_cannot_be_brought_keeps_its_place(
 
     monkeypatch.setattr("mlflow.artifacts.download_artifacts", nobody)
     assert "its files cannot be fetched (NoCredentialsError)" in command(name="predict")
-    against, decision = promotion.compare(client, NAME, None, None)  # type: ignore[arg-type]
+    against, decision = promotion.compare(client, NAME, small_trained, None)  # type: ignore[arg-type]
     assert (against, decision.promoted, decision.alarm) == ("1", False, True)
 
 
@@ -148,15 +153,15 @@ def test_a_model_whose_run_was_removed_for_good_is_described(project: Path, monk
 
 
 def test_a_champion_of_a_newer_version_keeps_its_place(
-    project: Path, small_scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+    project: Path, small_trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from models import scorer
 
     client = enter(project, monkeypatch)
     monkeypatch.setattr(scorer, "FORMAT", scorer.FORMAT + 1)
-    add_version(client, small_scorer)
+    add_version(client, small_trained.scorer)
     monkeypatch.undo()
-    _, decision = promotion.compare(client, NAME, None, None)  # type: ignore[arg-type]
+    _, decision = promotion.compare(client, NAME, small_trained, None)  # type: ignore[arg-type]
     assert (decision.promoted, decision.alarm) == (False, True)
     assert "a newer version saved it" in decision.why
     assert "Update creator-yield and train again" in decision.why
@@ -179,10 +184,10 @@ def test_a_training_that_cannot_be_compared_is_done_but_a_person_should_look(
     why = f"it could not be compared with the champion, {NAME} 1: its files cannot be fetched"
     assert f"models:/{NAME}/2 is not promoted: {why}" in said.out
     alarms = [line for line in said.err.splitlines() if line.startswith("alarm: ")]
-    assert [line.partition(": ")[2].startswith(f"{NAME} 2: {why}") for line in alarms] == [True]
+    assert [line.partition(": ")[2].startswith(f"store: {why}") for line in alarms] == [True]
     version = client.get_model_version_by_alias(NAME, "challenger")
     assert (registry.champion_version(client, NAME), str(version.version)) == ("1", "2")
     run = client.get_run(version.run_id or "")
-    assert run.data.tags["alarm"].startswith(why)
+    assert run.data.tags["alarm.store"].startswith(why)
     card = project / "mlartifacts" / NAME / run.info.run_id / "artifacts" / "model_card.md"
-    assert card.read_text(encoding="utf-8").startswith(f"**Alarm**: {why}")
+    assert card.read_text(encoding="utf-8").startswith(f"**Alarm**: store: {why}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -16,11 +17,13 @@ from features.history.source import History, open_history
 from features.matrix import FeatureBuilder
 from features.settings import FeatureSettings
 from models.estimators.rate import RECIPES
+from models.evaluation.paired import Comparison, Difference
+from models.evaluation.skill import Skill
 from models.registry import gate
-from models.registry.gate import judge
+from models.registry.gate import Decision
 from models.scorer import Scorer
 from models.training import Trained, TrainingSet, fit
-from tests.support.past_market import fitted, matrix, spine, training
+from tests.support.past_market import fitted, spine
 
 SETTINGS = FeatureSettings(tier_bounds=(2_000, 20_000, 50_000, 200_000))
 
@@ -49,7 +52,7 @@ def champion(quick: Trained) -> Scorer:
 def test_the_champion_is_asked_on_features_of_its_own(history: History, quick: Trained, champion: Scorer) -> None:
     with FeatureBuilder(history, SETTINGS, champion.classifier) as builder:
         own = builder.build(quick.training.spine)
-    ours, theirs = (gate.judge(quick.backtest, champion, m).why for m in (quick.training.matrix, own))
+    ours, theirs = (gate.judge(quick, champion, m).why for m in (quick.training.matrix, own))
     assert ours != theirs
     decision = gate.decide(quick, champion, history)
     assert decision.why == f"{theirs}; the champion's features made by its own classifier and settings"
@@ -66,21 +69,176 @@ def test_features_are_made_anew_only_where_they_differ(
     assert "scored on the challenger's features, for its own cannot be made (the disk is full)" in unlike.why
     alike = dataclasses.replace(champion, settings=quick.scorer.settings, classifier=quick.scorer.classifier)
     seen = dataclasses.replace(champion, past=quick.scorer.past)
-    for scorer in (alike, seen, None):
-        known = gate.judge(quick.backtest, scorer, quick.training.matrix)
+    for scorer in (alike, seen):
+        known = gate.judge(quick, scorer, quick.training.matrix)
         assert gate.decide(quick, scorer, history) == known
+    assert gate.decide(quick, None, history) == gate.first(quick)
 
 
-def test_a_model_is_promoted_unless_it_predicts_worse_than_the_champion(trained: Trained) -> None:
-    frame = spine(600)
-    assert judge(trained.backtest, None, matrix(frame)).promoted
-    again = judge(trained.backtest, trained.scorer, matrix(frame))
-    assert again.promoted
-    worse = trained.backtest.rows.assign(ours=trained.backtest.rows.ours.sample(frac=1, random_state=0).to_numpy())
-    refused = judge(type(trained.backtest)(worse, trained.backtest.weights, 0.0, ()), trained.scorer, matrix(frame))
-    assert not refused.promoted
-    assert "the champion's" in refused.why
+def predicting(trained: Trained, factor: np.ndarray | float) -> Trained:
+    """The same training, had its backtest predicted so many times the rates."""
+    rows = trained.backtest.rows
+    moved = {name: rows[name] * factor for name in ("ours", "low", "high")}
+    return dataclasses.replace(trained, backtest=dataclasses.replace(trained.backtest, rows=rows.assign(**moved)))
+
+
+def remembering(trained: Trained, factor: np.ndarray | float = 1.0, drop: int = 0) -> Scorer:
+    """The model as a champion whose own backtest predicted so many times the rates; without the newest `drop` rows."""
+    past = trained.scorer.past.set_index("collaboration_id")
+    tested = trained.backtest.rows.collaboration_id
+    past.loc[tested] = past.loc[tested].mul(factor, axis=0)
+    return dataclasses.replace(trained.scorer, past=past.reset_index().iloc[: len(past) - drop])
+
+
+def count(trained: Trained) -> int:
+    return len(trained.backtest.rows)
+
+
+def judge(trained: Trained, champion: Scorer, *kept_out: Scorer) -> Decision:
+    return gate.judge(trained, champion, trained.training.matrix, kept_out)
+
+
+def noise(trained: Trained, spread: float, seed: int = 0) -> np.ndarray:
+    return np.exp(np.random.default_rng(seed).normal(0, spread, len(trained.backtest.rows)))
+
+
+def test_the_first_is_promoted_and_what_is_odd_about_it_is_said(trained: Trained) -> None:
+    decision = gate.first(trained)
+    assert (decision.promoted, decision.why, decision.alarms) == (True, "it is the first", ())
+    facts = dataclasses.replace(trained.scorer.facts, skill=Skill("price_only", 0.3, 300))
+    unskilled = dataclasses.replace(trained, scorer=dataclasses.replace(trained.scorer, facts=facts))
+    decision = gate.first(unskilled)
+    assert decision.promoted
+    assert not decision.alarms
+    assert "it has no skill beyond a rule of thumb" in decision.why
+    decision = gate.first(predicting(trained, 100))
+    assert decision.promoted
+    assert "most likely a slip of unit or currency" in decision.alarms[0].sentence
+
+
+def test_a_better_one_is_promoted_on_the_same_data(trained: Trained) -> None:
+    decision = judge(trained, remembering(trained, noise(trained, 0.6)))
+    assert decision.promoted
+    assert decision.why.startswith(f"it is significantly better, on the newest {count(trained)} results")
+    assert decision.comparison is not None
+    assert decision.comparison.deviance.high < 0
+    assert (decision.rows, decision.left_out) == (count(trained), 0)
+
+
+def test_a_worse_one_stays_out_whatever_is_new(trained: Trained) -> None:
+    worse = predicting(trained, noise(trained, 0.6))
+    for drop in (0, 40):
+        decision = judge(worse, remembering(trained, drop=drop))
+        assert not decision.promoted
+        assert decision.why.startswith("it is significantly worse in deviance")
+        assert not decision.alarms, "that a model is no better is no reason to look"
+
+
+def test_as_good_a_one_is_promoted_for_new_results_only(trained: Trained) -> None:
+    decision = judge(trained, remembering(trained))
+    assert not decision.promoted
+    assert decision.why.startswith("it is as good, but there is no result that was not trained on before")
+    older = remembering(trained, drop=25)
+    decision = judge(trained, older)
+    assert decision.promoted
+    assert decision.why.startswith("it is surely not worse, and 25 results came in since")
+    facts = dataclasses.replace(trained.scorer.facts, conversions=1.0)
+    decision = judge(trained, dataclasses.replace(trained.scorer, facts=facts))
+    assert decision.why.startswith("it is surely not worse, and results have changed since")
+
+
+def test_what_a_version_that_was_taken_back_had_seen_is_no_reason_to_renew(trained: Trained) -> None:
+    older = remembering(trained, drop=25)
+    assert not judge(trained, older, trained.scorer).promoted
+    assert judge(trained, older, remembering(trained, drop=5)).promoted
+    much_worse = remembering(trained, noise(trained, 0.6), drop=25)
+    assert judge(trained, much_worse, trained.scorer).promoted, "better is better"
+    assert not gate.judge(trained, older, trained.training.matrix, None).promoted, "it cannot be read"
+
+
+def test_rows_that_the_champion_cannot_predict_honestly_are_left_out_and_counted(trained: Trained) -> None:
+    scorer = remembering(trained)
+    past = scorer.past.copy()
+    past.loc[past.index[-70:], ["rate", "low", "high"]] = np.nan  # trained on, not tested
+    decision = judge(trained, dataclasses.replace(scorer, past=past))
+    assert (decision.rows, decision.left_out) == (count(trained) - 70, 70)
+    assert f"on the newest {count(trained) - 70} results that neither had seen; 70 were left out" in decision.why
+    last = count(trained) - 40
+    past.loc[past.index[-last:], "rate"] = np.nan
+    decision = judge(predicting(trained, 1.01), dataclasses.replace(scorer, past=past))
+    assert not decision.promoted
+    assert not decision.alarms
+    assert decision.why.startswith("too few results can be compared, 40 of ")
+    assert f"{last} were left out; 50 of 20 are needed" in decision.why
+
+
+def test_no_model_without_skill_replaces_one_with_skill(trained: Trained) -> None:
+    facts = dataclasses.replace(trained.scorer.facts, skill=Skill("price_only", 0.3, 300))
+    unskilled = dataclasses.replace(trained, scorer=dataclasses.replace(trained.scorer, facts=facts))
+    decision = judge(unskilled, remembering(trained, noise(trained, 0.6)))
+    assert not decision.promoted
+    assert decision.why.startswith("it has no skill, and the champion has, on the newest")
+    assert [alarm.source for alarm in decision.alarms] == ["gate"]
+    both = dataclasses.replace(remembering(trained, noise(trained, 0.6)), facts=facts)
+    assert judge(unskilled, both).promoted, "neither has skill, and it is the better one"
+    decision = gate.unopposed(unskilled, "the champion cannot be used", skilled=True)
+    assert (decision.promoted, len(decision.alarms)) == (False, 1)
+    assert gate.unopposed(unskilled, "the champion cannot be used", skilled=False).promoted
+
+
+@pytest.mark.parametrize("factor", [100.0, 0.01])
+def test_none_whose_total_is_off_is_promoted(trained: Trained, factor: float) -> None:
+    decision = judge(predicting(trained, factor), remembering(trained, factor * noise(trained, 0.6)))
+    assert not decision.promoted
+    assert decision.why.startswith(
+        "its total on the newest results is off by more than its own interval, on the newest"
+    )
+    assert "the new model predicts" in decision.alarms[0].sentence
+    assert decision.total is not None
+    assert decision.total.off
+
+
+def test_a_person_may_decide_and_what_the_gate_found_is_kept(trained: Trained) -> None:
+    off = judge(predicting(trained, 100.0), remembering(trained))
+    always, never = off.overruled("always"), gate.first(trained).overruled("never")
+    assert (always.promoted, always.by) == (True, "person")
+    assert always.alarms == off.alarms
+    assert always.why.startswith(
+        "a person decided so (--promote always); by itself the gate would not have promoted it"
+    )
+    assert (never.promoted, never.by) == (False, "person")
+    assert off.overruled("if-better") is off
+
+
+def test_differences_that_are_certain_and_too_small_to_matter_do_no_harm() -> None:
+    def difference(low: float, high: float, second: float = 1.0) -> Difference:
+        return Difference(second, second, (low + high) / 2, low, high)
+
+    small, none = difference(0.001, 0.002), difference(0.0, 0.0)
+    renewed = "20 results came in since"
+    assert gate.weigh(Comparison(small, difference(-0.002, -0.001), small, small), renewed)[0]
+    nan = difference(np.nan, np.nan, np.nan)
+    assert gate.weigh(Comparison(difference(-0.2, -0.1), none, none, nan), None)[0]
+    cases = {
+        "deviance": Comparison(difference(0.01, 0.2), none, none, none),
+        "value": Comparison(difference(-0.2, -0.1), difference(-0.2, -0.01), none, none),
+        "calibration": Comparison(difference(-0.2, -0.1), none, difference(0.2, 0.4), none),
+        "coverage": Comparison(difference(-0.2, -0.1), none, none, difference(0.1, 0.2)),
+    }
+    for name, comparison in cases.items():
+        assert gate.weigh(comparison, renewed) == (False, f"it is significantly worse in {name}")
+    unsure = Comparison(difference(-0.1, 0.1), none, none, none)
+    assert gate.weigh(unsure, renewed) == (False, "it is neither better nor surely as good")
+    blurred = Comparison(none, difference(-0.1, 0.1), none, none)
+    assert gate.weigh(blurred, renewed) == (False, "it is neither better nor surely as good")
+
+
+def test_a_model_of_other_results_is_compared_on_scores(trained: Trained) -> None:
     other = spine(600, seed=8).assign(collaboration_id=[f"new{i}" for i in range(600)])
     fresh = fitted(other)
-    decision = judge(fresh.backtest, trained.scorer, training(other).matrix)
-    assert f"on the newest {(fresh.backtest.rows.fold == fresh.backtest.rows.fold.max()).sum()} results" in decision.why
+    decision = judge(fresh, trained.scorer)
+    assert f"on the newest {count(fresh)} results that neither had seen (" in decision.why
+    lost = fresh.training.matrix.drop(columns="appeal")
+    cannot = gate.judge(fresh, trained.scorer, lost)
+    assert cannot.promoted
+    assert "the champion cannot score today's features" in cannot.why
