@@ -112,6 +112,7 @@ def now() -> datetime:
 def predict(args: argparse.Namespace) -> None:
     """Score a file into a file; raises InputError for data or a call that is at fault."""
     target = check(args)
+    from features.history.notes import notes_on_left_out
     from features.history.source import open_candidates, open_history
     from features.usage import changed_columns
 
@@ -140,6 +141,9 @@ def predict(args: argparse.Namespace) -> None:
             changed = changed_columns(trained, history.given, candidates.columns)
             cli.note([changed] if changed else [])
             notes += (changed,) if changed else ()
+        left_out = notes_on_left_out(history.collaborations, model.scorer.facts.kept_out)
+        cli.note(left_out)
+        notes += left_out
         summary = score_file(
             history, candidates, model.scorer, model.label, args.output, level=args.level, target=target,
             progress=progress, seal=sealing.seal if sealing else None,

@@ -91,17 +91,19 @@ def fit(
     recipes: Sequence[Recipe] = RECIPES,
     data: Mapping[str, str] | None = None,
     columns: Mapping[str, list[str]] | None = None,
+    kept_out: Sequence[str] = (),
     jobs: int = 2,
     progress: Progress | None = None,
 ) -> Trained:
     """Backtest, then fit on all results with the choices that the backtest made. Same training and seed, same bytes.
 
-    data, columns: as `TrainingFacts` has them.
+    data, columns, kept_out: as `TrainingFacts` has them.
     """
     # several threads add in another order, and so in other last digits; folds run side by side anyway
     with threadpool_limits(1, "blas"):
         trained = _fit(training, settings, classifier, seed, recipes, jobs, progress)
-    facts = replace(trained.scorer.facts, data=dict(data or {}), columns=dict(columns or {}))
+    facts = trained.scorer.facts
+    facts = replace(facts, data=dict(data or {}), columns=dict(columns or {}), kept_out=tuple(sorted(kept_out)))
     return replace(trained, scorer=replace(trained.scorer, facts=facts))
 
 

@@ -5,7 +5,7 @@ Notes are sentences with counts; nothing is repaired.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -93,3 +93,13 @@ def notes_on_candidates(
             others = f"the collaborations' values of {column}"
             notes += unmatched(f"candidates.{column}", names, collaborations[column], others, new=True)
     return tuple(notes)
+
+
+def notes_on_left_out(collaborations: ir.Table, left_out: Collection[str]) -> tuple[str, ...]:
+    """A note on results, by id, that a model's training was kept from, and so its features are, too."""
+    there = collaborations.collaboration_id.isin(sorted(left_out)) if left_out else None
+    count = 0 if there is None else collaborations.filter(there).count().to_pyarrow().as_py()
+    one = count == 1
+    what = "result is" if one else "results are"
+    why = f"the model was trained without {'it' if one else 'them'}, because {'it' if one else 'they'} looked wrong"
+    return (f"collaborations: {count:,} {what} left out of the features; {why}",) if count else ()

@@ -58,6 +58,7 @@ def score_file(
     none does. Raises InputError where DATA or the candidates changed meanwhile, OutputError where the disk is full.
     """
     ending, output = output.suffix, behind(output)
+    history = history.without(scorer.facts.kept_out)
     top = TOP if target is None else (*TOP, *TARGET_SCORES)
     counted: Counter[str] = Counter()
     best: list[dict[str, Any]] = []

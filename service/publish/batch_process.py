@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from features.history.notes import notes_on_left_out
 from features.history.source import open_history
 from features.matrix import FeatureBuilder
 from models.scorer import Scorer
@@ -56,6 +57,8 @@ def work(state: Path, task: Task, reply: children.Reply) -> None:
         notes = keep(task.source, state / task.data)
     with ExitStack() as stack:
         history = stack.enter_context(open_history(f"duckdb://{state / task.data / HISTORY}"))
+        notes += notes_on_left_out(history.collaborations, scorer.facts.kept_out)
+        history = history.without(scorer.facts.kept_out)
         builder = stack.enter_context(FeatureBuilder(history, scorer.settings, scorer.classifier))
         if not (state / task.features).exists():
             probe(builder).save(state / task.features)

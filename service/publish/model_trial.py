@@ -31,7 +31,8 @@ def try_model(state: Path, uri: str, folder: str) -> dict[str, object]:
 
 def key(scorer: Scorer) -> str:
     """What decides the features beside the data: models with the same key share them."""
-    return hashlib.sha256(f"{scorer.settings} {scorer.classifier.fingerprint}".encode()).hexdigest()
+    decisive = f"{scorer.settings} {scorer.classifier.fingerprint} {scorer.facts.kept_out}"
+    return hashlib.sha256(decisive.encode()).hexdigest()
 
 
 def require_signature(model: registry.Model) -> None:

@@ -1,9 +1,11 @@
 """The commands: exit status and messages, what they write, and that nothing is half written."""
 
+import dataclasses
 import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -139,6 +141,29 @@ def test_the_chunk_changes_no_byte(world: Path, plain: Path, chunk: int) -> None
         candidates = open_candidates(history, Path("candidates.parquet"))
         score_file(history, candidates, model.scorer, model.label, Path("parts.csv"), chunk=chunk)
     assert Path("parts.csv").read_bytes() == plain.with_suffix(".csv").read_bytes()
+
+
+def test_results_that_a_training_was_kept_from_shape_no_score(world: Path, plain: Path, tmp_path: Path) -> None:
+    from features.history.source import open_candidates, open_history
+    from models import tracking
+    from models.batch.score_file import score_file
+
+    model = tracking.load(tracking.connect(), "models:/conversions-per-dollar@champion")
+    deals = pd.read_parquet("data/collaborations.parquet")
+    gone = tuple(deals.collaboration_id[::2])
+    facts = dataclasses.replace(model.scorer.facts, kept_out=gone)
+    shutil.copytree("data", tmp_path / "smaller")
+    deals[~deals.collaboration_id.isin(gone)].to_parquet(tmp_path / "smaller" / "collaborations.parquet")
+    for name, data, scorer in (
+        ("left_out.csv", "data", dataclasses.replace(model.scorer, facts=facts)),
+        ("smaller.csv", tmp_path / "smaller", model.scorer),
+    ):
+        with open_history(data) as history:
+            score_file(
+                history, open_candidates(history, Path("candidates.parquet")), scorer, model.label, tmp_path / name
+            )
+    assert (tmp_path / "left_out.csv").read_bytes() == (tmp_path / "smaller.csv").read_bytes()
+    assert (tmp_path / "left_out.csv").read_bytes() != plain.with_suffix(".csv").read_bytes()
 
 
 def test_a_target_cost_adds_two_columns(world: Path, plain: Path, capsys: pytest.CaptureFixture[str]) -> None:

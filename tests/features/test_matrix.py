@@ -383,3 +383,20 @@ def test_optional_columns_may_be_left_out_of_the_files(tables: Tables, matrix: p
     rest = [name for name in found.columns if name not in missing | changed]
     assert_same(found[rest], matrix[rest])
     assert found[sorted(missing)].isna().all(axis=None)
+
+
+@pytest.mark.slow
+def test_results_that_are_left_out_shape_no_feature(tables: Tables, matrix: pd.DataFrame, tmp_path: Path) -> None:
+    deals = tables["collaborations"]
+    gone = set(deals.collaboration_id[deals.starts_at < tables["spine"].starts_at.median()][::3])
+    smaller = {
+        name: table[~table.collaboration_id.isin(gone)] if name in ("collaborations", "conversions") else table
+        for name, table in tables.items()
+    }
+    expected = build(write(smaller, tmp_path / "smaller"), tables["spine"])
+    assert not expected.equals(matrix)
+    with (
+        open_history(write(tables, tmp_path / "all")) as history,
+        FeatureBuilder(history.without(gone), classifier=StubClassifier()) as builder,
+    ):
+        assert_same(builder.build(tables["spine"]), expected)

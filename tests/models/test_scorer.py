@@ -50,3 +50,10 @@ def test_a_tampered_model_is_refused(trained: Trained, tmp_path: Path, damage: s
     }
     with pytest.raises(ModelError, match=said[damage]):
         Scorer.load(folder)
+
+
+def test_results_that_were_kept_out_are_remembered(small_scorer: Scorer, tmp_path: Path) -> None:
+    facts = replace(small_scorer.facts, kept_out=("r1", "r2"))
+    replace(small_scorer, facts=facts).save(tmp_path / "saved")
+    assert Scorer.load(tmp_path / "saved").facts == facts
+    assert "kept_out" not in small_scorer.facts.to_dict()  # and so earlier versions read it

@@ -155,7 +155,7 @@ def test_a_mapping_s_files_are_found_where_the_engine_finds_them() -> None:
 class FlatScorer:
     """Scores that are all alike."""
 
-    settings, classifier = FeatureSettings(), StubClassifier()
+    settings, classifier, facts = FeatureSettings(), StubClassifier(), SimpleNamespace(kept_out=())
 
     def score(self, matrix: pd.DataFrame, *_: object, **__: object) -> pd.DataFrame:
         return pd.DataFrame({name: ["[]" if name in SCORES[-2:] else 1.0] * len(matrix) for name in SCORES})
