@@ -45,6 +45,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default="models:/conversions-per-dollar@champion",
         help="models:/NAME@ALIAS or models:/NAME/VERSION; a new version under an alias is taken up (%(default)s)",
     )
+    parser.add_argument(
+        "--ledger", type=cli.path, metavar="FILE", help="let requests seal their scores in this ledger (docs/ledger.md)"
+    )
     parser.add_argument("--no-auth", action="store_true", help="serve without keys; on a loopback address only")
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser.parse_args(argv)
@@ -63,6 +66,10 @@ def require(call: argparse.Namespace) -> str:
         problem = "it is a file, not a folder" if Path(call.data).exists() else "there is no such folder"
         remedy = "Give the folder that holds collaborations and creators, or a database URL."
         refuse("--data", call.data, problem, remedy)
+    if call.ledger:
+        from models.monitoring.append_file import check_appendable
+
+        check_appendable(call.ledger)
     try:
         found = socket.getaddrinfo(call.host, call.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -107,6 +114,7 @@ def serve(call: argparse.Namespace) -> int:
     from service import logs
     from service.api.app import HOST, NO_AUTH, PORT, STATE
     from service.publish import state
+    from service.publish.publication import LEDGER
     from service.publish.supervisor import Supervisor
 
     logs.set_up()
@@ -116,7 +124,7 @@ def serve(call: argparse.Namespace) -> int:
         )
     folder = state.make()
     os.environ |= {STATE: str(folder), NO_AUTH: "1" if call.no_auth else ""}
-    os.environ |= {HOST: call.host, PORT: str(call.port)}
+    os.environ |= {HOST: call.host, PORT: str(call.port), LEDGER: str(call.ledger.absolute()) if call.ledger else ""}
     try:
         supervisor = Supervisor(folder, call.data, call.model)
         try:

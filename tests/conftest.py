@@ -142,8 +142,9 @@ def http_workspace(tmp_path_factory: pytest.TempPathFactory, trained_workspace: 
 
 @pytest.fixture(scope="session")
 def http_server(http_workspace: Path) -> Iterator["Server"]:
-    """A running service with keys, for tests that send requests and leave it as it is."""
+    """A running service with keys and a ledger, for tests that send requests and leave it as it is."""
     from tests.support.workspace import running
 
-    with running(http_workspace, CREATOR_YIELD_API_KEYS=f"@{http_workspace / 'keys'}") as started:
+    keys, ledger = f"@{http_workspace / 'keys'}", str(http_workspace / "ledger.jsonl")
+    with running(http_workspace, "--ledger", ledger, CREATOR_YIELD_API_KEYS=keys) as started:
         yield started

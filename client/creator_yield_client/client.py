@@ -64,14 +64,17 @@ class Client:
         target_cost: float | None = None,
         confidence: float | None = None,
         history: History | dict[str, Any] | None = None,
+        seal: bool = False,
     ) -> Scores:
         """Scores of at most 10,000 items, in their order.
 
         creator: adds platform, niche and tier. level: of the interval, 0.8 by default. target_cost: the most dollars
         that a conversion may cost; confidence: how sure the walk-away price must be of it, 0.5 by default. history:
-        rows of creators among the items that the service does not know.
+        rows of creators among the items that the service does not know. seal: puts the scores into the service's
+        ledger, which needs the interval; the answer's `sealed` is the ledger's head then. A request that was lost on
+        the way is sent again, and may be sealed twice: the newer promise counts.
         """
-        query = _query(interval, reasons, creator, level, target_cost, confidence)
+        query = _query(interval, reasons, creator, level, target_cost, confidence, seal)
         body: dict[str, Any] = {"items": list(items)} | ({"history": history} if history else {})
         return self._request("POST", f"/v1/score{query}", body, Scores)
 
@@ -135,6 +138,7 @@ def _query(
     level: float | None,
     target_cost: float | None,
     confidence: float | None,
+    seal: bool = False,
 ) -> str:
     included = [
         name for name, wanted in {"interval": interval, "reasons": reasons, "creator": creator}.items() if wanted
@@ -142,6 +146,7 @@ def _query(
     numbers = {"level": level, "target_cost": target_cost, "confidence": confidence}
     parameters = [f"include={','.join(included)}"] if included else []
     parameters += [f"{name}={float(value)!r}" for name, value in numbers.items() if value is not None]
+    parameters += ["seal=true"] if seal else []
     return f"?{'&'.join(parameters)}" if parameters else ""
 
 

@@ -12,35 +12,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 from mlflow import MlflowClient
 
 from features.faults import refuse
 from features.history.freshness import Stamp
-from features.history.source import History, fingerprint
+from features.history.source import History
 from models.batch.output_file import behind, check_not_kept, check_not_read
-from models.estimators.outcomes import Outcomes
-from models.evaluation.baselines import OwnRecords
 from models.monitoring.anchors import anchor, known_heads
 from models.monitoring.chain import Head
+from models.monitoring.knowledge import Knowledge
 from models.monitoring.ledger import ListFacts, seal
 from models.registry.registry import Model
 from models.registry.store_faults import StoreError
-from models.scorer import Scorer
 
 TERMS = ("candidate_id", "creator_id", "brand", "product_niche", "starts_at", "promotion_hours", "spend")
 PROMISED = ("conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high")
-OF_RESULTS = (
-    "collaboration_id",
-    "creator_id",
-    "starts_at",
-    "promotion_hours",
-    "observed_until",
-    "spend",
-    "conversions",
-)
 
 
 class Sealing:
@@ -62,13 +49,12 @@ class Sealing:
         """
         self.path, self.client, self.model, self.level, self.clock = path, client, model, level, clock
         self.heads = known_heads(client)
-        self.data = fingerprint(history)
-        self.records = own_records(history.collaborations.select(*OF_RESULTS).to_pandas(), model.scorer)
+        self.knowledge = Knowledge.of(history, model.scorer)
         self.head: Head | None = None
 
     def seal(self, rows: int, batches: Iterable[pa.RecordBatch]) -> None:
         """Seal a list. batches: candidates with their scores. Raises as `models.monitoring.ledger.seal` does."""
-        facts = ListFacts(self.clock(), self.model.label, self.data, self.level, rows)
+        facts = ListFacts(self.clock(), self.model.label, self.knowledge.data, self.level, rows)
         self.head = seal(self.path, facts, self._rows(batches), self.heads).head
 
     def anchor(self) -> str:
@@ -85,18 +71,7 @@ class Sealing:
         for batch in batches:
             values = {name: batch.column(name).to_pylist() for name in (*TERMS, *PROMISED)}
             values["starts_at"] = [start.isoformat() for start in values["starts_at"]]
-            known = self.records.rates(np.array(values["creator_id"], object)).tolist()
-            yield from zip(*values.values(), known, strict=True)
-
-
-def own_records(results: pd.DataFrame, scorer: Scorer) -> OwnRecords:
-    """The rule of thumb that promises are compared with, as far as results go now.
-
-    results: OF_RESULTS. What is still to come is allowed for by the scorer's completion curve for all tiers.
-    """
-    outcomes = Outcomes.from_tables(results, None, scorer.settings.attribution_days)
-    share, _ = scorer.maturity.arrived(outcomes)
-    return OwnRecords.of(outcomes.counts, outcomes.spend * share, results.creator_id.to_numpy(object))
+            yield from zip(*values.values(), self.knowledge.own_records(values["creator_id"]), strict=True)
 
 
 def check_apart(path: Path, output: Path, inputs: Stamp, kept: Iterable[Path]) -> None:

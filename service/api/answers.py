@@ -50,11 +50,12 @@ class Notice(msgspec.Struct):
 
 
 class Scores(msgspec.Struct):
-    """Scores in the order of the items."""
+    """Scores in the order of the items; sealed: the ledger's head, where they were to be sealed: keep it."""
 
     model_version: str
     scores: list[Score]
     notices: list[Notice] = []
+    sealed: str | None = None
 
 
 class Ranking(msgspec.Struct):

@@ -26,9 +26,10 @@ from service.api.keys import VARIABLE, Key, Keys
 from service.api.metrics import Metrics
 from service.api.page import PAGE_POLICY, PARTS
 from service.api.requests import read_rank, read_score
+from service.api.sealing import Sealer
 from service.problems import Problem
 from service.publish import batch_path, lifeline, state
-from service.publish.publication import Holder, Serving, silence
+from service.publish.publication import LEDGER, Holder, Serving, silence
 
 STATE = "CREATOR_YIELD_STATE"  # the folder that serve.py and all its processes share
 NO_AUTH = "CREATOR_YIELD_NO_AUTH"
@@ -65,6 +66,7 @@ class App:
         self.room = Room()
         port, most = int(os.environ.get(PORT, 0)), connections.most()
         self.connections = connections.Connections(port, most, lambda n: self.metrics.count("closed", n))
+        self.sealer = Sealer(self.folder, os.environ.get(LEDGER))
         self.holder = Holder(self.folder, swapped=lambda: self.metrics.count("swaps"))
         self.routes: dict[tuple[str, str], tuple[str, Callable[[Any, Any], Awaitable[Answer]]]] = {
             ("POST", "/v1/score"): ("score", self.score),
@@ -198,6 +200,9 @@ class App:
     async def score(self, scope: Any, proto: Any) -> Answer:
         """POST /v1/score."""
         options = responses.Options.read(scope.query_string)
+        if options.seal:
+            self.sealer.require()
+        answer: Body | None = None
         with self.room.body() as body:
             await body.read(scope, proto)
             serving = await self.serving()
@@ -205,8 +210,10 @@ class App:
                 terms, candidates, history, notices = read_score(body.take())
                 if history is None and (terms.starts_at >= serving.snapshot.horizon).all():
                     answer = await self._by_arrays(serving, terms, candidates, options)
-                    return 200, "application/json", encode(responses.noticed(answer, notices))
-        answer = await self._by_batch(serving, terms, candidates, history, options)
+        if answer is None:
+            answer = await self._by_batch(serving, terms, candidates, history, options)
+        if options.seal:
+            answer["sealed"] = await self.sealer.seal(serving, terms, answer["scores"], options.level)
         return 200, "application/json", encode(responses.noticed(answer, notices))
 
     async def _by_arrays(self, serving: Serving, terms: Any, candidates: Any, options: responses.Options) -> Body:
@@ -232,6 +239,7 @@ class App:
     async def rank(self, scope: Any, proto: Any) -> Answer:
         """POST /v1/rank."""
         options = responses.Options.read(scope.query_string)
+        responses.require_unsealed(options)
         with self.room.body() as body:
             await body.read(scope, proto)
             serving = await self.serving()

@@ -81,6 +81,12 @@ CONFIDENCE = {
     "description": f"How sure the walk-away price must be of the target_cost, which is needed beside it; else {SURE}.",
     "schema": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
 }
+SEAL = {
+    "name": "seal",
+    "in": "query",
+    "description": "Whether to seal the scores in the service's ledger; needs include=interval, and a ledger.",
+    "schema": {"type": "boolean"},
+}
 OPTIONS = [INCLUDE, LEVEL, TARGET_COST, CONFIDENCE]
 
 
@@ -172,7 +178,7 @@ def document() -> dict[str, Any]:
                 "post": {
                     "operationId": "score",
                     "summary": "Score deals, in their order",
-                    "parameters": OPTIONS,
+                    "parameters": [*OPTIONS, SEAL],
                     "requestBody": _body("ScoreRequest", ITEMS),
                     "responses": _answer("Scores", ANSWER) | score_problems,
                     "security": keyed,

@@ -30,7 +30,8 @@ from service.problems import MOST_ERRORS, FieldError, Problem
 from service.publish.publication import Serving
 
 PARTS = ("reasons", "interval", "creator")
-PARAMETERS = ("include", "level", "target_cost", "confidence")
+NUMBERS = ("level", "target_cost", "confidence")
+PARAMETERS = ("include", *NUMBERS, "seal")
 LEVEL = 0.8
 _NAMES = score_columns(target=True)
 MOST_KNOWN = 20  # values that the fault of an unknown one lists
@@ -38,13 +39,14 @@ MOST_KNOWN = 20  # values that the fault of an unknown one lists
 
 @dataclass(frozen=True)
 class Options:
-    """What a request wants beside the scores. level: of the interval."""
+    """What a request wants beside the scores. level: of the interval. seal: whether they go into the ledger."""
 
     interval: bool = False
     reasons: bool = False
     level: float = LEVEL
     target: Target | None = None
     creator: bool = False
+    seal: bool = False
 
     @classmethod
     @lru_cache(256)  # clients send the same again and again
@@ -61,7 +63,7 @@ class Options:
         parts = [part for value in given.get("include", []) for part in value.split(",") if part]
         if strange := sorted(set(parts) - set(PARTS)):
             raise _refused("include", f"{strange[0][:40]!r} cannot be included; {', '.join(PARTS)} can")
-        level, cost, sure = (_number(given, name) for name in PARAMETERS[1:])
+        level, cost, sure = (_number(given, name) for name in NUMBERS)
         if level is not None and not 0 < level < 1:
             raise _refused("level", "a number between 0 and 1 is needed, such as 0.8")
         if level is not None and "interval" not in parts:
@@ -74,7 +76,12 @@ class Options:
             raise _refused("confidence", "a number between 0 and 1 is needed, such as 0.5")
         target = None if cost is None else Target(cost, SURE if sure is None else sure)
         width = LEVEL if level is None else level
-        return cls("interval" in parts, "reasons" in parts, width, target, "creator" in parts)
+        seal = given.get("seal", ["false"])[0]
+        if seal not in ("true", "false"):
+            raise _refused("seal", "true or false is needed")
+        if seal == "true" and "interval" not in parts:
+            raise _refused("seal", "what is promised has an interval, so it needs include=interval")
+        return cls("interval" in parts, "reasons" in parts, width, target, "creator" in parts, seal == "true")
 
 
 NO_OPTIONS = Options()
@@ -84,6 +91,12 @@ def require_no_parameters(query: str) -> None:
     """Raise Problem for a query string, where none is known."""
     if given := sorted(parse_qs(query, keep_blank_values=True)) if query else []:
         raise _refused(given[0], f"there is no parameter {given[0][:40]!r}; there are none here")
+
+
+def require_unsealed(options: Options) -> None:
+    """Raise Problem for what is to be sealed and is no list of deals to be made."""
+    if options.seal:
+        raise _refused("seal", "a ranking is no list of deals; score those that are meant with /v1/score")
 
 
 def _number(given: dict[str, list[str]], name: str) -> float | None:

@@ -8,6 +8,7 @@ python -m service.publish.batch_process STATE TASK
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import threading
@@ -20,13 +21,14 @@ import pandas as pd
 from features.history.notes import notes_on_left_out
 from features.history.source import open_history
 from features.matrix import FeatureBuilder
+from models.monitoring.knowledge import Knowledge
 from models.scorer import Scorer
 from service.online.assembler import RequestScorer
 from service.online.snapshot import Snapshot
 from service.online.snapshot_builder import probe
 from service.publish import added_history, batch_path, children, parity
 from service.publish.kept_history import HISTORY, STAMP, keep
-from service.publish.publication import warm_up
+from service.publish.publication import KNOWLEDGE, LEDGER, warm_up
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,10 @@ def work(state: Path, task: Task, reply: children.Reply) -> None:
         snapshot = Snapshot.load(state / task.features)
         parity.check(snapshot, scorer, builder)
         warm_up(RequestScorer(snapshot, scorer))
+        if os.environ.get(LEDGER):
+            aside = state / f".{task.socket}{KNOWLEDGE}"
+            aside.write_text(Knowledge.of(history, scorer).to_json(), encoding="utf-8")
+            aside.replace(state / f"{task.socket}{KNOWLEDGE}")
         turn = threading.Lock()
 
         def build(question: batch_path.Question, spine: pd.DataFrame) -> pd.DataFrame:

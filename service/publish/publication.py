@@ -21,6 +21,8 @@ from service.online.assembler import RequestScorer, Terms
 from service.online.snapshot import Snapshot
 
 CURRENT, HEARTBEAT = "current.json", "heartbeat"
+LEDGER = "CREATOR_YIELD_LEDGER"  # the file that requests may have their scores sealed in
+KNOWLEDGE = ".knowledge"  # added to a socket's name: what DATA knew, for sealing
 SILENT_SECONDS = 60.0  # since the publisher last looked: a registry that is away holds a look up for some 20
 log = logging.getLogger("creator_yield")
 

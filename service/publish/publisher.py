@@ -29,7 +29,7 @@ from service.publish.batch_path import SECONDS
 from service.publish.batch_process import Task
 from service.publish.children import Child, TrialError
 from service.publish.kept_history import missing_text, names_in, stamp_of
-from service.publish.publication import Publication, beat
+from service.publish.publication import KNOWLEDGE, Publication, beat
 from service.publish.refusals import Refusal
 from service.publish.registry_watch import RegistryWatch
 
@@ -259,9 +259,10 @@ class Publisher:
         used |= {child.scratch.name for child in Child.running}
         for kind in ("model", "features", "data", "batch", "scratch"):
             for path in self.folder.glob(f"{kind}-*"):
-                if path.name not in used and path.is_dir():
+                name = path.name.removesuffix(KNOWLEDGE)
+                if name not in used and path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
-                elif path.name not in used:
+                elif name not in used:
                     path.unlink(missing_ok=True)
 
 
