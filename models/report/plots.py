@@ -22,6 +22,7 @@ OTHERS = ("#6a9fd4", "#4f9d69", "#8e6bb0", "#c98a1b", "#b5372f")
 TIER_INK = dict(zip(TIERS, ("#9ecae1", "#6baed6", "#3f8fc5", "#1f5fa8", "#08306b"), strict=True))
 GRID = np.linspace(0, 1, 51)
 AXIS = (1 / 16, 16.0)
+FACTORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.8, 1.0, 1.25, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 
 def _figure(title: str, across: str, up: str, size: tuple[float, float] = (7.5, 4.8)) -> tuple[Figure, Axes]:
@@ -194,9 +195,11 @@ def promises(months: pd.DataFrame) -> Figure:
     lower.errorbar(at, factor, yerr=ends, fmt="o", color=BLUE, capsize=3)
     lower.axhline(1, color=INK, linewidth=1)
     lower.set(ylabel="predicted over realised (95 %)", xlabel="month of the deals' start", yscale="log")
-    lower.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    lower.yaxis.set_major_formatter("×{x:g}")
-    lower.yaxis.set_minor_formatter(NullFormatter())
+    least, most = min(lower.get_ylim()[0], 0.8), max(lower.get_ylim()[1], 1.25)
+    ticks = [tick for tick in FACTORS if least <= tick <= most]
+    lower.set_ylim(least, most)
+    lower.set_yticks(ticks, [f"×{tick:g}" for tick in ticks])
+    lower.set_yticks([], minor=True)
     lower.set_xticks(at, months.month.tolist(), rotation=45 if len(months) > 8 else 0)
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)

@@ -151,6 +151,14 @@ def test_an_alarm_goes_when_the_data_is_as_it_was(
     assert look(publishing) == {}
 
 
+def test_what_data_knew_is_kept_as_long_as_its_publication(publishing: Publisher) -> None:
+    kept, gone = (publishing.folder / f"{name}{publisher.KNOWLEDGE}" for name in ("batch-1", "batch-0"))
+    for path in (kept, gone):
+        path.touch()
+    publishing._clear()
+    assert (kept.exists(), gone.exists()) == (True, False)
+
+
 def test_a_full_disk_while_publishing_changes_nothing(publishing: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     before, ends = publishing.published, []
     batch = type("Batch", (), {"end": lambda self: ends.append(1)})()
