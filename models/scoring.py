@@ -55,7 +55,8 @@ class Scores:
 
     def columns(self) -> dict[str, Any]:
         """What was requested by the contract's names, in its order."""
-        return {name: values for name, field in _FIELDS.items() if (values := getattr(self, field)) is not None}
+        fields = vars(self)
+        return {name: values for name, field in _FIELDS.items() if (values := fields[field]) is not None}
 
 
 _FIELDS = dict(
@@ -164,10 +165,11 @@ class Scoring:
         """Codes of every row; `docs/models.md` says what each means."""
         flags = np.empty((len(features), len(self._codes)), bool)
         flags[:, :-4] = ~(features.take(self._needed, axis=1) > 0)
-        flags[:, -4] = (features.take(self._categories, axis=1) == OTHER).any(axis=1)
+        any_of = np.logical_or.reduce  # what `any` calls, without what lies between
+        any_of(features.take(self._categories, axis=1) == OTHER, axis=1, out=flags[:, -4])
         ranged = features.take(self._ranged, axis=1)
-        flags[:, -3] = ((ranged < self._lowest) | (ranged > self._highest)).any(axis=1)
-        flags[:, -2] = excess > 0
+        any_of((ranged < self._lowest) | (ranged > self._highest), axis=1, out=flags[:, -3])
+        np.greater(excess, 0, out=flags[:, -2])
         flags[:, -1] = False if starts is None else starts > self._last_near
         return [self._warnings(bits) for bits in (flags @ self._bits).tolist()]
 

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 
 import msgspec
 
@@ -50,7 +51,8 @@ class Writer:
             self._lose(1)
         else:
             self._lines.append(line)
-            self._filled.set()
+            if not self._filled.is_set():  # it is cleared before lines are taken, so this one is seen either way
+                self._filled.set()
 
     def flush(self, seconds: float = 1.0) -> bool:
         """Wait until all is written, so long at most; whether it is."""
@@ -135,5 +137,9 @@ def request(request_id: str, method: str, route: str, status: int, seconds: floa
 
 
 def _stamp(seconds: float) -> str:
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return f"{whole}.{int(seconds % 1 * 1000):03d}Z"
+    return f"{_second(int(seconds))}.{int(seconds % 1 * 1000):03d}Z"
+
+
+@lru_cache(4)  # many lines fall in the same second
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

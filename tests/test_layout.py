@@ -15,7 +15,7 @@ TESTED_BY = {
         "features.families.niche", "features.families.partnership", "features.families.track_record",
         "features.staging",
     ),
-    "features/families/test_promotion.py": ("features.families.arrays",),
+    "features/families/test_promotion.py": ("features.families.arrays", "features.families.scalars"),
     "features/comment_classifier/test_classifier.py": ("features.comment_classifier.training",),
     "features/history/test_source.py": (
         "features.history.contract", "features.history.contract_page", "features.history.files",

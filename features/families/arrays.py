@@ -6,6 +6,8 @@ import numpy as np
 
 from features.families.expressions import DAY_US
 
+_MICROSECONDS, _MONTHS, _WHOLE = np.dtype("datetime64[us]"), np.dtype("datetime64[M]"), np.dtype(np.int64)
+
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """above / below (rows,), NaN where below is 0 or either is missing."""
@@ -14,8 +16,7 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 def month(moment: np.ndarray) -> np.ndarray:
     """Month, 1 to 12, of microseconds since 1970, UTC (rows,)."""
-    months = moment.view("datetime64[us]").astype("datetime64[M]").view(np.int64)
-    return months % 12 + 1.0
+    return moment.view(_MICROSECONDS).astype(_MONTHS).view(_WHOLE) % 12 + 1.0
 
 
 def weekday(moment: np.ndarray) -> np.ndarray:

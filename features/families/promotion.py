@@ -126,7 +126,7 @@ FEATURES = (
 
 
 class Operations(Protocol):
-    """What the formulas need: `expressions` has it over a table, `arrays` over the columns of a request."""
+    """What the formulas need: `expressions` has it over a table, `arrays` over columns, `scalars` over a row."""
 
     def ratio(self, above: Any, below: Any) -> Any:
         """above / below, missing where below is 0 or either is missing."""
@@ -142,7 +142,7 @@ def finish(t: Any, over: Operations) -> dict[str, Any]:
     """The columns that are computed, by name; those of the terms themselves need no formula.
 
     t: the deal's terms, the creator's columns and `usual_spend`, each by its name, the start as AS_OF. Batch and
-    service both evaluate this, with `over` for a table or for arrays.
+    service both evaluate this, with `over` for a table, for arrays or for the numbers of a row.
     """
     return {
         "hours_per_deliverable": over.ratio(t["promotion_hours"], t["deliverables"]),

@@ -55,6 +55,7 @@ class Trees:
     def __init__(self, recipe: str, text: str, offset: float, centre: float) -> None:
         self.recipe, self.text, self.offset, self.centre = recipe, text, offset, centre
         self.booster = lgb.Booster(model_str=text)
+        self._columns = self.booster.num_feature()
 
     def log_rate(self, features: np.ndarray) -> np.ndarray:
         """Log conversions per dollar, (rows,)."""
@@ -70,7 +71,7 @@ class Trees:
 
     def _own(self, features: np.ndarray) -> np.ndarray:
         """The columns that trees look at: all but the creator's code."""
-        return np.ascontiguousarray(features[:, : self.booster.num_feature()])
+        return np.ascontiguousarray(features[:, : self._columns])
 
 
 # A function object of its own: LightGBM's must not learn these types.

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from service.problems import Problem
 
+JSON = "application/json"
 MOST_BYTES = 8 * 2**20
 SECONDS = 10.0
 SMALL_BYTES, DRAINED_BYTES = 65_536, 8 * MOST_BYTES
@@ -43,9 +44,8 @@ class Body:
 
     def take(self) -> bytes:
         """The bytes, whose room is given back: whoever takes them reads them at once."""
-        data, self._data = self._data, b""
         self._room.held -= self._held
-        self._held = 0
+        data, self._data, self._held = self._data, b"", 0
         return data
 
     def _reserve(self, size: int, most: int) -> bool:
@@ -94,8 +94,8 @@ class Body:
 
 
 def _require_json(headers: Any) -> None:
-    kind = (headers.get("content-type") or "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json":
+    kind = headers.get("content-type")
+    if kind and kind != JSON and kind.partition(";")[0].strip().lower() != JSON:
         raise Problem(415, "not-json", "Send the body with the header Content-Type: application/json.")
     encoding = headers.get("content-encoding")
     if encoding and encoding.strip().lower() != "identity":

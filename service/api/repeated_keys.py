@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from operator import attrgetter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,21 +15,23 @@ from service.api.request_types import DEAL_COLUMNS, Item
 from service.problems import FieldError
 
 _FIELDS = msgspec.structs.fields(Item)
-_OPTIONAL = [attrgetter(one.name) for one in _FIELDS if one.default is None]
-_REQUIRED = sum(one.required for one in _FIELDS)
-_TIMES = [attrgetter(name) for name, column in DEAL_COLUMNS.items() if kind_of(column) == "time"]
+_OPTIONAL = [one.name for one in _FIELDS if one.default is None]
+_REQUIRED = [one.name for one in _FIELDS if one.required]
+_TIMES = [name for name, column in DEAL_COLUMNS.items() if kind_of(column) == "time"]
 
 
-def possible(body: bytes, items: Sequence[Item]) -> bool:
-    """Whether a body of nothing but `items` may repeat a key: False is certain, and costs little.
+def possible(body: bytes, values: Mapping[str, Sequence[Any]]) -> bool:
+    """Whether a body of nothing but items may repeat a key: False is certain, and costs little. values: of the items,
+    by field.
 
     Every key has its colon, and so have times; where there are no more colons than that, no key stands twice.
     """
     if b"\\" in body:  # a colon may be written as an escape
         return True
-    colons = 1 + _REQUIRED * len(items)
-    colons += sum(len(items) - list(map(values, items)).count(None) for values in _OPTIONAL)
-    colons += sum("".join(map(values, items)).count(":") for values in _TIMES)
+    items = len(values[_REQUIRED[0]])
+    colons = 1 + len(_REQUIRED) * items
+    colons += sum(items - values[name].count(None) for name in _OPTIONAL)
+    colons += sum("".join(values[name]).count(":") for name in _TIMES)
     return body.count(b":") != colons
 
 

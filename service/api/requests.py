@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Collection, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -12,7 +13,6 @@ import msgspec
 import numpy as np
 
 from features.history.column_types import kind_of
-from features.history.contract import CANDIDATES
 from service.api import repeated_keys
 from service.api.misspelt import hint, misspelt
 from service.api.request_faults import RANK, SCORE, misplaced, rank_faults, repeated, score_faults
@@ -24,7 +24,6 @@ from service.api.request_types import (
     REFUSED,
     Deal,
     Filters,
-    Item,
     RankRequest,
     ScoreRequest,
     StrictRankRequest,
@@ -38,6 +37,7 @@ from service.problems import FieldError, Problem
 _strict_score, _strict_rank = msgspec.json.Decoder(StrictScoreRequest), msgspec.json.Decoder(StrictRankRequest)
 _score, _rank = msgspec.json.Decoder(ScoreRequest), msgspec.json.Decoder(RankRequest)
 Notices = list[FieldError]
+Values = dict[str, tuple[Any, ...]]  # by field, of all items
 T = TypeVar("T")
 _DEALS = ("/items/", "/deal/", "/history")
 
@@ -58,9 +58,10 @@ def read_score(body: bytes) -> tuple[Terms, list[str | None], History | None, No
             notices = misspelt(members["items"], (*OF_ITEM, *DEAL_COLUMNS, *REFUSED), "/items")
             notices += notices_of(members.get("history"))
             plain = False
-        candidates = [None if i.candidate_id is None else as_text(i.candidate_id) for i in request.items]
-        found = terms(request.items), candidates, request.history, notices
-        if not plain or request.history is not None or repeated_keys.possible(body, request.items):
+        values = _values(_of_item, _ITEM, request.items)
+        candidates = [None if one is None else as_text(one) for one in values["candidate_id"]]
+        terms = Terms(creator_id=list(map(_REQUIRED.__getitem__, values["creator_id"])), **_columns(values))
+        if not plain or request.history is not None or repeated_keys.possible(body, values):
             _require_keys_once(body)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         members = _generic(body)
@@ -72,7 +73,7 @@ def read_score(body: bytes) -> tuple[Terms, list[str | None], History | None, No
     named = [one for one in candidates if one]
     if len(set(named)) < len(named) and (twice := repeated(candidates)):
         raise _faulty(twice, ValueError("candidate_id"))
-    return found
+    return terms, candidates, request.history, notices
 
 
 def read_rank(body: bytes) -> tuple[Deal, RankRequest, Notices]:
@@ -142,34 +143,29 @@ def for_creators(deal: Deal, creator_ids: Sequence[str]) -> Terms:
     """The same deal with many creators."""
     n = len(creator_ids)
     columns: dict[str, Any] = {
-        name: v.repeat(n) if isinstance(v, np.ndarray) else v * n for name, v in _columns([deal]).items()
+        name: v.repeat(n) if isinstance(v, np.ndarray) else v * n
+        for name, v in _columns(_values(_of_deal, DEAL_COLUMNS, [deal])).items()
     }
     return Terms(creator_id=creator_ids, **columns)
 
 
-def terms(items: Sequence[Item]) -> Terms:
-    """Items, column by column. Raises ValueError where a field says what no deal can be."""
-    return Terms(creator_id=_REQUIRED.each([i.creator_id for i in items]), **_columns(items))
+def _values(read: attrgetter[tuple[Any, ...]], names: Collection[str], deals: Sequence[Deal]) -> Values:
+    """By column, the values of deals as they came."""
+    if not deals:
+        return dict.fromkeys(names, ())
+    return dict(zip(names, zip(*map(read, deals), strict=True), strict=True))
 
 
-def _columns(deals: Sequence[Deal]) -> dict[str, Any]:
-    """By column, the terms of deals: times in microseconds since 1970, a count that is not known as NaN."""
-    return {name: read(list(map(values, deals))) for name, (values, read) in _READ.items()}
-
-
-def _moments(values: list[str]) -> np.ndarray:
-    return np.array(_MOMENTS.each(values), np.int64)
-
-
-def _numbers(values: list[float | None]) -> np.ndarray:
-    return np.array(values, float)
-
-
-def _counts(values: list[float | None]) -> np.ndarray:
-    found = np.array(values, float)
-    if (found % 1 > 0).any():
-        raise ValueError("a whole number is needed")
-    return found
+def _columns(values: Values) -> dict[str, Any]:
+    """By column, the terms of deals: times in microseconds since 1970, a count that is not known as NaN. Raises
+    ValueError where a field says what no deal can be.
+    """
+    columns: dict[str, Any] = {name: list(map(read, values[name])) for name, read in _READ.items()}
+    for name in _TIMES:
+        columns[name] = np.array(columns[name], np.int64)
+    numbers = np.array([columns.get(name, values[name]) for name in _NUMBERS], float)
+    columns.update(zip(_NUMBERS, numbers, strict=True))
+    return columns
 
 
 class _Memory(dict[Any, T]):
@@ -189,10 +185,6 @@ class _Memory(dict[Any, T]):
             self[value] = found
         return found
 
-    def each(self, values: list[Any]) -> list[T]:
-        """Every value, read."""
-        return list(map(self.__getitem__, values))
-
 
 def _required(value: Text) -> str:
     if not (text := as_text(value)):
@@ -204,21 +196,31 @@ def _optional(value: Key | None) -> str | None:
     return None if value is None else as_text(value) or None
 
 
-_REQUIRED, _OPTIONAL, _MOMENTS = _Memory(_required), _Memory(_optional), _Memory(micros)
+def _count(value: float | None) -> float:
+    if value is None:
+        return math.nan
+    if value % 1:
+        raise ValueError("a whole number is needed")
+    return value
 
 
-def _reader(name: str) -> Callable[[list[Any]], Any]:
-    column = CANDIDATES.columns[name]
-    kinds: dict[str, Callable[[list[Any]], Any]] = {
-        "time": _moments, "number": _numbers, "hours": _numbers, "count": _counts,
-        "text": (_REQUIRED if column.required else _OPTIONAL).each,
-    }  # fmt: skip
-    return kinds[kind_of(column)]
+_REQUIRED, _OPTIONAL, _MOMENTS, _COUNTS = _Memory(_required), _Memory(_optional), _Memory(micros), _Memory(_count)
+_KINDS = {name: kind_of(column) for name, column in DEAL_COLUMNS.items()}
+_TIMES = [name for name, kind in _KINDS.items() if kind == "time"]
+_NUMBERS = [name for name, kind in _KINDS.items() if kind in ("number", "hours", "count")]
 
 
-_READ = {
-    name: (attrgetter(name), _reader(name)) for name in Terms.__dataclass_fields__ if name in DEAL_COLUMNS
-}  # what the features of a request are made from
+def _reader(name: str) -> Callable[[Any], Any] | None:
+    """What each value of a column goes through; None for numbers, which are taken as they are."""
+    text = _REQUIRED if DEAL_COLUMNS[name].required else _OPTIONAL
+    memories: dict[str, _Memory[Any]] = {"text": text, "time": _MOMENTS, "count": _COUNTS}
+    memory = memories.get(_KINDS[name])
+    return None if memory is None else memory.__getitem__
+
+
+_READ = {name: read for name in _KINDS if (read := _reader(name)) is not None}
+_ITEM = (*OF_ITEM, *DEAL_COLUMNS)
+_of_item, _of_deal = attrgetter(*_ITEM), attrgetter(*DEAL_COLUMNS)
 
 
 class _Literal(float):

@@ -125,15 +125,15 @@ def rows(
     label: str, found: Scores, keys: dict[str, Sequence[Any]], rank: np.ndarray | None = None
 ) -> list[dict[str, Any]]:
     """A row a score: keys that are known, then the contract's columns of scores. rank: among these rows by default."""
-    columns: dict[str, Sequence[Any]] = {name: v for name, v in keys.items() if any(one is not None for one in v)}
+    n = len(found.rate)
+    columns: dict[str, Sequence[Any]] = {name: v for name, v in keys.items() if v.count(None) < n}
     made = found.columns()
     if found.reasons is not None:
         made["reasons"] = [msgspec.Raw(text.encode()) for text in found.reasons]
     made["rank"] = ranks(found.rate) if rank is None else rank
-    made["model_version"] = [label] * len(found.rate)
+    made["model_version"] = [label] * n
     for name in _NAMES:
-        if name in made:
-            values = made[name]
+        if (values := made.get(name)) is not None:
             columns[name] = values.tolist() if isinstance(values, np.ndarray) else values
     names = tuple(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 
 from features.catalogue import CATALOGUE
-from features.families import arrays, promotion
+from features.families import arrays, promotion, scalars
 from features.families.expressions import AS_OF
+from features.history.column_types import kind_of
+from features.history.contract import CANDIDATES
 from models.estimators.encoding import FIRST_LEVEL, MISSING, OTHER, Encoding
 from models.estimators.outcomes import DAY_US
 from models.scorer import Scorer
@@ -19,9 +23,13 @@ from service.online.snapshot import DAYS_SINCE, Snapshot
 from service.online.snapshot import MISSING as NO_TEXT
 from service.online.snapshot import OTHER as STRANGE
 
+CREATOR = "creator_id"
 TEXT_TERMS = tuple(f.name for f in CATALOGUE if f.entity == "deal" and f.kind == "category")
-NUMBERS_OF_TERMS = ("promotion_hours", "deliverables", "spend")
 NUMBER_TERMS = tuple(f.name for f in CATALOGUE if f.entity == "deal" and f.kind == "number")
+GIVEN = tuple(name for name, column in CANDIDATES.columns.items() if kind_of(column) in ("number", "hours", "count"))
+PLACED = ("product_niche", "product_country", "brand")  # texts that the snapshot has values for
+FEW = 8  # rows up to which the numbers are computed one by one
+_number_terms = itemgetter(*NUMBER_TERMS)
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,18 @@ class Assembled:
     terms: Terms
 
 
+class _Codes(dict[str | None, int]):
+    """Text → code; `other` for one that is not among them."""
+
+    def __init__(self, known: Mapping[str, int], missing: int, other: int) -> None:
+        super().__init__(known.items())
+        self[None] = missing
+        self.other = other
+
+    def __missing__(self, text: str | None) -> int:
+        return self.other
+
+
 class Assembler:
     """Makes a model's matrix from a snapshot, to the bit as the batch does. Several threads may use it at a time.
 
@@ -72,28 +92,35 @@ class Assembler:
         wide: list[str] = []
         for name, columns in (
             *((block, held[block]) for block in ("creators", "by_niche", "by_country", "by_brand", "texts")),
-            ("text_terms", TEXT_TERMS),
-            ("terms", NUMBER_TERMS),
+            ("codes", (*TEXT_TERMS, CREATOR)),
+            ("numbers", NUMBER_TERMS),
         ):
             self.blocks[name] = slice(len(wide), len(wide) + len(columns))
             wide += columns
-        self.width = len(wide) + 1
+        self.width = len(wide)
         if strange := sorted(set(encoding.columns) - set(wide)):
             raise ValueError(f"the model wants columns that a request does not come by: {strange}")
         place = {name: i for i, name in enumerate(wide)}
-        self.order = np.array([*(place[name] for name in encoding.columns), self.width - 1], np.intp)
+        self.order = np.array([place[name] for name in (*encoding.columns, CREATOR)], np.intp)
         # what a pair that exists has takes the place of what its creator has with strangers
         self.of_niche, self.of_brand = (
             slice(place[held[pair][0]], place[held[pair][-1]] + 1) for pair in ("niche_values", "brand_values")
         )
         self.since = [i for i, name in enumerate(held["brand_values"]) if name in DAYS_SINCE]
-        self.place = place
+        looked_up: defaultdict[str, int] = defaultdict(lambda: 1)  # by the formulas, whatever the values
+        promotion.finish(looked_up, scalars)
+        self.inputs = {name: place[name] for name in looked_up if name not in (*GIVEN, AS_OF, "usual_spend")}
         self.own_niche = held["texts"].index("creator_niche")
-        self.creator_codes = {creator: i for i, creator in enumerate(encoding.creators, 1)}
         self.levels = {
             name: {v: i for i, v in enumerate(levels, FIRST_LEVEL)} for name, levels in encoding.levels.items()
         }
         self.text_codes, self.text_first = self._text_codes()
+        # what a request's texts become: places in the snapshot, then the model's codes
+        self.lookups = (
+            *((name, _Codes(snapshot.place[name], NO_TEXT, STRANGE)) for name in PLACED),
+            *((name, _Codes(self.levels.get(name, {}), MISSING, OTHER)) for name in TEXT_TERMS),
+            (CREATOR, _Codes({creator: i for i, creator in enumerate(encoding.creators, 1)}, 0, 0)),
+        )
 
     def _text_codes(self) -> tuple[np.ndarray, np.ndarray]:
         """From the places of the creators' texts to the model's codes, all columns end to end."""
@@ -116,21 +143,17 @@ class Assembler:
         wide[:, blocks["creators"]] = held.creators.take(rows, axis=0)
         texts = held.texts.take(rows, axis=0)
         wide[:, blocks["texts"]] = self.text_codes.take(texts + self.text_first)
-        self._put_pairs(wide, terms, rows, texts[:, self.own_niche])
-        first = blocks["text_terms"].start
-        for i, name in enumerate(TEXT_TERMS):
-            codes = self.levels.get(name, {})
-            wide[:, first + i] = [MISSING if v is None else codes.get(v, OTHER) for v in getattr(terms, name)]
-        self._put_terms(wide, terms, rows)
-        known = self.creator_codes
-        wide[:, -1] = [known.get(creator, 0) for creator in terms.creator_id]
+        found = np.array([[*map(codes.__getitem__, getattr(terms, name))] for name, codes in self.lookups], np.intp)
+        self._put_pairs(wide, terms, rows, texts[:, self.own_niche], found[: len(PLACED)])
+        wide[:, blocks["codes"]] = found[len(PLACED) :].T
+        self._put_numbers(wide, terms, rows)
         return Assembled(wide.take(self.order, axis=1), texts, terms)
 
-    def _put_pairs(self, wide: np.ndarray, terms: Terms, rows: np.ndarray, own_niche: np.ndarray) -> None:
+    def _put_pairs(
+        self, wide: np.ndarray, terms: Terms, rows: np.ndarray, own_niche: np.ndarray, places: np.ndarray
+    ) -> None:
         held, blocks = self.snapshot, self.blocks
-        niche = self._places("product_niche", terms.product_niche)
-        country = self._places("product_country", terms.product_country)
-        brand = self._places("brand", terms.brand)
+        niche, country, brand = places
         later = (terms.starts_at >= held.later).astype(np.intp)
         wide[:, blocks["by_niche"]] = held.by_niche[own_niche, niche, later]
         wide[:, blocks["by_country"]] = held.by_country[held.home.take(rows), country]
@@ -145,17 +168,20 @@ class Assembler:
                 values[:, i] = (terms.starts_at[there] - values[:, i]) / DAY_US
             wide[there, self.of_brand] = values
 
-    def _places(self, vocabulary: str, texts: Sequence[str | None]) -> np.ndarray:
-        place = self.snapshot.place[vocabulary]
-        return np.array([NO_TEXT if text is None else place.get(text, STRANGE) for text in texts], np.intp)
-
-    def _put_terms(self, wide: np.ndarray, terms: Terms, rows: np.ndarray) -> None:
-        """The deal's own columns, by the formulas of `features.families.promotion`."""
-        columns = _Columns(self, wide, terms, rows)
-        computed = promotion.finish(columns, arrays)
-        first = self.blocks["terms"].start
-        for i, name in enumerate(NUMBER_TERMS, first):
-            wide[:, i] = computed[name] if name in computed else columns[name]
+    def _put_numbers(self, wide: np.ndarray, terms: Terms, rows: np.ndarray) -> None:
+        """NUMBER_TERMS, by the formulas of `features.families.promotion`."""
+        block = self.blocks["numbers"]
+        given = {name: getattr(terms, name) for name in GIVEN}
+        given[AS_OF], given["usual_spend"] = terms.starts_at, self.snapshot.usual_spend.take(rows)
+        if len(terms) > FEW:
+            given |= {name: wide[:, at] for name, at in self.inputs.items()}
+            wide[:, block] = np.array(_number_terms(given | promotion.finish(given, arrays))).T
+            return
+        for row, values in enumerate(zip(*[column.tolist() for column in given.values()], strict=True)):
+            one = dict(zip(given, values, strict=True))
+            for name, at in self.inputs.items():
+                one[name] = wide.item(row, at)
+            wide[row, block] = _number_terms(one | promotion.finish(one, scalars))
 
     def values(self, assembled: Assembled) -> dict[str, np.ndarray]:
         """The columns of the model's matrix as `top_reasons` reads them: numbers, and texts as they are."""
@@ -170,26 +196,6 @@ class Assembler:
             else:
                 out[name] = assembled.features[:, place]
         return out
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """What the formulas of the deal's own columns look up by name."""
-
-    assembler: Assembler
-    wide: np.ndarray
-    terms: Terms
-    rows: np.ndarray
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        """A column (n,). Raises KeyError for one that a request does not come by."""
-        if name == AS_OF:
-            return self.terms.starts_at
-        if name in NUMBERS_OF_TERMS:
-            return np.asarray(getattr(self.terms, name))
-        if name == "usual_spend":
-            return self.assembler.snapshot.usual_spend.take(self.rows)
-        return self.wide[:, self.assembler.place[name]]
 
 
 class RequestScorer:

@@ -42,8 +42,8 @@ class Sparse:
         """Which of the keys exist (bool), and where those lie."""
         if not len(self.keys):
             return np.zeros(len(keys), bool), np.zeros(0, np.intp)
-        at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        there = self.keys[at] == keys
+        at = self.keys.searchsorted(keys)
+        there = self.keys.take(at, mode="clip") == keys
         return there, at[there]
 
 

@@ -1,4 +1,4 @@
-"""The deal's own terms are the same bits over a table of the engine and over arrays of a request."""
+"""The deal's own terms are the same bits over a table of the engine, over arrays of a request, and row by row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from features.families import arrays, expressions, promotion
+from features.families import arrays, expressions, promotion, scalars
 from features.families.expressions import AS_OF
 
 ROWS = 400
@@ -24,7 +24,7 @@ def _terms() -> pd.DataFrame:
     return pd.DataFrame({**numbers, AS_OF: starts.astype("datetime64[us]"), "row": np.arange(ROWS)})
 
 
-def test_table_and_arrays_give_the_same_bits() -> None:
+def test_table_arrays_and_single_rows_give_the_same_bits() -> None:
     frame = _terms()
     names = promotion.finish({name: ibis.literal(1.0) for name in frame.columns if name != AS_OF}
                              | {AS_OF: ibis.timestamp("2020-01-01")}, expressions)  # fmt: skip
@@ -35,7 +35,10 @@ def test_table_and_arrays_give_the_same_bits() -> None:
     columns = {name: frame[name].to_numpy() for name in frame.columns}
     columns[AS_OF] = frame[AS_OF].to_numpy("datetime64[us]").astype(np.int64)
     by_arrays = promotion.finish(columns, arrays)
-    assert by_arrays.keys() == names.keys()
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    by_row = [promotion.finish(dict(zip(columns, row, strict=True)), scalars) for row in rows]
+    assert by_arrays.keys() == by_row[0].keys() == names.keys()
     for name, values in by_arrays.items():
         np.testing.assert_array_equal(values, by_engine[name].to_numpy(float), err_msg=name)
+        np.testing.assert_array_equal([row[name] for row in by_row], values, err_msg=name)
         assert np.isfinite(values).any(), name

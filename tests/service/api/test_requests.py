@@ -194,12 +194,12 @@ def test_texts_read_before_are_remembered_within_bounds(monkeypatch: pytest.Monk
     read = Mock(side_effect=str.upper)
     memory = requests._Memory[str](read)
     monkeypatch.setattr(memory, "MOST", 3)
-    assert memory.each(["a", "b", "a"]) == ["A", "B", "A"]
+    assert [memory[one] for one in ("a", "b", "a")] == ["A", "B", "A"]
     assert read.call_count == 2
     long = "x" * (memory.LONGEST + 1)
-    assert memory.each([long]) == [long.upper()]
+    assert memory[long] == long.upper()
     assert long not in memory
-    assert memory.each(["c", "d", "e"]) == ["C", "D", "E"]
+    assert [memory[one] for one in ("c", "d", "e")] == ["C", "D", "E"]
     assert len(memory) <= 3
 
 

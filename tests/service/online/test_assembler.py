@@ -12,13 +12,14 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from features.catalogue import CATALOGUE
 from features.families.feature import Feature
+from features.history.contract import CANDIDATES
 from features.history.source import open_history
 from features.matrix import FeatureBuilder
 from models.estimators.encoding import Encoding
 from models.estimators.mixed import Line, MixedModel
 from service.api.app import NO_AUTH, STATE, make
 from service.online import snapshot_builder
-from service.online.assembler import Assembler, Terms
+from service.online.assembler import FEW, NUMBER_TERMS, Assembler, Terms
 from service.online.snapshot import Snapshot
 from service.publish.parity import random_spine, terms_of
 from tests.support.small_world import StubClassifier, Tables, small_world, write
@@ -104,6 +105,21 @@ def test_a_worker_multiplies_in_one_thread(tmp_path: Path, monkeypatch: pytest.M
     with threadpool_limits(2, "blas"):
         make()
         assert {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"} == {1}
+
+
+def test_the_terms_are_the_columns_of_a_candidate() -> None:
+    assert {*Terms.__dataclass_fields__, "candidate_id"} == set(CANDIDATES.columns)
+
+
+def test_few_rows_have_the_numbers_of_many(world: tuple[Tables, FeatureBuilder, Snapshot]) -> None:
+    _, builder, snapshot = world
+    spine = random_spine(snapshot, builder.history, 2 * FEW, seed=2)
+    spine.loc[0, ["deliverables", "spend"]] = 0.0  # the divisor that makes a ratio missing
+    assembler = Assembler(snapshot, Encoding(NUMBER_TERMS, {}, ()))
+    many = assembler.assemble(terms_of(spine)).features
+    few = [assembler.assemble(terms_of(part)).features for part in (spine[:FEW], spine[FEW:])]
+    np.testing.assert_array_equal(np.vstack(few), many)
+    assert np.isnan(many[0]).any()
 
 
 def test_no_rows_are_no_rows(world: tuple[Tables, FeatureBuilder, Snapshot]) -> None:
