@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cli
-from features.faults import refuse
+from features.faults import refuse, refuse_unreachable
 
 if TYPE_CHECKING:
     from models.batch.score_file import Summary
@@ -89,6 +89,7 @@ def check(args: argparse.Namespace) -> Target | None:
     if args.confidence is not None and not 0 < args.confidence < 1:
         remedy = "Give a number between 0 and 1, such as 0.5."
         refuse("--confidence", args.confidence, "it is no probability", remedy)
+    refuse_unreachable("CANDIDATES", args.candidates)
     if not args.candidates.is_file():
         problem = "there is no such file"
         if args.candidates.exists():

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cli
-from features.faults import fail, refuse
+from features.faults import fail, refuse, refuse_unreachable
 
 EXAMPLES = """examples:
   python serve.py --data export/ --no-auth                                 on 127.0.0.1:8000, for this machine alone
@@ -62,10 +62,12 @@ def require(call: argparse.Namespace) -> str:
         from features.history.databases import require_file
 
         require_file(scheme, path)
-    elif not Path(call.data).is_dir():
-        problem = "it is a file, not a folder" if Path(call.data).exists() else "there is no such folder"
-        remedy = "Give the folder that holds collaborations and creators, or a database URL."
-        refuse("--data", call.data, problem, remedy)
+    else:
+        refuse_unreachable("--data", folder := Path(call.data))
+        if not folder.is_dir():
+            problem = "it is a file, not a folder" if folder.exists() else "there is no such folder"
+            remedy = "Give the folder that holds collaborations and creators, or a database URL."
+            refuse("--data", call.data, problem, remedy)
     if call.ledger:
         from models.monitoring.append_file import check_appendable
 

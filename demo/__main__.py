@@ -94,7 +94,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; 0 when written, 2 when the call is at fault. Raises SystemExit where argparse ends it."""
+    """Runs the command; 0 when written, 2 when the call is at fault, 1 when OUT cannot be written.
+
+    Raises SystemExit where argparse ends it.
+    """
     args = arguments(argv)
     try:
         if args.seed < 0:
@@ -106,6 +109,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, FileExistsError) as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 2
+    except OSError as error:  # a full disk, a folder that may not be written to
+        reason = os.strerror(error.errno) if error.errno else error
+        print(f"error: {args.out} cannot be written: {reason}; nothing was left there", file=sys.stderr)
+        return 1
     sizes = f"{len(world.creators):,} creators, {len(world.posts):,} posts, {len(world.collaborations):,} results"
     print(f"Made-up market (seed {args.seed}) in {args.out}: {sizes}, {len(world.candidates):,} candidates")
     return 0

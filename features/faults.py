@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 from features.secrets import mask
@@ -51,6 +52,19 @@ class OutputError(Exception):
 def refuse(option: str, received: object, problem: str, remedy: str) -> NoReturn:
     """Raise InputError for a call that cannot be carried out."""
     raise InputError([Fault(option, received=str(received), problem=problem, remedy=remedy)])
+
+
+def refuse_unreachable(where: str, path: Path) -> None:
+    """Raise InputError where the system will not say what is at `path`: a name that is too long, links in a circle, a
+    folder above it that may not be entered. Nothing there at all is left to the caller.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        remedy = "Check the name, and the permissions of the folders above it."
+        refuse(where, shorten(str(path)), f"it cannot be reached ({error.strerror})", remedy)
 
 
 def fail(where: str, problem: str, remedy: str, received: str | None = None, column: str | None = None) -> InputError:

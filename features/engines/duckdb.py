@@ -30,7 +30,8 @@ _NOTHING_LIKE = re.compile(r'Did you mean "(pg_|duckdb_|sqlite_|information_sche
 @dataclass(frozen=True)
 class Source:
     """A table as it lies: `sql` follows FROM; `columns` are its exact names, in order, each with what it is called
-    in `sql`; `place` and `remedy` say where it is and what to do where it cannot be read."""
+    in `sql`; `place` and `remedy` say where it is and what to do where it cannot be read; `notes` are what the user
+    should know although it is no fault."""
 
     place: str
     sql: str
@@ -38,6 +39,7 @@ class Source:
     keep: bool = False  # whether it is loaded once, rather than read whenever it is used
     loaded: bool = False  # whether `sql` is a table that was made for this, to be dropped once it is read
     remedy: str = AGAIN
+    notes: tuple[str, ...] = ()
 
 
 def quote(text: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,11 +11,11 @@ from pathlib import Path
 import duckdb
 
 from features.engines.duckdb import Source, described, explain, name, quote
-from features.faults import Fault, InputError, fail
+from features.faults import Fault, InputError, fail, refuse_unreachable
 from features.history.contract import TABLES
 from features.history.file_kinds import kind_of
 from features.history.freshness import Stamp
-from features.history.mapping_reads import reads
+from features.history.mapping_reads import Reader, notes_on_names, reads
 from features.history.mappings import check_reads
 
 _MACROS = """SELECT CASE function_type WHEN 'macro' THEN 'SELECT ' ELSE '' END || macro_definition
@@ -27,8 +28,10 @@ def require_file(scheme: str, path: str) -> str:
     where = f"{scheme}://…" if scheme != "duckdb" else f"{scheme}://{path}"
     if scheme != "duckdb":
         raise fail(where, "databases of this kind cannot be opened", "Give a folder, or duckdb:// and a file's path.")
+    refuse_unreachable("DATA", Path(path))
     if not Path(path).is_file():
-        raise fail(where, "there is no such file", "Paths: duckdb:///from/the/root.db, duckdb://from/here.db.")
+        remedy = "A path from the root begins with three slashes, one from the current folder with two."
+        raise fail(where, "there is no such file", remedy)
     return where
 
 
@@ -41,7 +44,8 @@ def tables(connection: duckdb.DuckDBPyConnection, scheme: str, path: str) -> tup
         if foreign := kind_of(file.read(4096), "NAME"):
             raise fail(where, f"it is {foreign[0]}, no DuckDB database", foreign[1])
     try:
-        connection.execute(f"ATTACH {quote(path)} AS data (READ_ONLY)")
+        # absolute: DuckDB takes a ~ at the start for the home folder, and sqlite: for another kind of database
+        connection.execute(f"ATTACH {quote(os.path.abspath(path))} AS data (READ_ONLY)")
     except duckdb.Error as error:
         raise _not_opened(where, error) from error
     held = {table for schema, table in named(connection) if schema == "main"}
@@ -55,9 +59,11 @@ def tables(connection: duckdb.DuckDBPyConnection, scheme: str, path: str) -> tup
             if table in views:
                 kind, remedy = "view", "Correct the view, or what it reads."
             try:
-                _check_view(connection, table, views, [*schema.columns], table)
+                readers = _check_view(connection, table, views, [*schema.columns], table)
                 columns = {n: name(n) for n in described(connection, sql)}
-                sources[table] = Source(f"the {kind} {table}", sql, columns, remedy=remedy)
+                place = f"the {kind} {table}"
+                notes = notes_on_names(readers, place, table)
+                sources[table] = Source(place, sql, columns, remedy=remedy, notes=notes)
             except InputError as error:
                 faults += error.faults
             except duckdb.Error as error:
@@ -76,15 +82,16 @@ def tables(connection: duckdb.DuckDBPyConnection, scheme: str, path: str) -> tup
 
 def _check_view(
     connection: duckdb.DuckDBPyConnection, view: str, views: Mapping[str, str], wanted: list[str], table: str
-) -> None:
-    """Check what a view reads, and the views that it reads from, as a mapping is checked."""
+) -> list[Reader]:
+    """Check what a view reads, and the views that it reads from, as a mapping is checked; what reads files there."""
     if view not in views:
-        return
+        return []
     place = Path.cwd() / f"the view {view}"  # relative paths of views are those of the current folder
     readers = check_reads(connection, _select(views[view]), place, table, wanted)
     below = {text for reader in readers for text in reader.texts} & views.keys() - {view}
     for other in sorted(below):
-        _check_view(connection, other, views, wanted, table)
+        readers += _check_view(connection, other, views, wanted, table)
+    return readers
 
 
 def named(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:

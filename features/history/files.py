@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from features.engines.duckdb import Source
-from features.faults import fail
+from features.faults import fail, refuse_unreachable
 from features.history.csv_files import delimited
 from features.history.mappings import mapping
 from features.history.parquet_files import parquet
@@ -74,6 +74,7 @@ def source(
 
 
 def _refuse_unreadable(path: Path, table: str) -> None:
+    refuse_unreachable(table, path)
     if not path.exists():
         link = f"{path.name} is a link to {os.readlink(path)}, which is not there" if path.is_symlink() else None
         raise fail(table, link or f"{path.name} is not there", "Set the link anew, or put the file there.")

@@ -43,13 +43,15 @@ class Stamp:
     @classmethod
     def of_data(cls, data: str | Path) -> Stamp:
         """Of a folder: every form of every table, and the files that its mappings read, wherever they lie. Of
-        `duckdb://FILE`: the database and its log; what its views read is known once it is open (`History.stamp`).
+        `duckdb://FILE`: the database and its log, which lies beside the file that a link leads to; what its views read
+        is known once it is open (`History.stamp`).
 
         What is not there is no fault here: `files` is empty then. Another URL has no files.
         """
         scheme, separator, rest = str(data).partition("://")
         if separator:
-            return cls.of_paths([Path(rest), Path(f"{rest}.wal")] if scheme == "duckdb" else [])
+            logs = {f"{rest}.wal": None, f"{os.path.realpath(rest) if os.path.islink(rest) else rest}.wal": None}
+            return cls.of_paths([Path(rest), *map(Path, logs)] if scheme == "duckdb" else [])
         folder = Path(data)
         forms = [folder / f"{table}{end}" for table in TABLES for end in ENDINGS]
         return cls.of_paths(forms, [one for form in forms if form.suffix == ".sql" for one in _read_by(form)])

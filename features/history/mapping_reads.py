@@ -4,7 +4,7 @@ import glob
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,14 @@ _BY_ENDING = {
 @dataclass(frozen=True)
 class Reader:
     """What follows FROM and reads files: its function, None if unknown, the texts that may name files, the names of its
-    options, and its arguments after the first as DuckDB parses them."""
+    options, its arguments after the first as DuckDB parses them, and whether an expression names the files, so that
+    `texts` are not their names."""
 
     function: str | None
     texts: tuple[str, ...]
     options: frozenset[str] = frozenset()
     arguments: tuple[Any, ...] = ()
+    by_expression: bool = False
 
     def files(self, folder: Path) -> list[tuple[str, str]]:
         """The files that it names literally, sorted, each with its path as it is named, mostly from `folder`."""
@@ -73,7 +75,10 @@ def find_readers(connection: duckdb.DuckDBPyConnection, query: str) -> list[Read
             texts = tuple(_texts(function))
             arguments = function[arguments_key(function)]
             options = frozenset(filter(None, map(option_name, arguments)))
-            readers.append(Reader(function["function_name"].lower(), texts, options, tuple(arguments[1:])))
+            by_expression = not all(map(_is_literal, arguments[:1]))
+            readers.append(
+                Reader(function["function_name"].lower(), texts, options, tuple(arguments[1:]), by_expression)
+            )
             readers += [one for text in texts if " " in text.strip() for one in find_readers(connection, text)]
     return readers
 
@@ -81,6 +86,23 @@ def find_readers(connection: duckdb.DuckDBPyConnection, query: str) -> list[Read
 def arguments_key(function: dict[str, Any]) -> str:
     """The key of a function's arguments: DuckDB 2 calls it so, DuckDB 1 its children."""
     return "arguments" if "arguments" in function else "children"
+
+
+def _is_literal(node: dict[str, Any]) -> bool:
+    """Whether an argument is a text, or a list of texts, as it stands."""
+    node = node.get("expression", node)  # DuckDB 2 keeps it beside its name
+    if node["type"] == "OPERATOR_CAST":
+        return _is_literal(node["child"])
+    is_list = node["type"] == "ARRAY_CONSTRUCTOR" or node.get("function_name") == "list_value"
+    return node["type"] == "VALUE_CONSTANT" or (is_list and all(map(_is_literal, node[arguments_key(node)])))
+
+
+def notes_on_names(readers: Iterable[Reader], place: str, table: str) -> tuple[str, ...]:
+    """The note on files that `place` names by an expression, where there are any."""
+    if not any(reader.by_expression for reader in readers):
+        return ()
+    consequence = "they are neither watched for changes nor checked for what DuckDB would guess"
+    return (f"{table}: {place} names files by an expression, so {consequence}; name them literally or by a pattern",)
 
 
 def option_name(node: dict[str, Any]) -> str:

@@ -26,6 +26,7 @@ from features.history.mapping_reads import (
     Reader,
     columns_used,
     find_readers,
+    notes_on_names,
     refuse_dropped_rows,
     refuse_shadowed,
 )
@@ -56,7 +57,8 @@ def mapping(connection: duckdb.DuckDBPyConnection, path: Path, table: str, wante
         refuse_doubles(table, described_query(connection, statements[0].query), wanted)
         connection.execute(f"CREATE VIEW {name(view)} AS {statements[0].query}")
         columns = {n: name(n) for n in described(connection, name(view))}
-        return Source(path.name, name(view), columns, keep=True, remedy=_REMEDY)
+        notes = notes_on_names(readers, path.name, table)
+        return Source(path.name, name(view), columns, keep=True, remedy=_REMEDY, notes=notes)
     except duckdb.Error as error:
         raise _failure(error, path, table) from error
 

@@ -17,7 +17,7 @@ from ibis.backends.duckdb import Backend
 
 from features.engines import duckdb as engine
 from features.engines.duckdb import Source, name, quote
-from features.faults import Fault, InputError, fail
+from features.faults import Fault, InputError, fail, refuse_unreachable
 from features.history import databases, files, unread
 from features.history.checks import casts, check_table
 from features.history.column_names import missing_columns
@@ -130,7 +130,7 @@ def open_history(
                 order = list(TABLES)
                 raise InputError(sorted(faults, key=lambda f: order.index(f.where) if f.where in order else -1))
             typed = {t: _typed(backend, sources[t], raw[t], t) if t in raw else None for t in TABLES}
-            notes = (*_notes_on_names(backend, data, [*raw], stamp), *notes_on_history(typed, now))
+            notes = (*_notes_on_names(backend, data, sources, stamp), *notes_on_history(typed, now))
             stamp.require_unchanged("DATA")
             given = {t: frozenset(sources[t].columns) & frozenset(TABLES[t].columns) for t in raw}
             yield History(backend, **typed, stamp=stamp, notes=notes, given=given)
@@ -141,10 +141,14 @@ def open_history(
             backend.disconnect()
 
 
-def _notes_on_names(backend: Backend, data: str | Path, tables: list[str], stamp: Stamp) -> Iterator[str]:
+def _notes_on_names(backend: Backend, data: str | Path, sources: Mapping[str, Source], stamp: Stamp) -> Iterator[str]:
+    """Notes on files that an expression names, and on what is named like a table and is not read."""
+    yield from (note for source in sources.values() for note in source.notes)
     if "://" in str(data):
-        return unread.notes_on_database({*TABLES} - {*tables}, databases.named(backend.con))
-    return unread.notes_on_folder(Path(data), tables, stamp.files)
+        yield from unread.notes_on_database({*TABLES} - {*sources}, databases.named(backend.con))
+    else:
+        unknown = [table for table, source in sources.items() if source.notes]
+        yield from unread.notes_on_folder(Path(data), [*sources], stamp.files, unknown)
 
 
 def _connect(threads: int | None, memory_limit: str | None, scratch: str) -> Backend:
@@ -164,6 +168,7 @@ def _sources(backend: Backend, data: str | Path) -> tuple[dict[str, Source], lis
     folder = Path(data)
     if not str(data).strip():
         raise fail("DATA", "it is empty", "Give the folder that holds collaborations and creators, or a database URL.")
+    refuse_unreachable("DATA", folder)
     if not folder.is_dir():
         problem = "it is a file, not a folder" if folder.exists() else "there is no such folder"
         raise fail(str(data), problem, "Give the folder that holds collaborations and creators, or a database URL.")
@@ -239,6 +244,7 @@ def open_candidates(history: History, path: Path) -> Candidates:
     table, wanted = CANDIDATES.name, (*CANDIDATES.columns, *OUTCOMES, *SCORES)
     if path.suffix not in (".parquet", ".csv"):
         raise fail(str(path), "its ending is unknown", "Candidates are a .parquet or a .csv file.")
+    refuse_unreachable(table, path)
     if not path.is_file():
         raise fail(str(path), "there is no such file", "Give the file of candidates.")
     connection, stamp = history.backend.con, Stamp.of_list(path)

@@ -15,10 +15,13 @@ SHOWN = 3
 _OTHERS = {"candidate", "candidates", "score", "scores", "per"}  # lists and results, which may lie there too
 
 
-def notes_on_folder(folder: Path, tables: Collection[str], read: Iterable[str]) -> Iterator[str]:
+def notes_on_folder(
+    folder: Path, tables: Collection[str], read: Iterable[str], unknown: Collection[str] = ()
+) -> Iterator[str]:
     """Files named like a table that are not read, and what is passed over in folders of parts.
 
-    tables: those that are there. read: paths of the files that are read.
+    tables: those that are there. read: paths of the files that are read. unknown: tables that may read other files,
+    too, so that nothing can be said of those named like them.
     """
     named = {f"{table}{end}" for table in TABLES for end in ENDINGS}
     alike: dict[str, list[str]] = {}
@@ -27,6 +30,8 @@ def notes_on_folder(folder: Path, tables: Collection[str], read: Iterable[str]) 
         if one.name.startswith(".") or one.name in named or not (table := table_of(one.name)) or not _has_data(one):
             continue
         paths = {os.path.realpath(path) for path in read} if paths is None else paths
+        if table in unknown:
+            continue
         place = os.path.realpath(one)
         if place not in paths and not any(path.startswith(place + os.sep) for path in paths):
             alike.setdefault(table, []).append(one.name)

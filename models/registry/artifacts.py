@@ -85,7 +85,7 @@ def settle(client: MlflowClient, experiment: Experiment) -> None:
         )
         for table, key, column in ADDRESSES:
             _readdress(database, folder, table, key, column)
-    print(f"The store was moved or copied here from {recorded.parent.parent}: files go to {own}", file=sys.stderr)
+    print(f"New files go beside the store, to {own}, and no longer to {recorded}", file=sys.stderr)
 
 
 def _is_foreign(experiment: Experiment, recorded: Path, folder: Path, name: str) -> bool:

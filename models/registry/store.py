@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import socket
 import sqlite3
 import tempfile
@@ -147,6 +148,8 @@ def _require(uri: str, create: bool) -> str:
         scheme = urlsplit(uri).scheme.split("+")[0].lower()
     except ValueError as error:
         refuse(uri, f"it is no URI ({error})", "Use sqlite:///FILE, or http(s)://HOST:PORT.")
+    if uri in ("databricks", "databricks-uc"):  # no folder: MLflow's names of a workspace and of its Unity Catalog
+        return uri
     if len(scheme) < 2 or scheme == "file":
         remedy = "Use sqlite:///FOLDER/mlflow.db; `mlflow migrate-filestore` carries over what is in a folder."
         refuse(uri, "MLflow no longer keeps runs and models in a folder of files", remedy)
@@ -182,6 +185,9 @@ def _named_file(uri: str) -> Path:
     except (TypeError, ValueError) as error:
         refuse(uri, f"an option after its ? has an impossible value ({error})", "Write one as in ?timeout=30.")
     file = Path(url.database)
+    if file.parts[:1] == ("~",) and not file.parent.is_dir():
+        remedy = f"Write sqlite:///{quote(str(file.expanduser()))}"
+        refuse(uri, "the ~ would be a folder of this name: a URI knows no home folder", remedy)
     if raw != url.database and not file.exists() and Path(raw).parent.is_dir() and not file.parent.is_dir():
         remedy = f"Write the % of a name as %25: sqlite:///{quote(raw)}"
         refuse(uri, f"it stands for {file}, for % begins a code in a URI", remedy)
@@ -222,7 +228,20 @@ def _examine(file: Path, uri: str, write: bool) -> None:
                 connection.execute("CREATE TABLE tried (value)")  # taken back: nothing is changed
                 connection.execute("ROLLBACK")
     except (sqlite3.Error, OSError) as error:
+        if re.search("unable to open" if write else "unable to open|readonly", str(error)) and _has_log(file):
+            problem = "the store keeps a log beside it (SQLite's WAL), so that even a reader writes to its folder"
+            remedy = f"Make the folder writable, or where it is: sqlite3 {file.name} 'PRAGMA journal_mode = DELETE'"
+            refuse(uri, problem, remedy)
         raise explain(error, uri) from error
+
+
+def _has_log(file: Path) -> bool:
+    """Whether a SQLite file that can be read is in WAL mode: https://www.sqlite.org/fileformat.html, offset 18."""
+    try:
+        with file.open("rb") as content:
+            return content.read(20)[18:] == b"\2\2"
+    except OSError:
+        return False
 
 
 def _require_version(uri: str, versions: list[str]) -> None:

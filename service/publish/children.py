@@ -4,6 +4,7 @@ result, not the end of the parent.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -130,6 +131,13 @@ def close(process: subprocess.Popen[bytes], within: float) -> None:
         process.wait()
 
 
+def _with_remedy(text: str) -> str:
+    """The text of an error; of a full disk with what to do, for all that a child writes is in the temporary folder."""
+    if not any(os.strerror(code) in text for code in (errno.ENOSPC, errno.EDQUOT)):
+        return text
+    return f"{text}. The temporary folder's disk is full: make room there, or set TMPDIR to a folder on another"
+
+
 def run(work: Callable[[Reply], None]) -> None:
     """The child's side: do the work, which replies once; what it raises is the reply too."""
     line, logs.WRITER.target = os.fdopen(os.dup(1), "wb", buffering=0), os.dup(2)
@@ -150,7 +158,7 @@ def run(work: Callable[[Reply], None]) -> None:
         at_fault = isinstance(error, InputError)
         if not at_fault:
             log.warning("what was tried failed", exc_info=error)
-        reply({"refused": type(error).__name__, "text": str(error), "at_fault": at_fault})
+        reply({"refused": type(error).__name__, "text": _with_remedy(str(error)), "at_fault": at_fault})
         status = 1
     logs.WRITER.flush()
     os._exit(status)  # all is written; libraries complain when they are taken down beside a thread that waits

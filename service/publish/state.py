@@ -21,6 +21,9 @@ LONGEST = 88  # bytes of its path: with the name of a socket within it they may 
 def make() -> Path:
     """A new folder, locked by this process. Raises InputError where the temporary folder cannot be used."""
     root = Path(tempfile.gettempdir())
+    wanted = os.environ.get("TMPDIR", "")
+    if wanted and os.path.abspath(wanted) != str(root):  # Python takes another folder without a word
+        refuse("TMPDIR", wanted, f"nothing can be written there ({_reason(wanted)})", "Set it to one with space.")
     if len(os.fsencode(root)) + 1 + len(PREFIX) + 8 > LONGEST:
         refuse("TMPDIR", root, f"a socket's path would be longer than {LONGEST} bytes", "Set it to a shorter path.")
     try:
@@ -29,6 +32,16 @@ def make() -> Path:
         refuse("TMPDIR", root, f"no folder can be made there ({error.strerror})", "Set it to one with space.")
     hold(aside)
     return aside.rename(root / aside.name.removeprefix("."))
+
+
+def _reason(folder: str) -> str:
+    """Why no file can be written in a folder."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"tried")
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return "it could not be a moment ago"
 
 
 def hold(folder: Path) -> int:

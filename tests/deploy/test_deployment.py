@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import http.client
 import re
 import shlex
@@ -17,6 +18,8 @@ import yaml  # type: ignore[import-untyped]
 
 import train
 from service.api.connections import KEPT_SECONDS
+from service.api.hosts import Hosts
+from service.problems import Problem
 from service.publish.batch_path import SECONDS as BATCH_SECONDS
 from tests.support.paths import ROOT
 from tests.support.workspace import KEY, Server, free_port
@@ -57,6 +60,33 @@ def test_the_container_installs_as_make_does() -> None:
     assert locked
     wanted = {*re.findall(r"--\S+(?: :all:)?", locked["words"]), "-r requirements-dev.lock"}
     assert [one for one in wanted if one not in container] == []
+
+
+def test_the_container_holds_what_the_commands_import_and_nothing_else() -> None:
+    copied = [name for line in re.findall(r"^COPY (.*) \S+$", (DEPLOY / "Containerfile").read_text(), re.M)
+              for name in line.split()]  # fmt: skip
+    code = [file for name in copied for file in (ROOT / name, *(ROOT / name).rglob("*.py")) if file.suffix == ".py"]
+    imported: set[str] = set()
+    for node in (node for file in code for node in ast.walk(ast.parse(file.read_text()))):
+        if isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").partition(".")[0])
+        elif isinstance(node, ast.Import):
+            imported |= {one.name.partition(".")[0] for one in node.names}
+    ours = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    commands = {"train", "predict", "serve"}
+    assert {Path(name).stem for name in copied} - {"requirements-dev"} == (imported & ours) | commands
+
+
+def test_a_proxy_s_host_is_answered_to_as_the_page_says() -> None:
+    hosts = Hosts("127.0.0.1")
+    upstream = re.search(r"^upstream (\w+) ", (DEPLOY / "nginx.conf").read_text(), re.M)
+    assert upstream
+    assert f"`{upstream[1]}`, the name of its upstream" in PAGE
+    with pytest.raises(Problem):
+        hosts.require(upstream[1])
+    header = re.search(r"proxy_set_header Host (\S+?);", PAGE)
+    assert header
+    hosts.require(header[1])
 
 
 def test_probes_are_those_of_the_service(http_server: Server) -> None:

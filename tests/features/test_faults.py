@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from features.faults import Fault, InputError, fail, refuse, shorten
+from features.faults import Fault, InputError, fail, refuse, refuse_unreachable, shorten
 
 
 @pytest.mark.parametrize(
@@ -39,3 +41,16 @@ def test_a_value_is_cut_to_its_limit() -> None:
     assert shorten("x" * 10, 12) == repr("x" * 10)
     assert shorten("x" * 11, 12) == "'xxxxxxxxxx…"
     assert "\n" not in shorten("two\nlines")
+
+
+def test_what_the_system_will_not_look_at_is_refused(tmp_path: Path) -> None:
+    for absent in (tmp_path / "none", tmp_path / "file" / "below"):
+        (tmp_path / "file").touch()
+        refuse_unreachable("DATA", absent)
+    (tmp_path / "circle").symlink_to("circle")
+    for path, reason in {
+        tmp_path / "circle": "Too many levels of symbolic links",
+        tmp_path / ("x" * 300): "too long",
+    }.items():
+        with pytest.raises(InputError, match=rf"DATA: it cannot be reached \(.*{reason}\): received '/"):
+            refuse_unreachable("DATA", path)

@@ -165,5 +165,7 @@ def test_places_that_are_not_there_are_reported(tmp_path: Path) -> None:
         "mysql://…: databases of this kind cannot be opened. Give a folder, or duckdb:// and a file's path."
     ]
     assert lines(f"duckdb://{tmp_path}/none.db")[0].startswith(f"duckdb://{tmp_path}/none.db: there is no such file.")
+    for path in (f"{tmp_path}/{'x' * 300}", f"duckdb://{tmp_path}/{'x' * 300}.db"):
+        assert lines(path)[0].startswith("DATA: it cannot be reached (File name too long): received '/")
     (tmp_path / "file").write_bytes(b"no database" * 1000)
     assert lines(f"duckdb://{tmp_path}/file")[0].startswith(f"duckdb://{tmp_path}/file: it is no DuckDB database")

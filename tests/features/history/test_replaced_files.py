@@ -125,6 +125,15 @@ def test_a_file_that_changes_is_named(
         assert history.stamp.now().changed() == []
 
 
+def test_the_log_beside_a_linked_database_shows(tmp_path: Path) -> None:
+    _, file = database(tmp_path / "real")
+    (tmp_path / "link.db").symlink_to(file)
+    with open_history(f"duckdb://{tmp_path}/link.db", threads=1) as history:
+        log = Path(f"{file}.wal")  # where a writer that was killed leaves what DuckDB reads through the link, too
+        log.touch()
+        assert history.stamp.changed() == [str(log)]
+
+
 def test_a_new_part_another_form_and_a_link_set_anew_show(tmp_path: Path) -> None:
     data = write(tmp_path / "data", frames(), "parts")
     stamp = Stamp.of_data(data)

@@ -54,6 +54,15 @@ def test_all_forms_hold_what_parquet_holds(form: str, tmp_path: Path) -> None:
     assert contents(data) == expected
 
 
+@pytest.mark.parametrize("name", ["~.db", "sqlite:history.db", "a b%20#?'.db", "[*].db"])
+def test_a_database_is_the_file_of_its_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_database(tmp_path, frames())
+    (tmp_path / "history.db").rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    with open_history(f"duckdb://{name}", threads=1) as history:
+        assert rows(history, "creators")
+
+
 def test_columns_are_the_contracts_in_order_and_type(tmp_path: Path) -> None:
     tables = frames()
     extra = pd.DataFrame(0, index=range(4), columns=[f"extra {i}" for i in range(300)])

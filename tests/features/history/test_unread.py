@@ -78,3 +78,34 @@ def test_tables_of_other_schemas_and_names_are_said(tmp_path: Path) -> None:
         InputError, match=r"^posts: Posts is there, but no posts\. Rename it to posts: names are exact\.$"
     ):
         notes(f"duckdb://{tmp_path}/history.db")
+
+
+BY_EXPRESSION = (
+    "names files by an expression, so they are neither watched for changes nor checked for what DuckDB would guess; "
+    "name them literally or by a pattern"
+)
+
+
+@pytest.mark.parametrize("named", ["'po' || 'sts.txt'", "lower('POSTS.TXT')", "['none', 'po' || 'sts.txt'][2:]"])
+def test_files_that_an_expression_names_are_said(named: str, tmp_path: Path) -> None:
+    write(tmp_path, REQUIRED)
+    frames()["posts"].to_csv(tmp_path / "posts.txt", index=False)
+    (tmp_path / "posts.sql").write_text(f"SELECT * FROM read_csv({named})")
+    assert notes(tmp_path) == (f"posts: posts.sql {BY_EXPRESSION}",)
+
+
+@pytest.mark.parametrize("named", ["['posts.txt']", "array['post?.txt']", "'posts.txt'::VARCHAR"])
+def test_files_that_texts_name_are_not_said(named: str, tmp_path: Path) -> None:
+    write(tmp_path, REQUIRED)
+    frames()["posts"].to_csv(tmp_path / "posts.txt", index=False)
+    (tmp_path / "posts.sql").write_text(f"SELECT * FROM read_csv({named})")
+    assert notes(tmp_path) == ()
+
+
+def test_files_that_an_expression_of_a_view_names_are_said(tmp_path: Path) -> None:
+    write(tmp_path, frames())
+    with duckdb.connect(tmp_path / "history.db") as connection:
+        connection.execute(f"CREATE TABLE collaborations AS FROM '{tmp_path}/collaborations.parquet'")
+        connection.execute(f"CREATE VIEW below AS FROM read_parquet('{tmp_path}/' || 'creators.parquet')")
+        connection.execute("CREATE VIEW creators AS FROM below")
+    assert notes(f"duckdb://{tmp_path}/history.db") == (f"creators: the view creators {BY_EXPRESSION}",)

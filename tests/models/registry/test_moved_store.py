@@ -51,7 +51,8 @@ def test_a_moved_project_predicts_and_trains(
     assert registry.load(client, URI).scorer.facts == small_scorer.facts
     assert contents(moved) == before, "reading changes nothing"
     assert add_version(client, small_scorer) == "2"
-    assert "The store was moved or copied here" in capsys.readouterr().err
+    said = f"New files go beside the store, to {moved / 'mlartifacts' / NAME}, and no longer to {project}/"
+    assert said in capsys.readouterr().err
     assert not project.exists()
     assert home(client) == moved / "mlartifacts" / NAME
     for version in ("1", "2"):

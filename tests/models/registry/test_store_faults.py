@@ -64,7 +64,12 @@ URIS = {
     "sqlite:///new.db?timeout=soon": "an option after its ? has an impossible value",
     "sqlite:///new.db?timeout=1&timeout=2": "an option after its ? has an impossible value",
     "sqlite:///new.db?check_same_thread=perhaps": "an option after its ? has an impossible value",
-    f"sqlite:///{'n' * 256}": "File name too long",
+    f"sqlite:///{'n' * 256}": "its path, or a name in it, is too long (",
+    f"sqlite:///{'n' * 256}/mlflow.db": "its path, or a name in it, is too long (",
+    "sqlite:///~/new.db": f"a URI knows no home folder: received sqlite:///~/new.db. Write sqlite:///{Path.home()}/new.db",
+    "databricks": "no login to Databricks is set up",
+    "databricks://profile": "no login to Databricks is set up",
+    "databricks-uc": "it keeps registered models, but no runs",
 }
 
 
@@ -206,6 +211,16 @@ def test_a_store_that_may_only_be_read(shared: Path, path: str, mode: int, monke
     assert "writable" in said or "permissions" in said or "Permission denied" in said
     if path != "mlartifacts":
         assert contents(shared) == before
+
+
+def test_a_store_whose_log_cannot_be_made(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(shared, monkeypatch)
+    with contextlib.closing(sqlite3.connect(shared / "mlflow.db")) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+    shared.chmod(0o555)
+    with without_rights(), pytest.raises(InputError, match=r"even a reader writes to its folder: .*journal_mode = DEL"):
+        store.connect(create=False)
+    shared.chmod(0o755)
 
 
 def test_a_store_that_may_not_be_read(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:

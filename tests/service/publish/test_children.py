@@ -36,7 +36,8 @@ def child(tmp_path: Path, code: str) -> Child:
         ("os.write(1, b'half')\nos.abort()", "Crash: the process that loaded the model was ended by SIGABRT: half"),
         (
             "raise OSError(28, 'No space left on device', '/secret/path')",
-            "OSError: [Errno 28] No space left on device: '…'",
+            "OSError: [Errno 28] No space left on device: '…'. The temporary folder's disk is full: make room "
+            "there, or set TMPDIR to a folder on another",
         ),
         ("sys.exit(3)", "Crash: the process that loaded the model ended with status 3"),
     ],

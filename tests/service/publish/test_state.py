@@ -16,6 +16,7 @@ from service.publish import state
 @pytest.fixture
 def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder for temporary ones, with a short path."""
+    monkeypatch.delenv("TMPDIR", raising=False)
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         monkeypatch.setattr(state.tempfile, "tempdir", folder)
         yield Path(folder)
@@ -52,3 +53,14 @@ def test_a_temporary_folder_that_cannot_be_used_is_a_fault(temporary: Path, monk
     monkeypatch.setattr(state.tempfile, "tempdir", str(temporary / ("x" * 90)))
     with pytest.raises(InputError, match="TMPDIR: a socket's path would be longer"):
         state.make()
+
+
+def test_another_folder_than_the_one_wanted_is_not_taken(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(temporary / "none"))
+    with pytest.raises(
+        InputError, match=r"TMPDIR: nothing can be written there \(No such file or directory\): received"
+    ):
+        state.make()
+    assert list(temporary.iterdir()) == []
+    monkeypatch.setenv("TMPDIR", f"{temporary}/.")
+    assert state.make().parent == temporary
