@@ -158,7 +158,8 @@ def run(work: Callable[[Reply], None]) -> None:
         at_fault = isinstance(error, InputError)
         if not at_fault:
             log.warning("what was tried failed", exc_info=error)
-        reply({"refused": type(error).__name__, "text": _with_remedy(str(error)), "at_fault": at_fault})
+        text = str(error) if at_fault else _with_remedy(" ".join(str(error).split()))
+        reply({"refused": type(error).__name__, "text": text, "at_fault": at_fault})
         status = 1
     logs.WRITER.flush()
     os._exit(status)  # all is written; libraries complain when they are taken down beside a thread that waits

@@ -39,6 +39,7 @@ def child(tmp_path: Path, code: str) -> Child:
             "OSError: [Errno 28] No space left on device: '…'. The temporary folder's disk is full: make room "
             "there, or set TMPDIR to a folder on another",
         ),
+        ("raise RuntimeError('over\\ntwo lines')", "RuntimeError: over two lines"),
         ("sys.exit(3)", "Crash: the process that loaded the model ended with status 3"),
     ],
 )
@@ -48,6 +49,7 @@ def test_what_ends_a_child_is_a_reason(code: str, reason: str, tmp_path: Path, m
     with pytest.raises(TrialError) as raised:
         started.reply()
     assert raised.value.shown() == reason
+    assert len(str(raised.value).splitlines()) == 1
     started.end()
     assert not list(tmp_path.glob("scratch-*"))
 
