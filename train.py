@@ -32,6 +32,7 @@ EXAMPLES = """examples:
   python train.py export/ --search 20                      a longer search of settings, some seven times the time
   python train.py export/ --check                          everything but the training: what a training would say
   python train.py export/ --report training.html           how it ended, as a page that can be mailed
+  python train.py --rollback                               the former champion back
   MLFLOW_TRACKING_URI=http://mlflow:5000 python train.py export/
 
 Exit status: 0 done (promoted, kept, or nothing new), 3 done, but a person should look, 2 the data or the call is at
@@ -46,7 +47,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "train.py", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", type=cli.nonempty, metavar="DATA", help="folder of the tables, or duckdb://FILE")
+    parser.add_argument(
+        "data", type=cli.nonempty, nargs="?", metavar="DATA", help="folder of the tables, or duckdb://FILE"
+    )
     parser.add_argument(
         "--experiment",
         metavar="NAME",
@@ -56,6 +59,13 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, metavar="N", default=0, help="same data and seed, same model (%(default)s)")
     parser.add_argument("--search", type=int, metavar="N", help="other settings to try for each recipe (2)")
     parser.add_argument("--comment-classifier", type=cli.path, metavar="DIR", help="a retrained one, instead of ours")
+    parser.add_argument(
+        "--promote",
+        choices=("if-better", "never", "always"),
+        default="if-better",
+        help="whether the gate decides about the new model, or you have decided already (%(default)s)",
+    )
+    parser.add_argument("--rollback", action="store_true", help="put the former champion back, and train nothing")
     parser.add_argument("--check", action="store_true", help="do everything but the training, and write nothing")
     parser.add_argument(
         "--force", action="store_true", help="train even where nothing has changed, on results that stand out too"
@@ -68,7 +78,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--report", type=cli.path, metavar="FILE", help="write how it ended to a .json or .html file")
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.data is None and not args.rollback:
+        parser.error("the following arguments are required: DATA")
+    return args
 
 
 def train(args: argparse.Namespace) -> int:
@@ -76,7 +89,7 @@ def train(args: argparse.Namespace) -> int:
     began = time.time()
     check(args)
     try:
-        done = _retrain(args, began)
+        done = _roll_back(args, began) if args.rollback else _retrain(args, began)
     except InputError as error:
         if args.report:
             faults = tuple(map(str, error.faults))
@@ -112,6 +125,8 @@ def check(args: argparse.Namespace) -> None:
     if args.search is not None and not 0 <= args.search <= MOST_TRIES:
         refuse("--search", args.search, "it is out of range", f"Give a whole number from 0 to {MOST_TRIES}.")
     check_name(args.experiment)
+    if args.rollback and args.data is not None:
+        refuse("--rollback", args.data, "it reads no DATA", "Leave DATA out.")
     if args.comment_classifier and not args.comment_classifier.is_dir():
         refuse("--comment-classifier", args.comment_classifier, "there is no such folder", "Give a saved classifier.")
     if args.ledger and not args.ledger.is_file():
@@ -138,9 +153,19 @@ def _retrain(args: argparse.Namespace, began: float) -> Retrained:
         return retrain(
             args.data, args.experiment, began=began, seed=args.seed,
             search=TRIES if args.search is None else args.search, comment_classifier=args.comment_classifier,
-            force=args.force, ledger=args.ledger or (DEFAULT if DEFAULT.is_file() else None), note=cli.note,
-            progress=progress,
+            force=args.force, promote=args.promote, ledger=args.ledger or (DEFAULT if DEFAULT.is_file() else None),
+            note=cli.note, progress=progress,
         )  # fmt: skip
+
+
+def _roll_back(args: argparse.Namespace, began: float) -> Retrained:
+    from models.pipeline import Retrained
+    from models.registry.rollback import rollback
+    from models.registry.store import connect
+
+    before, now = rollback(connect(create=False), args.experiment, now=datetime.fromtimestamp(began, UTC))
+    sentence = f"models:/{args.experiment}/{now} is the champion again, instead of version {before}"
+    return Retrained("rolled back", sentence, now)
 
 
 def _outcome(
@@ -150,7 +175,9 @@ def _outcome(
     from models.report.outcome import Outcome
 
     started = datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds")
-    return Outcome(status, action, sentence, mask(args.data), args.experiment, started, time.time() - began, **more)
+    return Outcome(
+        status, action, sentence, mask(args.data or ""), args.experiment, started, time.time() - began, **more
+    )
 
 
 def write_report(args: argparse.Namespace, outcome: Outcome, done: Retrained | None) -> None:

@@ -26,7 +26,7 @@ from models.monitoring.findings import Intake
 from models.monitoring.intake import examine
 from models.monitoring.promise_report import Watched, watch
 from models.registry import promotion, unchanged
-from models.registry.gate import Decision
+from models.registry.gate import Decision, Promote
 from models.registry.registry import CHAMPION, NotRegisteredError, load
 from models.registry.run_log import log_alarms, log_intake
 from models.registry.runs import Run, open_run
@@ -118,6 +118,7 @@ def retrain(
     search: int = TRIES,
     comment_classifier: Path | None = None,
     force: bool = False,
+    promote: Promote = "if-better",
     ledger: Path | None = None,
     note: Note = lambda notes: None,
     progress: Progress | None = None,
@@ -127,9 +128,9 @@ def retrain(
     Where data, code and settings are those of an earlier training of that name, nothing is trained; results that no
     chance explains are kept out, and where the door is closed nothing is trained either.
     began: seconds since 1970, as the run shows it. search: other settings to try for each recipe. force: train all the
-    same, on all results. ledger: whose promises are held against the results. note: takes what is odd about DATA
-    although it is no fault. Nothing is registered unless all of it worked. Raises InputError for data or a store at
-    fault.
+    same, on all results. promote: whether the gate decides, or a person has decided already. ledger: whose promises
+    are held against the results. note: takes what is odd about DATA although it is no fault. Nothing is registered
+    unless all of it worked. Raises InputError for data or a store at fault.
     """
     with _opened(data, name, seed, search, comment_classifier, note, progress) as source:
         prints = fingerprint(source.history)
@@ -150,19 +151,19 @@ def retrain(
                     if earlier := unchanged.earlier_training(run.client, name, source.fingerprint(prints)):
                         since = f"without the results that are kept out, nothing is new since models:/{name}/"
                         return _stopped(run, door.intake, since + earlier.version)
-            trained = _fit(source, training, prints)
+            kept_out = () if force else tuple(door.intake.kept_out.collaboration_id)
+            trained = _fit(source, training, prints, kept_out)
             report = summary.study(trained)
             if progress:
                 progress("report", 1, 1)
             source.history.stamp.require_unchanged("DATA")
-            kept_out = () if force else tuple(door.intake.kept_out.collaboration_id)
             training_rows.log(run.client, run.id, training_rows.training_rows(door.whole, trained.scorer, kept_out))
             now = datetime.fromtimestamp(began, UTC).replace(tzinfo=None)
             watched = _watch(run, ledger, training, trained.scorer, now) if ledger else None
             found = (*(() if force else door.intake.alarms()), *(watched.alarms if watched else ()))
             log_alarms(run.client, run.id, found)
             unchanged.mark(run.client, run.id, mark)
-            version, decision = promotion.record(run, report, history, prints)
+            version, decision = promotion.record(run, report, history, prints, promote)
             if watched and (position := watched.seal(now)):
                 anchor(run.client, name, version, position.head)
     outcome = "is now the champion" if decision.promoted else "is not promoted"
@@ -175,7 +176,12 @@ def retrain(
         door.intake,
         watched,
         (*found, *decision.alarms),
-        _details(report) | {"intake": door.intake.to_dict(), "promises": watched.to_dict() if watched else None},
+        _details(report)
+        | {
+            "decided_by": decision.by,
+            "intake": door.intake.to_dict(),
+            "promises": watched.to_dict() if watched else None,
+        },
     )
 
 
@@ -230,11 +236,11 @@ def _champion(client: MlflowClient, name: str, training: TrainingSet, note: Note
     return champion
 
 
-def _fit(source: _Source, training: TrainingSet, prints: Mapping[str, str]) -> Trained:
+def _fit(source: _Source, training: TrainingSet, prints: Mapping[str, str], kept_out: tuple[str, ...]) -> Trained:
     return fit(
         training, source.settings, source.classifier, seed=source.seed,
         recipes=with_settings(source.search, source.seed), data=prints, columns=columns_read(source.history.given),
-        progress=source.progress,
+        kept_out=kept_out, progress=source.progress,
     )  # fmt: skip
 
 
