@@ -21,6 +21,15 @@ TESTED_BY = {
         "features.history.contract", "features.history.contract_page", "features.history.files",
         "features.history.databases", "features.engines.duckdb",
     ),
+    "features/history/append/test_add.py": (
+        "features.history.append.batch", "features.history.append.csv_rows", "features.history.append.duckdb_file",
+        "features.history.append.faults", "features.history.append.folder", "features.history.append.log",
+        "features.history.append.merge", "features.history.append.parquet_rows", "features.history.append.refused",
+        "features.history.row_faults",
+    ),
+    "features/history/append/test_interrupted.py": (
+        "features.history.append.journal", "features.history.append.steps",
+    ),
     "features/history/test_contract_faults.py": ("features.history.checks",),
     "features/history/test_keys.py": ("features.history.casting", "features.history.spelling"),
     "features/history/test_far_dates.py": ("features.history.notes",),

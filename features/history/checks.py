@@ -54,14 +54,14 @@ def check_table(
     In this order: absent columns, values, references, keys. latest: `notes.latest_plausible`.
     """
     faults = missing_columns(schema, names)
-    rows, found = _broken(schema, lambda t: _main(schema, t, tables, latest), table)
+    rows, found = _broken(schema, lambda t: main_rules(schema, t, tables, latest), table)
     if rows == 0 and not schema.metadata["optional"]:
         faults.append(Fault(schema.name, problem="the table has no rows", remedy="Export it again with its rows."))
     faults += found
     for reference in schema.metadata["references"]:
         applies = reference.unless and reference.column in table.columns
-        if applies and _alone(reference, table).count().to_pyarrow().as_py():
-            faults += _broken(schema, _orphans(reference, tables), table)[1]
+        if applies and rows_needing(reference, table).count().to_pyarrow().as_py():
+            faults += _broken(schema, orphan_rules(reference, tables), table)[1]
     return gather(schema, table, faults + _repeated(schema, table))
 
 
@@ -101,10 +101,14 @@ def _keyed(reference: Reference, tables: Mapping[str, ir.Table]) -> ir.Table | N
     return kept.group_by(key).agg(**{name: getattr(kept[name], reference.gather)() for name in carry})
 
 
-def _main(
-    schema: pa.DataFrameSchema, table: ir.Table, tables: Mapping[str, ir.Table], latest: datetime | None
+def main_rules(
+    schema: pa.DataFrameSchema,
+    table: ir.Table,
+    tables: Mapping[str, ir.Table],
+    latest: datetime | None,
+    values: bool = True,
 ) -> tuple[ir.Table, Callable[[ir.Table], list[Rule]]]:
-    """The table with its parents beside it, and its rules."""
+    """The table with its parents beside it, and its rules; without those of single `values` where these are known."""
     laid = _laid_out(schema, table)
     joined: list[Reference] = []
     for reference in schema.metadata["references"]:
@@ -113,7 +117,7 @@ def _main(
             laid = laid.left_join(keyed, laid[reference.column] == keyed[carried(reference.parent, reference.key)])
             joined.append(reference)
     return laid, lambda t: [
-        *_column_rules(schema, t),
+        *(_column_rules(schema, t) if values else ()),
         *_past_rules(schema, t, latest),
         *_row_rules(schema, t),
         *_reference_rules(joined, t, tables),
@@ -203,15 +207,15 @@ def _reference_rules(references: list[Reference], table: ir.Table, tables: Mappi
     ]
 
 
-def _orphans(reference: Reference, tables: Mapping[str, ir.Table]) -> Prepare:
+def orphan_rules(reference: Reference, tables: Mapping[str, ir.Table]) -> Prepare:
     """Rows that have nothing but `reference` to say what they belong to, and the rule that it must."""
 
     def prepare(table: ir.Table) -> tuple[ir.Table, Callable[[ir.Table], list[Rule]]]:
-        alone = _alone(reference, table)
-        keys = [column for column in alone.columns if column not in (reference.column, ROW)]
-        numbered = [ROW] if ROW in alone.columns else []
-        value = cast(alone[reference.column], "text").name(reference.column)
-        laid = alone.select(*numbered, value, **{_received(column): alone[column] for column in keys})
+        rows = rows_needing(reference, table)
+        keys = [column for column in rows.columns if column not in (reference.column, ROW)]
+        numbered = [ROW] if ROW in rows.columns else []
+        value = cast(rows[reference.column], "text").name(reference.column)
+        laid = rows.select(*numbered, value, **{_received(column): rows[column] for column in keys})
         keyed, key = _keyed(reference, tables), carried(reference.parent, reference.key)
         if keyed is None:
             laid = laid.mutate(**{key: ibis.null("string")})
@@ -222,7 +226,7 @@ def _orphans(reference: Reference, tables: Mapping[str, ir.Table]) -> Prepare:
     return prepare
 
 
-def _alone(reference: Reference, table: ir.Table) -> ir.Table:
+def rows_needing(reference: Reference, table: ir.Table) -> ir.Table:
     """Rows without a value in the column that spares them the `reference`."""
     return table.filter(cast(table[reference.unless], "text").isnull()) if reference.unless in table.columns else table
 
@@ -256,16 +260,16 @@ def _fault(schema: pa.DataFrameSchema, laid: ir.Table, rule: Rule, rows: int, fi
     values = laid.filter(at).select(row=laid[ROW], **plain).limit(1).to_pyarrow().to_pylist()[0]
     received = None
     if rule.shows is not None:
-        received = _written(values["shown"], rule.shows)
+        received = written(values["shown"], rule.shows)
         if rule.beside:
-            received += f" with {rule.beside[0]} {_written(values['beside'], rule.beside[1])}"
+            received += f" with {rule.beside[0]} {written(values['beside'], rule.beside[1])}"
     named = f" ({key} {shorten(str(values['key']))})" if values.get("key") is not None and key != rule.column else ""
     alike = near(laid.filter(rule.fails)[rule.column], rule.known) if rule.known is not None else ""
     remedy = f"{alike}. {rule.remedy}" if alike else rule.remedy
     return Fault(schema.name, rule.column, rows, f"row {first:,}{named}", received, rule.problem, remedy)
 
 
-def _written(value: object, column: ir.Column) -> str:
+def written(value: object, column: ir.Column) -> str:
     return shorten(value) if column.type().is_string() or not isinstance(value, str) else value
 
 

@@ -40,7 +40,7 @@ def delimited(
     A column without a name is called by its place, `Unnamed: 0`, as pandas does; one without any value too is left out.
     """
     try:
-        with _text(path) as text:
+        with text_of(path) as text:
             refuse_other_kinds(path, table, text.buffer.peek(4096))  # type: ignore[attr-defined]
             names = _header(_rows(text), path, table, wanted)
             refuse_doubles(table, names, wanted)
@@ -93,7 +93,8 @@ def _bytes(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _text(path: Path) -> Iterator[io.TextIOWrapper]:
+def text_of(path: Path) -> Iterator[io.TextIOWrapper]:
+    """The file's text, unpacked, without its byte-order mark, ends of lines as they are."""
     with _bytes(path) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text:
         yield text
 
@@ -113,7 +114,7 @@ def _batches(rows: Iterator[list[str]], width: int, kept: dict[str, int]) -> Ite
         if not batch:
             return
         if set(map(len, batch)) != {width}:
-            batch = [row for row in batch if _is_filled(row)]
+            batch = [row for row in batch if is_filled(row)]
             if set(map(len, batch)) - {width}:
                 raise _NoRowError
         columns = list(zip(*batch, strict=True)) or [()] * width
@@ -123,7 +124,7 @@ def _batches(rows: Iterator[list[str]], width: int, kept: dict[str, int]) -> Ite
         yield pa.Table.from_arrays(arrays, [f"c{i}" for i in kept.values()] or ["nothing"])
 
 
-def _is_filled(row: list[str]) -> bool:
+def is_filled(row: list[str]) -> bool:
     """Whether a line is more than blanks."""
     return len(row) > 1 or bool(row and row[0].strip())
 
@@ -195,13 +196,13 @@ def _encoding_fault(path: Path, table: str) -> InputError:
 
 def first_fault(path: Path, table: str, mark: str = ",") -> InputError | None:
     """The fault of the first line that is not a row, with `mark` between columns; None if all are rows."""
-    with _text(path) as text:
+    with text_of(path) as text:
         reader = csv.reader(text, strict=True, delimiter=mark)
         start, width = 1, 0
         try:
             for row in reader:
                 width = width or len(row)
-                if len(row) != width and _is_filled(row):
+                if len(row) != width and is_filled(row):
                     return _ragged(path, table, start, row, width)
                 if any("\0" in cell for cell in row):
                     remedy = "Export it again, or delete the zero byte."
@@ -234,5 +235,5 @@ def _ragged(path: Path, table: str, line: int, row: list[str], width: int) -> In
 
 
 def _line(path: Path, number: int) -> str:
-    with _text(path) as text:
+    with text_of(path) as text:
         return shorten(next(itertools.islice(text, number - 1, None), "").rstrip("\r\n"))

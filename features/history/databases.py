@@ -94,6 +94,20 @@ def _check_view(
     return readers
 
 
+def views(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Names of the attached database's views."""
+    return {view for (view,) in connection.execute(_VIEWS.format("view_name")).fetchall()}
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+    """Columns of a table of the attached database; none if there is no such table."""
+    listed = (
+        "SELECT column_name FROM duckdb_columns() WHERE database_name = 'data' AND schema_name = 'main' "
+        f"AND table_name = {quote(table)} ORDER BY column_index"
+    )
+    return [column for (column,) in connection.execute(listed).fetchall()]
+
+
 def named(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     """Schema and name of each table and view of the attached database."""
     listed = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_catalog = 'data'"

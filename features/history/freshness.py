@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.faults import Fault, InputError
+from features.history.append.journal import record
 from features.history.contract import TABLES
 from features.history.files import ENDINGS
 from features.history.mapping_reads import reads
@@ -54,7 +55,9 @@ class Stamp:
             return cls.of_paths([Path(rest), *map(Path, logs)] if scheme == "duckdb" else [])
         folder = Path(data)
         forms = [folder / f"{table}{end}" for table in TABLES for end in ENDINGS]
-        return cls.of_paths(forms, [one for form in forms if form.suffix == ".sql" for one in _read_by(form)])
+        return cls.of_paths(
+            [*forms, record(folder)], [one for form in forms if form.suffix == ".sql" for one in _read_by(form)]
+        )
 
     @classmethod
     def of_list(cls, path: Path) -> Stamp:

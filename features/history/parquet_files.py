@@ -27,7 +27,7 @@ _NO_ROWS = ("_SUCCESS", "_metadata", "_common_metadata", "_committed_", "_starte
 def parquet(connection: duckdb.DuckDBPyConnection, path: Path, table: str, wanted: Collection[str]) -> Source:
     """The file, or the parts of the folder, at `path`. Below the folder `key=value/` is a column of text, unless the
     part has it itself; above it, it is none."""
-    parts = _parts(path, table) if path.is_dir() else [path]
+    parts = parts_of(path, table) if path.is_dir() else [path]
     schemas = {part: _schema(part, path, table, wanted) for part in parts}
     held = {part: schema.names for part, schema in schemas.items()}
     listed = f"[{', '.join(map(literal, parts))}]" if path.is_dir() else literal(path)
@@ -104,7 +104,7 @@ def _is_hidden(below: Path) -> bool:
     return any(one.startswith(("_", ".")) for one in below.parts)
 
 
-def _parts(path: Path, table: str) -> list[Path]:
+def parts_of(path: Path, table: str) -> list[Path]:
     """The parts of a folder, sorted; raises InputError where something else there may hold rows, or says which do."""
     parts, others = [], []
     found = sorted(_files(path, table))

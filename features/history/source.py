@@ -19,6 +19,7 @@ from features.engines import duckdb as engine
 from features.engines.duckdb import Source, name, quote
 from features.faults import Fault, InputError, fail, refuse_unreachable
 from features.history import databases, files, unread
+from features.history.append import journal
 from features.history.checks import casts, check_table
 from features.history.column_names import missing_columns
 from features.history.contract import CANDIDATES, OUTCOMES, TABLES
@@ -108,16 +109,16 @@ def open_history(
     ("8GB") goes to `temp_dir`. `now` (UTC without a zone) is the clock's unless given. Raises InputError with all
     faults at once; also where the engine fails later on, within the context, on files that were changed meanwhile.
     """
-    stamp, now = Stamp.of_data(data), now or datetime.now(UTC).replace(tzinfo=None)
+    (stamp, finished), now = _settled(data), now or datetime.now(UTC).replace(tzinfo=None)
     with tempfile.TemporaryDirectory(dir=temp_dir) as scratch:
-        backend = _connect(threads, memory_limit, scratch)
+        backend = connect(threads, memory_limit, scratch)
         try:
             sources, faults = _sources(backend, data)
             stamp = stamp.also(databases.behind_views(backend.con))
             raw: dict[str, ir.Table] = {}
             for table, source in sources.items():
                 try:
-                    raw[table] = _raw(backend, source, table)
+                    raw[table] = raw_table(backend, source, table)
                 except InputError as error:
                     faults += error.faults
             latest = latest_plausible(raw, now)
@@ -130,7 +131,7 @@ def open_history(
                 order = list(TABLES)
                 raise InputError(sorted(faults, key=lambda f: order.index(f.where) if f.where in order else -1))
             typed = {t: _typed(backend, sources[t], raw[t], t) if t in raw else None for t in TABLES}
-            notes = (*_notes_on_names(backend, data, sources, stamp), *notes_on_history(typed, now))
+            notes = (*finished, *_notes_on_names(backend, data, sources, stamp), *notes_on_history(typed, now))
             stamp.require_unchanged("DATA")
             given = {t: frozenset(sources[t].columns) & frozenset(TABLES[t].columns) for t in raw}
             yield History(backend, **typed, stamp=stamp, notes=notes, given=given)
@@ -139,6 +140,19 @@ def open_history(
             raise
         finally:
             backend.disconnect()
+
+
+def _settled(data: str | Path) -> tuple[Stamp, list[str]]:
+    """The stamp of DATA, and a note where an addition to its folder had been interrupted and has been finished.
+
+    The stamp comes first and the look for such an addition after it: one that begins later changes the stamped files.
+    """
+    notes: list[str] = []
+    while True:
+        stamp = Stamp.of_data(data)
+        if "://" in str(data) or not (finished := journal.finish(Path(data))):
+            return stamp, notes
+        notes = finished
 
 
 def _notes_on_names(backend: Backend, data: str | Path, sources: Mapping[str, Source], stamp: Stamp) -> Iterator[str]:
@@ -151,7 +165,8 @@ def _notes_on_names(backend: Backend, data: str | Path, sources: Mapping[str, So
         yield from unread.notes_on_folder(Path(data), [*sources], stamp.files, unknown)
 
 
-def _connect(threads: int | None, memory_limit: str | None, scratch: str) -> Backend:
+def connect(threads: int | None, memory_limit: str | None, scratch: str) -> Backend:
+    """An engine in memory, which downloads nothing; its times are UTC, and what outgrows it goes to `scratch`."""
     backend = ibis.duckdb.connect(**engine.OFFLINE)
     settings = {"TimeZone": "UTC", "threads": threads, "memory_limit": memory_limit, "temp_directory": scratch}
     for setting, value in settings.items():
@@ -186,7 +201,7 @@ def _sources(backend: Backend, data: str | Path) -> tuple[dict[str, Source], lis
     return sources, faults
 
 
-def _raw(backend: Backend, source: Source, table: str) -> ir.Table:
+def raw_table(backend: Backend, source: Source, table: str) -> ir.Table:
     """The contract's columns of a table as they came, in types that Ibis knows."""
     schema = CANDIDATES if table == CANDIDATES.name else TABLES[table]
     known = [column for column in schema.columns if column in source.columns]
@@ -254,7 +269,7 @@ def open_candidates(history: History, path: Path) -> Candidates:
         engine.refuse_doubles(table, list(source.columns), source.columns)
         source = replace(source, keep=False, loaded=False)
         history.backend.raw_sql(f"DROP VIEW IF EXISTS {name('raw ' + table)}")
-        raw = _raw(history.backend, source, table)
+        raw = raw_table(history.backend, source, table)
         faults = [_known_afterwards(column) for column in extra if column in wanted]
         faults += check_table(CANDIDATES, raw, source.columns, {})
         if faults:

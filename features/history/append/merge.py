@@ -1,0 +1,267 @@
+"""Holds NEW against DATA: which rows are new, changed or as they were, and which cannot be added and why.
+
+A row stands for the row of its key, in the columns that NEW has: others keep what DATA has. Nothing is ever deleted.
+Rows are refused singly, but what NEW says of one collaboration, in collaborations and in conversions, is added as a
+whole or not at all, for the two must agree.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis.backends.duckdb import Backend
+
+from features.engines.duckdb import name, quote
+from features.faults import shorten
+from features.history.append.batch import Batch, NewTable, Refused, key_of
+from features.history.checks import ROW
+from features.history.column_types import KINDS, kind_of
+from features.history.contract import COLLABORATIONS, CONVERSIONS, TABLES
+from features.history.notes import latest_plausible
+from features.history.row_faults import row_faults
+
+KIND, NUMBER, BEFORE = "kind", "number", "before"
+NEW, CHANGED = "new", "changed"
+_ORDER = ("creators", COLLABORATIONS.name, CONVERSIONS.name, "posts", "comments")  # what others refer to comes first
+SQL_TYPES = {"text": "VARCHAR", "prose": "VARCHAR", "number": "DOUBLE", "hours": "DOUBLE", "count": "BIGINT",
+             "flag": "BOOLEAN", "time": "TIMESTAMP", "date": "DATE"}  # fmt: skip
+_SINGLE = 1e-6  # relative precision that a 32-bit float is granted
+
+
+@dataclass(frozen=True)
+class Present:
+    """DATA as it is before the addition. tables: in the contract's types, under their own names in `backend`. held: by
+    table, the DuckDB types of its columns that do not hold whatever they are given, as those of a CSV do."""
+
+    backend: Backend
+    tables: Mapping[str, ir.Table]
+    held: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be done to one table. rows: the contract's columns in its types, then `kind` ("new" or "changed"),
+    `number` (of a changed row: its place in DATA's table as it is read, from 1) and `before` (of a changed row: what
+    DATA has of it, as JSON). given: the columns to write; the others are as they were, and empty in new rows."""
+
+    table: str
+    rows: pa.Table
+    given: list[str]
+    unchanged: int
+    is_csv: bool
+
+    def of_kind(self, kind: str) -> pa.Table:
+        """The rows that are new, or those that are changed."""
+        return self.rows.filter(pa.compute.equal(self.rows[KIND], kind))
+
+
+@dataclass(frozen=True)
+class Changes:
+    """All that is to be written, by table of NEW, and what is not, with the reasons."""
+
+    tables: dict[str, Change]
+    refused: dict[str, Refused] = field(default_factory=dict)
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to write."""
+        return any(change.rows.num_rows for change in self.tables.values())
+
+
+def merge(present: Present, batch: Batch, now: datetime) -> Changes:
+    """What adding `batch` to `present` would do. now: UTC without a zone; an event may not lie far ahead of it."""
+    merger = _Merger(present, batch)
+    for table in _ORDER:
+        if table in batch.tables:
+            merger.compare(table)
+    merger.refuse_breaches(now)
+    return Changes({table: merger.change(table) for table in TABLES if table in batch.tables}, merger.refused)
+
+
+def _was(table: str) -> str:
+    return name(f"was {table}")
+
+
+def _to_write(table: str) -> str:
+    return f"rows to write to {table}"
+
+
+class _Merger:
+    """Works on tables in the engine of `present`: those that DATA has, and `rows to write to …` of those in NEW."""
+
+    def __init__(self, present: Present, batch: Batch) -> None:
+        self.present, self.batch = present, batch
+        self.connection: duckdb.DuckDBPyConnection = present.backend.con
+        self.refused: dict[str, Refused] = {t: defaultdict(list, new.refused) for t, new in batch.tables.items()}
+        self.unchanged: dict[str, int] = {}
+
+    def compare(self, table: str) -> None:
+        """Sort the good rows of NEW into new, changed and unchanged ones."""
+        new = self.batch.tables[table]
+        self.connection.register(f"good {table}", new.good)
+        fitted = self._fitted(table, new)
+        keys = key_of(table)
+        using = ", ".join(map(name, keys))
+        self._keep_present(table, using, fitted)
+        columns = [*TABLES[table].columns]
+        final = ", ".join(f"n.{name(c)}" if c in new.given else f"w.{name(c)}" for c in columns)
+        differs = " OR ".join(f"n.{name(c)} IS DISTINCT FROM w.{name(c)}" for c in new.given if c not in keys)
+        before = ", ".join(f"{name(c)} := w.{name(c)}" for c in columns)
+        self.connection.execute(
+            f"CREATE TABLE {name(_to_write(table))} AS SELECT {final}, n.{name(ROW)}, "
+            f"CASE WHEN w.{NUMBER} IS NULL THEN {quote(NEW)} WHEN w.times > 1 THEN 'several' "
+            f"WHEN {differs or 'false'} THEN {quote(CHANGED)} ELSE 'unchanged' END AS {KIND}, w.{NUMBER}, "
+            f"CASE WHEN w.{NUMBER} IS NOT NULL THEN to_json(struct_pack({before}))::VARCHAR END AS {BEFORE} "
+            f"FROM {fitted} n LEFT JOIN {_was(table)} w USING ({using}) ORDER BY n.{name(ROW)}"
+        )
+        self._refuse_unclear(table)
+        count = f"SELECT count(*) FROM {name(_to_write(table))} WHERE {KIND} = 'unchanged'"
+        self.unchanged[table] = self.connection.execute(count).fetchall()[0][0] + new.repeated
+        self.connection.execute(f"DELETE FROM {name(_to_write(table))} WHERE {KIND} = 'unchanged'")
+
+    def _keep_present(self, table: str, using: str, fitted: str) -> None:
+        """The rows of DATA whose keys NEW has, with their places. Several rows of a day are one, of their sum."""
+        columns = ", ".join(map(name, TABLES[table].columns))
+        if table not in self.present.tables:
+            nulls = ", ".join(f"NULL::{SQL_TYPES[kind_of(d)]} AS {name(c)}" for c, d in TABLES[table].columns.items())
+            query = f"SELECT {nulls}, 0 AS {NUMBER}, 0 AS times WHERE false"
+        else:
+            rows = f"SELECT {columns}, row_number() OVER () AS {NUMBER} FROM {name(table)}"
+            query = f"SELECT *, 1 AS times FROM ({rows}) SEMI JOIN {fitted} USING ({using})"
+            if table == CONVERSIONS.name:
+                query = (
+                    f"SELECT {using}, sum(conversions)::BIGINT AS conversions, min({NUMBER}) AS {NUMBER}, "
+                    f"count(*) AS times FROM ({query}) GROUP BY {using}"
+                )
+        self.connection.execute(f"CREATE TABLE {_was(table)} AS {query}")
+
+    def _fitted(self, table: str, new: NewTable) -> str:
+        """The good rows as DATA's columns would hold them; those that these cannot hold are refused."""
+        held = self.present.held.get(table, {})
+        values, doubtful = {}, {}
+        for column in new.given:
+            kind = kind_of(TABLES[table].columns[column])
+            stored = held.get(column)
+            values[column] = name(column)
+            if stored is None or stored in ("VARCHAR", "INTERVAL", SQL_TYPES[kind]):
+                continue
+            back = f"TRY_CAST(TRY_CAST({name(column)} AS {stored}) AS {SQL_TYPES[kind]})"
+            same = f"{back} = {name(column)}"
+            if stored == "FLOAT":
+                same = f"abs({back} - {name(column)}) <= {_SINGLE} * abs({name(column)})"
+            values[column], doubtful[column] = back, f"{name(column)} IS NOT NULL AND NOT coalesce({same}, false)"
+        for column, fails in doubtful.items():
+            for row, value in self.connection.execute(
+                f"SELECT {name(ROW)}, {name(column)}::VARCHAR FROM {name(f'good {table}')} WHERE {fails}"
+            ).fetchall():
+                self.refused[table][row].append(
+                    f"{column}: DATA keeps it as {held[column]}, which cannot hold {shorten(value)}. "
+                    f"Change the type of the column there, or the value."
+                )
+        keep = " AND ".join(f"NOT ({fails})" for fails in doubtful.values()) or "true"
+        listed = ", ".join(f"{value} AS {name(column)}" for column, value in values.items())
+        fitted = name(f"fitted {table}")
+        source = f"SELECT {listed}, {name(ROW)} FROM {name(f'good {table}')} WHERE {keep}"
+        self.connection.execute(f"CREATE TABLE {fitted} AS {source}")
+        return fitted
+
+    def _refuse_unclear(self, table: str) -> None:
+        """Refuse another count of a day for which DATA has several rows."""
+        if table != CONVERSIONS.name:
+            return
+        unclear = self.connection.execute(
+            f"SELECT n.{name(ROW)} FROM {name(_to_write(table))} n JOIN {_was(table)} w USING ({NUMBER}) "
+            f"WHERE n.{KIND} = 'several' AND n.conversions != w.conversions"
+        ).fetchall()
+        for (row,) in unclear:
+            self.refused[table][row].append(
+                "date: DATA has several rows of this day, and nothing says which to correct. Make them one there."
+            )
+        self._drop(table, [row for (row,) in unclear])
+        self.connection.execute(f"UPDATE {name(_to_write(table))} SET {KIND} = 'unchanged' WHERE {KIND} = 'several'")
+
+    def refuse_breaches(self, now: datetime) -> None:
+        """Refuse the rows with which DATA would break the contract, parents before the tables that refer to them."""
+        merged = self._merged_tables()
+        latest = latest_plausible(merged, now)
+        for table in _ORDER:
+            if table == COLLABORATIONS.name:
+                self._refuse_collaborations(merged, latest)
+            elif table in self.batch.tables and table != CONVERSIONS.name:
+                for fault in row_faults(table, self._rows(table), merged, latest, values=False):
+                    if fault.row is not None:
+                        self.refused[table][fault.row].append(fault.reason)
+                self._drop(table, [*self.refused[table]])
+
+    def _refuse_collaborations(self, merged: dict[str, ir.Table], latest: datetime) -> None:
+        """What NEW says of a collaboration goes out whole where DATA with it would break the contract."""
+        pair = [table for table in (COLLABORATIONS.name, CONVERSIONS.name) if table in self.batch.tables]
+        if not pair:
+            return
+        key = key_of(COLLABORATIONS.name)[0]
+        named = " UNION ".join(f"SELECT {name(key)} FROM {name(_to_write(table))}" for table in pair)
+        self.connection.execute(f'CREATE TABLE "collaborations of NEW" AS {named}')
+        touched = self.present.backend.table("collaborations of NEW")
+        both = {
+            table: self.present.backend.create_view(f"touched {table}", merged[table].semi_join(touched, key))
+            for table in (COLLABORATIONS.name, CONVERSIONS.name)
+            if table in merged
+        }
+        reasons: dict[str, list[str]] = defaultdict(list)
+        for table, rows in both.items():
+            for fault in row_faults(table, rows, merged | both, latest, values=False):
+                place = f"row {fault.row:,} of {table}" if fault.row is not None else f"DATA's {table}"
+                reasons[fault.key or ""].append(f"with {place}: {fault.reason}")
+                if fault.row is not None:
+                    self.refused[table][fault.row].append(fault.reason)
+        for table in pair:
+            rows = name(_to_write(table))
+            keyed = self.connection.execute(f"SELECT {name(ROW)}, {name(key)} FROM {rows}").fetchall()
+            out = [(row, reasons[of]) for row, of in keyed if of in reasons]
+            for row, others in out:
+                if not self.refused[table].get(row):
+                    self.refused[table][row].append(others[0])
+            self._drop(table, [row for row, _ in out])
+
+    def _rows(self, table: str) -> ir.Table:
+        """The rows to write, of one table, with their numbers."""
+        return self.present.backend.table(_to_write(table)).drop(KIND, NUMBER, BEFORE)
+
+    def _merged_tables(self) -> dict[str, ir.Table]:
+        """Each table as it would be, as a view: DATA's rows that stay, with NULL in `ROW`, and the rows to write."""
+        merged: dict[str, ir.Table] = {}
+        for table in TABLES:
+            there = self.present.tables.get(table)
+            if there is not None:
+                there = there.mutate(**{ROW: ibis.null("int64")})
+            if table not in self.batch.tables:
+                if there is not None:
+                    merged[table] = there
+                continue
+            rows = self._rows(table)
+            merged[table] = rows if there is None else there.anti_join(rows, key_of(table)).union(rows)
+        return {table: self.present.backend.create_view(f"merged {table}", rows) for table, rows in merged.items()}
+
+    def _drop(self, table: str, rows: list[int]) -> None:
+        self.connection.register("rows out", pa.table({ROW: pa.array(rows, pa.int64())}))
+        self.connection.execute(
+            f'DELETE FROM {name(_to_write(table))} WHERE {name(ROW)} IN (SELECT {name(ROW)} FROM "rows out")'
+        )
+        self.connection.unregister("rows out")
+
+    def change(self, table: str) -> Change:
+        """What is to be done to a table, as it is now."""
+        new = self.batch.tables[table]
+        rows = self.connection.sql(f"FROM {name(_to_write(table))} ORDER BY {name(ROW)}").to_arrow_table()
+        schema = ibis.schema({c: KINDS[kind_of(d)].dtype for c, d in TABLES[table].columns.items()}).to_pyarrow()
+        plain = rows.select(schema.names).cast(schema)
+        for column in (KIND, NUMBER, BEFORE):
+            plain = plain.append_column(column, rows[column])
+        return Change(table, plain, new.given, self.unchanged[table], new.is_csv)
