@@ -12,6 +12,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from features.faults import AT_FAULT, ATTENTION, DONE, InputError, refuse
 from models.registry.names import check_name
 
 if TYPE_CHECKING:
+    from features.history.append.add import Added
     from models.monitoring.findings import Intake
     from models.monitoring.promise_report import Watched
     from models.pipeline import Retrained
@@ -30,6 +32,8 @@ EXAMPLES = """examples:
   python train.py export/                                  a folder of tables (Parquet, CSV, .sql mappings)
   python train.py export/ --experiment summer --seed 7     under another name, with another seed
   python train.py export/ --search 20                      a longer search of settings, some seven times the time
+  python train.py export/ --add new/                       new and corrected results in, then train
+  python train.py duckdb://results.duckdb --add export/    the same into a DuckDB file, made if it is not there
   python train.py export/ --check                          everything but the training: what a training would say
   python train.py export/ --report training.html           how it ended, as a page that can be mailed
   python train.py --rollback                               the former champion back
@@ -65,6 +69,13 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default="if-better",
         help="whether the gate decides about the new model, or you have decided already (%(default)s)",
     )
+    parser.add_argument(
+        "--add",
+        type=cli.path,
+        metavar="NEW",
+        help="first add a folder of tables, or a file of collaborations, to DATA: whole or not at all",
+    )
+    parser.add_argument("--no-train", action="store_true", help="with --add: add, and train nothing")
     parser.add_argument("--rollback", action="store_true", help="put the former champion back, and train nothing")
     parser.add_argument("--check", action="store_true", help="do everything but the training, and write nothing")
     parser.add_argument(
@@ -89,7 +100,13 @@ def train(args: argparse.Namespace) -> int:
     began = time.time()
     check(args)
     try:
-        done = _roll_back(args, began) if args.rollback else _retrain(args, began)
+        if args.rollback:
+            done = _roll_back(args, began)
+        else:
+            added = _add(args, began) if args.add else None
+            done = _only_added(added) if added and args.no_train else _retrain(args, began)
+            if added:
+                done = replace(done, details={**done.details, "added": added.to_dict()})
     except InputError as error:
         if args.report:
             faults = tuple(map(str, error.faults))
@@ -127,6 +144,10 @@ def check(args: argparse.Namespace) -> None:
     check_name(args.experiment)
     if args.rollback and args.data is not None:
         refuse("--rollback", args.data, "it reads no DATA", "Leave DATA out.")
+    if args.no_train and not args.add:
+        refuse("--no-train", "no --add", "there is nothing to do", "Give --add NEW too, or leave it out.")
+    if args.check and args.add:
+        refuse("--check", "--add", "it writes nothing, and --add does", "Add first, with --no-train; then check.")
     if args.comment_classifier and not args.comment_classifier.is_dir():
         refuse("--comment-classifier", args.comment_classifier, "there is no such folder", "Give a saved classifier.")
     if args.ledger and not args.ledger.is_file():
@@ -156,6 +177,23 @@ def _retrain(args: argparse.Namespace, began: float) -> Retrained:
             force=args.force, promote=args.promote, ledger=args.ledger or (DEFAULT if DEFAULT.is_file() else None),
             note=cli.note, progress=progress,
         )  # fmt: skip
+
+
+def _add(args: argparse.Namespace, began: float) -> Added:
+    """Add NEW to DATA, and print what became of its rows."""
+    from features.history.append.add import add_results
+
+    now = datetime.fromtimestamp(began, UTC).replace(tzinfo=None)
+    added = add_results(args.data, args.add, now=now, note=cli.note)
+    for sentence in added.sentences():
+        print(sentence, flush=True)
+    return added
+
+
+def _only_added(added: Added) -> Retrained:
+    from models.pipeline import Retrained
+
+    return Retrained("added", f"{added.sentences()[-1]}; nothing was trained")
 
 
 def _roll_back(args: argparse.Namespace, began: float) -> Retrained:

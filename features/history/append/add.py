@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from features.faults import Fault, InputError, fail
 from features.history.append.batch import open_batch
@@ -43,6 +44,12 @@ class Added:
     def refused(self) -> int:
         """How many rows were refused."""
         return sum(counts.refused for counts in self.counts.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        listed = str(self.refused_file) if self.refused_file else None
+        counts = {table: vars(count) for table, count in self.counts.items()}
+        return {"data": self.data, "counts": counts, "refused_file": listed, "batch": self.batch}
 
     def sentences(self) -> list[str]:
         """What happened, a line for each table, then what to do about rows that were refused."""
