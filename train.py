@@ -22,6 +22,7 @@ from models.registry.names import check_name
 
 if TYPE_CHECKING:
     from features.history.append.add import Added
+    from models.alarms import Alarm
     from models.monitoring.findings import Intake
     from models.monitoring.promise_report import Watched
     from models.pipeline import Retrained
@@ -106,7 +107,7 @@ def train(args: argparse.Namespace) -> int:
             added = _add(args, began) if args.add else None
             done = _only_added(added) if added and args.no_train else _retrain(args, began)
             if added:
-                done = replace(done, details={**done.details, "added": added.to_dict()})
+                done = replace(done, details={**done.details, "added": added.to_dict()}, alarms=_with(done, added))
     except InputError as error:
         if args.report:
             faults = tuple(map(str, error.faults))
@@ -188,6 +189,16 @@ def _add(args: argparse.Namespace, began: float) -> Added:
     for sentence in added.sentences():
         print(sentence, flush=True)
     return added
+
+
+def _with(done: Retrained, added: Added) -> tuple[Alarm, ...]:
+    """Alarms, of rows that were refused first."""
+    from models.alarms import Alarm
+
+    if not added.refused_file:
+        return done.alarms
+    sentence = f"{added.refused:,} rows of NEW were refused: {added.refused_file} has each with its reason"
+    return (Alarm("intake", f"{sentence}; correct and add them again"), *done.alarms)
 
 
 def _only_added(added: Added) -> Retrained:

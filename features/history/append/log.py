@@ -5,6 +5,8 @@ A folder keeps a Parquet file for each addition, `added/000001.parquet`; a datab
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -84,3 +86,19 @@ def _of_duckdb(path: str) -> pa.Table:
             return connection.sql(f"FROM {TABLE} ORDER BY batch, rowid").to_arrow_table().cast(SCHEMA)
     except duckdb.Error as error:
         raise fail(f"duckdb://{path}", "its log cannot be read", "Check the file.", first_line(error)) from error
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print the log of DATA as CSV."""
+    parser = argparse.ArgumentParser(
+        "python -m features.history.append.log",
+        description=main.__doc__,
+        epilog="example:\n  python -m features.history.append.log duckdb://results.duckdb > log.csv",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("data", metavar="DATA", help="a folder, or duckdb://FILE")
+    print(read_log(parser.parse_args(argv).data).to_csv(index=False), end="")
+
+
+if __name__ == "__main__":
+    main()
