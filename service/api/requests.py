@@ -6,6 +6,7 @@ import codecs
 import json
 import math
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import fields
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -205,7 +206,7 @@ def _count(value: float | None) -> float:
 
 
 _REQUIRED, _OPTIONAL, _MOMENTS, _COUNTS = _Memory(_required), _Memory(_optional), _Memory(micros), _Memory(_count)
-_KINDS = {name: kind_of(column) for name, column in DEAL_COLUMNS.items()}
+_KINDS = {term.name: kind_of(DEAL_COLUMNS[term.name]) for term in fields(Terms) if term.name in DEAL_COLUMNS}
 _TIMES = [name for name, kind in _KINDS.items() if kind == "time"]
 _NUMBERS = [name for name, kind in _KINDS.items() if kind in ("number", "hours", "count")]
 
