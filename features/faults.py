@@ -63,7 +63,7 @@ def refuse_unreachable(where: str, path: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        remedy = "Check the name, and the permissions of the folders above it."
+        remedy = "Check the name, what it links to, and the permissions of the folders above it."
         refuse(where, shorten(str(path)), f"it cannot be reached ({error.strerror})", remedy)
 
 

@@ -41,7 +41,9 @@ def tables(connection: duckdb.DuckDBPyConnection, scheme: str, path: str) -> tup
     """
     where = require_file(scheme, path)
     with suppress(OSError), Path(path).open("rb") as file:  # DuckDB says what keeps it from being read
-        if foreign := kind_of(file.read(4096), "NAME"):
+        head = file.read(4096)
+        # a checksum stands before a database's mark, and may begin as any other kind of file does
+        if head[8:12] != b"DUCK" and (foreign := kind_of(head, "NAME")):
             raise fail(where, f"it is {foreign[0]}, no DuckDB database", foreign[1])
     try:
         # absolute: DuckDB takes a ~ at the start for the home folder, and sqlite: for another kind of database

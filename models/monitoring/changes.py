@@ -68,7 +68,7 @@ def compare(rows: pd.DataFrame, before: pd.DataFrame) -> Changes:
     other_terms = ~new & (old.terms.to_numpy() != rows.terms.to_numpy())
     then, now = old.conversions.to_numpy(float), rows.conversions.to_numpy(float)
     later = rows.observed_until.to_numpy() >= old.observed_until.to_numpy("datetime64[us]")
-    settled = old.settled.to_numpy() == True  # noqa: E712  missing where the row is new
+    settled = old.settled.eq(True).to_numpy(bool)  # missing where the row is new
     room = np.where(settled, LATE_SHARE * then + LATE_COUNT, np.inf)
     plain = later & (now >= then) & (now <= then + room)
     same_outcome = old.outcome.to_numpy() == rows.outcome.to_numpy()
@@ -79,7 +79,7 @@ def compare(rows: pd.DataFrame, before: pd.DataFrame) -> Changes:
         changed=other_terms | (other_outcome & ~plain & ~settled),
         resettled=other_outcome & ~plain & settled,
         grown=other_outcome & plain & (now > then),
-        kept_out=(old.kept_out.to_numpy() == True) & ~other_terms & (same_outcome | (then == now)),  # noqa: E712
+        kept_out=old.kept_out.eq(True).to_numpy(bool) & ~other_terms & (same_outcome | (then == now)),
         vanished=tuple(sorted(set(before.collaboration_id) - set(rows.collaboration_id))),
         before=len(before),
         known={

@@ -101,7 +101,7 @@ class Lane:
         self.folder = folder
         self.seconds: dict[str, float] = {}
         data = str(market / "data")
-        self.train = ("train.py", data, "--search", "0", "--force")
+        self.train = ("train.py", data, "--search", "0", "--force", "--promote", "always")
         self.predict = ("predict.py", str(market / "candidates.parquet"), "--data", data, "--output", OUTPUT)
 
     def finish(self, *argv: str) -> None:

@@ -92,7 +92,7 @@ def _finish(folder: Path, moves: dict[str, str]) -> None:
 
 def finish(folder: Path) -> list[str]:
     """Finish a commit that was interrupted, and say so. Waits for one that goes on. Raises InputError if it cannot."""
-    if not record(folder).exists():
+    if not os.path.exists(record(folder)):  # a folder that cannot be reached is a fault of its own
         return []
     try:
         with locked(folder):

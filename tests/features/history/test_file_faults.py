@@ -169,3 +169,10 @@ def test_places_that_are_not_there_are_reported(tmp_path: Path) -> None:
         assert lines(path)[0].startswith("DATA: it cannot be reached (File name too long): received '/")
     (tmp_path / "file").write_bytes(b"no database" * 1000)
     assert lines(f"duckdb://{tmp_path}/file")[0].startswith(f"duckdb://{tmp_path}/file: it is no DuckDB database")
+
+
+def test_a_checksum_that_looks_like_json_is_that_of_a_database(tmp_path: Path) -> None:
+    (tmp_path / "history.db").write_bytes(b'{"a": 1}' + b"DUCK" + bytes(12_276))
+    assert "JSON" not in lines(f"duckdb://{tmp_path}/history.db")[0]
+    (tmp_path / "export.json").write_bytes(b'{"a": 1}\n')
+    assert "it is JSON, no DuckDB database" in lines(f"duckdb://{tmp_path}/export.json")[0]

@@ -116,7 +116,7 @@ def test_what_holds_no_rows_is_passed_over(tmp_path: Path) -> None:
 
 TABLES = {
     "a link to nowhere": (lambda path: path.symlink_to("gone.csv"), "posts.csv is a link to gone.csv, which is not"),
-    "a link to itself": (lambda path: path.symlink_to(path.name), "posts.csv is a link to posts.csv, which is not"),
+    "a link to itself": (lambda path: path.symlink_to(path.name), "it cannot be reached (Too many levels of symbolic"),
     "a folder": (lambda path: path.mkdir(), "posts.csv is a folder, not a file"),
 }
 

@@ -21,7 +21,8 @@ from features.history.source import open_candidates, open_history
 from features.settings import FeatureSettings
 from models import pipeline
 from models.batch.score_file import score_file
-from models.registry import promotion
+from models.monitoring.findings import Intake
+from models.registry import promotion, unchanged
 from models.report import summary
 from models.scorer import SCORES, Scorer
 from tests.support.contract_tables import candidates, frames, write
@@ -199,9 +200,14 @@ def test_no_model_is_recorded_of_files_that_changed(
 
     write(tmp_path, frames())
     monkeypatch.setattr(pipeline, "fit", fit)
-    monkeypatch.setattr(pipeline.TrainingSet, "from_history", lambda *_: None)
+    door = SimpleNamespace(intake=Intake(0, {}), whole=None)
+    monkeypatch.setattr(pipeline, "_door", lambda *_: door)
+    monkeypatch.setattr(pipeline, "log_intake", lambda *_: None)
+    monkeypatch.setattr(unchanged, "earlier_training", lambda *_: None)
+    monkeypatch.setattr(pipeline, "connect", lambda: None)
     monkeypatch.setattr(summary, "study", lambda _: SimpleNamespace())
-    monkeypatch.setattr(pipeline, "open_run", lambda *_: nullcontext())
+    run = SimpleNamespace(client=None, id="run", notes=())
+    monkeypatch.setattr(pipeline, "open_run", lambda *_: nullcontext(run))
     monkeypatch.setattr(promotion, "record", lambda *_: pytest.fail("it was recorded"))
     assert cli.run(lambda: train.train(train.arguments([str(tmp_path)]))) == 2
     assert "conversions.parquet. Nothing was written: start again" in capsys.readouterr().err
