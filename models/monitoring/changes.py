@@ -19,10 +19,12 @@ LEAST_TWINS = 3
 class Changes:
     """The rows of a training beside those of the one before, as masks (rows,) in the training's order.
 
-    new: of an id that was not there. changed: other terms, or a count that fell before it had settled. resettled:
-    a result that had settled and is another now. grown: counted further, as young results are. kept_out: left out of
-    the last training, and as they were. vanished: ids that are gone. before: rows that there were. known: by name of
-    LINKS, the share of the rows present in both that found something then, and now.
+    new: of an id that was not there, or kept out before and corrected since. changed: other terms, or a count that fell
+    before it had settled. resettled: a result that had settled and is another now. grown: young, and counted up to a
+    later moment, whether or not conversions came: those alone whose conversions grew would be the better ones.
+    kept_out: left out of the last training, and not corrected. vanished: ids that are gone, of the rows that trained.
+    before: how many those were. known: by name of LINKS, the share of the rows present in both that found something
+    then, and now.
     """
 
     new: np.ndarray
@@ -64,24 +66,28 @@ class Changes:
 def compare(rows: pd.DataFrame, before: pd.DataFrame) -> Changes:
     """The changes between two tables as `training_rows` gives them."""
     old = before.set_index("collaboration_id").reindex(rows.collaboration_id)
-    new = old.terms.isna().to_numpy()
-    other_terms = ~new & (old.terms.to_numpy() != rows.terms.to_numpy())
+    there = old.terms.notna().to_numpy()
+    left_out = old.kept_out.eq(True).to_numpy(bool)  # missing where the row is new
+    settled = old.settled.eq(True).to_numpy(bool)
+    other_terms = there & (old.terms.to_numpy() != rows.terms.to_numpy())
     then, now = old.conversions.to_numpy(float), rows.conversions.to_numpy(float)
-    later = rows.observed_until.to_numpy() >= old.observed_until.to_numpy("datetime64[us]")
-    settled = old.settled.eq(True).to_numpy(bool)  # missing where the row is new
+    until, until_then = rows.observed_until.to_numpy(), old.observed_until.to_numpy("datetime64[us]")
     room = np.where(settled, LATE_SHARE * then + LATE_COUNT, np.inf)
-    plain = later & (now >= then) & (now <= then + room)
+    plain = (until >= until_then) & (now >= then) & (now <= then + room)
     same_outcome = old.outcome.to_numpy() == rows.outcome.to_numpy()
+    # another count of the same moment is a correction, one of a later moment is none
+    kept_out = left_out & ~other_terms & (same_outcome | (plain & (until > until_then)))
+    new = ~there | (left_out & ~kept_out)
     other_outcome = ~new & ~other_terms & ~same_outcome
     both = rows[~new]
     return Changes(
         new=new,
-        changed=other_terms | (other_outcome & ~plain & ~settled),
+        changed=(other_terms & ~new) | (other_outcome & ~plain & ~settled),
         resettled=other_outcome & ~plain & settled,
-        grown=other_outcome & plain & (now > then),
-        kept_out=old.kept_out.eq(True).to_numpy(bool) & ~other_terms & (same_outcome | (then == now)),
-        vanished=tuple(sorted(set(before.collaboration_id) - set(rows.collaboration_id))),
-        before=len(before),
+        grown=other_outcome & plain & ~settled & ~kept_out,
+        kept_out=kept_out,
+        vanished=tuple(sorted(set(before.collaboration_id[~before.kept_out]) - set(rows.collaboration_id))),
+        before=int((~before.kept_out).sum()),
         known={
             name: (float(old[name][~new].astype(float).mean()), float(both[name].mean())) if len(both) else (0.0, 0.0)
             for name in LINKS

@@ -94,11 +94,14 @@ def _off_within(quantity: str, residuals: Residuals, batch: np.ndarray, label: s
 
 
 def _rest_is_off(residuals: Residuals, batch: np.ndarray, parts: list[Part]) -> bool:
-    """Whether the rows beside the parts are nearer to the parts' level than to the ordinary one."""
-    rest = batch & ~np.logical_or.reduce([part.rows for part in parts]) if parts else batch
-    level, _ = residuals.mean(rest)
-    effect = float(np.mean([part.effect for part in parts])) if parts else 0.0
-    return level * np.sign(effect) > abs(effect) / 2
+    """Whether the rows beside the parts may well have the parts' level: nearer to it than to 0, or within chance."""
+    if not parts:
+        return False
+    rest = batch & ~np.logical_or.reduce([part.rows for part in parts])
+    level, spread = residuals.mean(rest)
+    effect = float(np.mean([part.effect for part in parts]))
+    level *= np.sign(effect)
+    return bool(level > abs(effect) / 2 or abs(effect) - level < 2 * spread)
 
 
 def _gain(residuals: Residuals, part: Part) -> float:

@@ -179,7 +179,10 @@ def test_rows_once_kept_out_stay_out_until_they_are_corrected() -> None:
     assert found.findings[0].quantity == "kept out before"
     corrected = look(changed(FRAME, NEW, {"spend": FRAME.spend + 1}), before)
     assert not len(corrected.kept_out)
-    assert corrected.counts["changed"] == 60
+    assert corrected.counts["new"] == 60
+    deleted = look(FRAME[:OLD], before)
+    assert deleted.findings == ()
+    assert deleted.counts["gone"] == 0
 
 
 def test_five_rows_pass_and_few_older_rows_judge_nothing() -> None:
