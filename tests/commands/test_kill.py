@@ -40,7 +40,7 @@ CHAMPION = f"models:/{NAME}@champion"
 OUTPUT = "scores.csv"
 TRAIN_KILLS, PREDICT_KILLS, STARTS, STORES = 6, 10, (0.2, 1.2), (0.15, 0.5, 0.85)
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["train", "predict", "models.batch.score_file", "models.tracking", *(
+SERVER.set_forkserver_preload(["train", "predict", "models.pipeline", "models.batch.score_file", "models.tracking", *(
     f"mlflow.store.{name}" for name in (
         "tracking.sqlalchemy_store", "model_registry.sqlalchemy_store", "artifact.local_artifact_repo",
     )

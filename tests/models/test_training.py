@@ -15,6 +15,7 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+@pytest.mark.slow
 def test_same_data_and_seed_give_the_same_bytes(trained: Trained, tmp_path: Path) -> None:
     trained.scorer.save(tmp_path / "a")
     fitted(spine(600)).scorer.save(tmp_path / "b")

@@ -13,6 +13,8 @@ from features.faults import InputError
 from features.history.source import open_history
 from tests.support.contract_tables import Frames, frames, write
 
+pytestmark = pytest.mark.slow  # each opens a history anew
+
 NOW = datetime(2025, 6, 1)  # all that the frames hold has happened by then
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from features.comment_classifier.classifier import CommentClassifier
 from features.settings import FeatureSettings
 from models.evaluation.skill import measure_skill, skill_sentence
@@ -10,6 +12,7 @@ from models.training import fit
 from tests.support.past_market import fitted, matrix, spine, training
 
 
+@pytest.mark.slow
 def test_features_without_meaning_give_no_skill() -> None:
     from models.report import summary
 

@@ -106,6 +106,7 @@ assert '"name": "commission", "kind": "number", "required": false' in page and '
 """
 
 
+@pytest.mark.slow
 def test_a_column_that_is_declared_is_in_requests_answers_document_client_and_page(tmp_path: Path) -> None:
     for name in ("features", "models", "service", "client"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))

@@ -14,6 +14,8 @@ from features.history.source import open_history
 from service.publish.kept_history import HISTORY, keep, missing_text, names_in, stamp_of
 from tests.support.contract_tables import frames, write
 
+pytestmark = pytest.mark.slow  # each opens a history anew
+
 
 def rename_over(file: Path) -> None:
     aside = file.with_name(".aside")
