@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import mmap
+import os
 import re
 import struct
 import time
@@ -60,7 +61,9 @@ class Keys:
         self._stamp = self._changed()
         self.keys = read(setting)
         with counts.open("a+b") as file:
-            file.truncate(SLOTS * _SLOT.size)
+            # not a hole: writing to one kills the process once the disk is full
+            file.write(bytes(max(0, SLOTS * _SLOT.size - os.fstat(file.fileno()).st_size)))
+            file.flush()
             self._counts = mmap.mmap(file.fileno(), SLOTS * _SLOT.size)
 
     def refresh(self) -> None:

@@ -4,10 +4,12 @@ adds them up, including those of workers that are gone.
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 from bisect import bisect_left
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -25,18 +27,29 @@ _WORDS = {
     "dropped_lines": ("creator_yield_log_lines_dropped_total", "Lines of the log that found no reader."),
     "batch": ("creator_yield_batch_requests_total", "Requests that the batch code answered."),
 }
+log = logging.getLogger("creator_yield")
 
 
 class Metrics:
     """This worker's counters."""
 
     def __init__(self, folder: Path) -> None:
-        """folder: where all workers have their files."""
+        """folder: where all workers have their files. On a full disk, this worker alone shows what it counts."""
         self.folder = folder
-        folder.mkdir(exist_ok=True)
-        with (folder / f"{os.getpid()}.counts").open("w+b") as file:
-            file.truncate(_SIZE * 8)
-            self._values = np.frombuffer(mmap.mmap(file.fileno(), _SIZE * 8), np.float64)
+        path = folder / f"{os.getpid()}.counts"
+        try:
+            folder.mkdir(exist_ok=True)
+            with path.open("w+b") as file:
+                file.write(bytes(_SIZE * 8))  # not a hole: writing to one kills the process once the disk is full
+                file.flush()
+                memory = mmap.mmap(file.fileno(), _SIZE * 8)
+        except OSError as error:
+            log.warning("metrics are not shared", extra={"facts": {"why": error.strerror}})
+            with suppress(OSError):
+                path.unlink()
+            memory = mmap.mmap(-1, _SIZE * 8)
+        self._values = np.frombuffer(memory, np.float64)
+        self._path = path
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
@@ -52,8 +65,9 @@ class Metrics:
 
     def page(self, gauges: Mapping[str, tuple[str, float]]) -> str:
         """All workers' counters, and gauges by name with their meaning and value."""
-        files = sorted(self.folder.glob("*.counts"))
-        total = np.sum([np.fromfile(file, np.float64, _SIZE) for file in files], axis=0)
+        others = (np.fromfile(file, np.float64, _SIZE) for file in sorted(self.folder.glob("*.counts"))
+                  if file != self._path)  # fmt: skip
+        total = np.sum([self._values, *(counts for counts in others if len(counts) == _SIZE)], axis=0)
         name = "creator_yield_requests_total"
         lines = [f"# HELP {name} Requests answered.", f"# TYPE {name} counter"]
         for i, route in enumerate(ROUTES):

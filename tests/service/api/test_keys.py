@@ -46,6 +46,14 @@ def test_the_key_is_found_by_its_digest_alone(tmp_path: Path) -> None:
     assert keys.find("\ud800") is None
 
 
+def test_room_for_the_limits_is_taken_at_once(tmp_path: Path) -> None:
+    """Else the first request of a limited key after the disk is full ends the worker by SIGBUS."""
+    for _ in range(2):
+        Keys(f"b:{OTHER}:2", tmp_path / "counts")
+    found = (tmp_path / "counts").stat()
+    assert found.st_blocks * 512 >= found.st_size == 4096 * 16
+
+
 def test_a_limit_counts_by_second_for_all_workers(tmp_path: Path) -> None:
     now = [100.0]
     workers = [Keys(f"b:{OTHER}:2", tmp_path / "counts", lambda: now[0]) for _ in range(2)]
