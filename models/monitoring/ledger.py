@@ -89,9 +89,9 @@ def seal(
         shared = {"when": stamp(facts.when), "model": facts.model, "data": dict(sorted(facts.data.items()))}
         yield writer.line("list", {**shared, "level": facts.level, "rows": facts.rows, "columns": COLUMNS})
         began, count, left = writer.at.lines, 0, iter(rows)
-        while part := [[_plain(value) for value in row] for row in itertools.islice(left, ROWS_A_LINE)]:
+        while part := list(itertools.islice(left, ROWS_A_LINE)):
             count += len(part)
-            yield writer.line("rows", {"rows": part})
+            yield _rows_line(writer, part)
         if count != facts.rows:
             raise ValueError(f"{count} rows are not the {facts.rows} that were announced")
         yield writer.line("sealed", {"list": began, "rows": count})
@@ -144,25 +144,26 @@ def verify(path: Path, heads: Iterable[Head] = ()) -> Checked:
 
 def read(path: Path) -> Contents:
     """All that is sealed. Raises InputError for a ledger that does not hold, or cannot be read."""
-    frames: list[pd.DataFrame] = [_frame({"n": 0, "when": None, "model": "", "level": 0.0}, [])]
+    frames: list[pd.DataFrame] = []
     results: list[dict[str, Any]] = []
     facts: dict[str, Any] = {}
-    rows: list[Any] = []
+    part: list[pd.DataFrame] = []
     with _opened(path) as file:
         try:
             for line in Walk(file):
                 if line.kind == "list":
-                    facts, rows = line.content(), []
+                    facts, part = line.content(), []
                 elif line.kind == "rows":
-                    rows += line.content()["rows"]
+                    part.append(_frame(facts, line.content()["rows"]))
                 elif line.kind == "sealed" and line.content()["list"] == facts.get("n"):
-                    frames.append(_frame(facts, rows))
+                    frames += part
                 elif line.kind == "results":
                     results.append(line.content())
         except BrokenError as error:
             problem = f"it is not what was written: {error}"
             raise fail("--ledger", problem, "Find out who changed it.", str(path)) from None
-    return Contents(pd.concat(frames[1:] or frames, ignore_index=True), results)
+    empty = _frame({"n": 0, "when": None, "model": "", "level": 0.0}, [])
+    return Contents(pd.concat(frames, ignore_index=True) if frames else empty, results)
 
 
 def stamp(when: datetime) -> str:
@@ -210,7 +211,7 @@ def _examine(
 
 
 def _frame(facts: Mapping[str, Any], rows: list[Any]) -> pd.DataFrame:
-    """A list's promises as `Contents` has them."""
+    """Promises of a list as `Contents` has them. facts: members of its first line."""
     frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(NUMBERS, float))
     starts = pd.to_datetime(frame.starts_at, format="ISO8601").astype("datetime64[us]")
     when = pd.to_datetime(facts["when"]).tz_localize(None) if facts["when"] else pd.NaT
@@ -218,9 +219,12 @@ def _frame(facts: Mapping[str, Any], rows: list[Any]) -> pd.DataFrame:
     return frame.assign(starts_at=starts, when=pd.Series(when, frame.index, "datetime64[us]"), **shared)
 
 
-def _plain(value: Any) -> Any:
-    # JSON has no infinities; as texts they read back by float()
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+def _rows_line(writer: Writer, rows: Sequence[Sequence[Any]]) -> bytes:
+    try:
+        return writer.line("rows", {"rows": rows})
+    except ValueError:  # JSON has no infinities; as texts they read back by float()
+        texts = [[str(v) if isinstance(v, float) and not math.isfinite(v) else v for v in row] for row in rows]
+        return writer.line("rows", {"rows": texts})
 
 
 @contextmanager
