@@ -163,7 +163,7 @@ def retrain(
             found = (*(() if force else door.intake.alarms()), *(watched.alarms if watched else ()))
             log_alarms(run.client, run.id, found)
             unchanged.mark(run.client, run.id, mark)
-            version, decision = promotion.record(run, report, history, prints, promote)
+            version, decision = promotion.record(run, report, history, prints, promote, data)
             if watched and (position := watched.seal(now)):
                 anchor(run.client, name, version, position.head)
     outcome = "is now the champion" if decision.promoted else "is not promoted"

@@ -19,10 +19,11 @@ from mlflow.exceptions import MlflowException
 from models.alarms import Alarm
 from models.evaluation.skill import LEAST_T
 from models.registry.gate import Decision, Promote, decide, unopposed
+from models.registry.lineage import datasets
 from models.registry.registry import ABSENT, CHALLENGER, CHAMPION, champion_version, load
 from models.registry.rollback import kept_out
 from models.registry.run_log import log_alarms, log_run
-from models.registry.runs import Run, register, signature
+from models.registry.runs import Run, example, register, signature
 from models.registry.store import alone
 from models.registry.store_faults import guarded
 from models.registry.version_record import BEFORE, NONE, PROMOTED, announce, outcome, write_decision
@@ -38,11 +39,16 @@ Comparison = tuple[str | None, Decision]
 
 
 def record(
-    run: Run, found: Report, history: History, fingerprint: Mapping[str, str], promote: Promote = "if-better"
+    run: Run,
+    found: Report,
+    history: History,
+    fingerprint: Mapping[str, str],
+    promote: Promote = "if-better",
+    data: str = "",
 ) -> tuple[str, Decision]:
     """Log all that was found, register the version, and give it its alias; returns the version and the decision.
 
-    promote: whether the gate decides, or a person has decided already.
+    promote: whether the gate decides, or a person has decided already. data: DATA as the user gave it.
     """
     client, trained = run.client, found.trained
 
@@ -51,8 +57,10 @@ def record(
         return version, decision.overruled(promote)
 
     comparison = compare_again()
-    log_run(client, run.id, found, fingerprint, comparison[1])
-    version = register(client, run.id, run.name, trained.scorer, signature(trained.scorer, trained.training.matrix))
+    log_run(client, run.id, found, fingerprint, comparison[1], datasets(history, fingerprint, data))
+    scorer, training = trained.scorer, trained.training
+    stated = signature(scorer, training.matrix)
+    version = register(client, run.id, run.name, scorer, stated, example(stated, training.matrix, training.spine))
     return version, award(run, version, comparison, compare_again)
 
 

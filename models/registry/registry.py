@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from models.scorer import FilesMissingError, ModelError, NewerFormatError, Older
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 SCORER = "scorer"
+FIGURES = ("skill", "rank", "value", "total", "coverage", "width")  # of a backtest, as metrics of a run
 FILES = 30  # seconds that a server may take to begin sending a file
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d{1,9}))")
@@ -125,8 +127,14 @@ def card(client: MlflowClient, model: Model) -> dict[str, Any]:
             if error.error_code not in ABSENT:
                 raise
             return known  # `mlflow gc` removes deleted runs for good, and keeps the models
-        known |= {"skill": data.tags.get("skill"), "figures": dict(sorted(data.metrics.items()))}
+        known |= {"skill": data.tags.get("skill"), "figures": _figures(data.metrics)}
     return known
+
+
+def _figures(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics by the name MODEL.FIGURE: MLflow shows ours first, without a name before it, and others in groups."""
+    named = {f"ours.{name}" if name in FIGURES else name.replace("/", "."): value for name, value in metrics.items()}
+    return dict(sorted(named.items()))
 
 
 @guarded

@@ -25,15 +25,23 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Experiment
+from mlflow.entities import Experiment, SourceType
 from mlflow.entities.model_registry.prompt_version import IS_PROMPT_TAG_KEY
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_GIT_COMMIT,
+    MLFLOW_RUN_NOTE,
+    MLFLOW_SOURCE_NAME,
+    MLFLOW_SOURCE_TYPE,
+    MLFLOW_USER,
+)
 
 from features.faults import Fault, InputError
 from models.registry.artifacts import home_of, local_path, settle
 from models.registry.names import check_name
+from models.registry.origin import commit, user
 from models.registry.processes import TAG, is_dead, name_process
 from models.registry.recovery import put_in_order
 from models.registry.registry import SCORER
@@ -45,6 +53,18 @@ PACKAGES = (
     "mlflow", "lightgbm", "scikit-learn", "scipy", "pandas", "numpy", "pyarrow", "ibis-framework", "duckdb", "sqlglot",
     "pandera",
 )  # fmt: skip
+PROGRAM = "train.py"
+# The kind opens the experiment in MLflow's view for models of one's own, not in the one for language models.
+EXPERIMENT = {
+    "mlflow.experimentKind": "custom_model_development",
+    MLFLOW_RUN_NOTE: "Trainings of creator-yield: conversions per dollar of creator deals. One run a training, the "
+    "folds of its backtest nested below it. `model_card.md` among a run's artifacts is the full report.",
+}
+MODEL = (
+    "Predicts conversions per dollar of creator deals. The alias `champion` is the version in use, `challenger` the "
+    "newest one that was not promoted; each version says why. The tag `promotion` is the last change of the champion."
+)
+EXAMPLE = 5  # rows
 ROOM = 16 * 2**20  # bytes that a training may need beside the store
 
 
@@ -93,7 +113,13 @@ def start(client: MlflowClient, experiment: str, started_ms: int) -> str:
     found = _experiment(client, experiment)
     _bury(client, found.experiment_id)
     mine = name_process(os.getpid())
-    run = client.create_run(found.experiment_id, start_time=started_ms, tags={TAG: mine} if mine else {})
+    tags = {
+        MLFLOW_USER: user(),
+        MLFLOW_SOURCE_NAME: PROGRAM,
+        MLFLOW_SOURCE_TYPE: SourceType.to_string(SourceType.LOCAL),
+    }
+    tags |= {name: text for name, text in ((TAG, mine), (MLFLOW_GIT_COMMIT, commit())) if text}
+    run = client.create_run(found.experiment_id, start_time=started_ms, tags=tags, run_name="training")
     return run.info.run_id
 
 
@@ -113,7 +139,7 @@ def _experiment(client: MlflowClient, name: str) -> Experiment:
         home = home_of(client, name)
         _require_room(home)
         try:
-            client.create_experiment(name, home)
+            client.create_experiment(name, home, EXPERIMENT)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another training made it in this moment
                 raise
@@ -125,6 +151,9 @@ def _experiment(client: MlflowClient, name: str) -> Experiment:
         problem = "the experiment was deleted, and MLflow keeps its name"
         raise InputError([Fault("--experiment", received=repr(name), problem=problem, remedy=remedy)])
     settle(client, found)
+    for tag, text in EXPERIMENT.items():
+        if tag not in found.tags:  # a user's own description stays
+            client.set_experiment_tag(found.experiment_id, tag, text)
     found = client.get_experiment(found.experiment_id)
     _require_room(found.artifact_location)
     return found
@@ -163,10 +192,17 @@ def _end(client: MlflowClient, run: str, status: str) -> None:
 
 
 @guarded
-def register(client: MlflowClient, run: str, name: str, scorer: Scorer, stated: ModelSignature | None = None) -> str:
+def register(
+    client: MlflowClient,
+    run: str,
+    name: str,
+    scorer: Scorer,
+    stated: ModelSignature | None = None,
+    shown: pd.DataFrame | None = None,
+) -> str:
     """A new version of a registered model, with its files complete before it is there; returns the version.
 
-    stated: the signature, that of the scorer's own columns where there is none.
+    stated: the signature, that of the scorer's own columns where there is none. shown: rows as an example of the input.
     """
     experiment = client.get_run(run).info.experiment_id
     root = Path(__file__).resolve().parents[2]
@@ -175,19 +211,21 @@ def register(client: MlflowClient, run: str, name: str, scorer: Scorer, stated: 
         packed = Path(scratch) / "model"
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "(?s).*An input example was not provided", UserWarning)
+            warnings.filterwarnings("ignore", "Operation with range is deprecated")  # MLflow's, of the example
             mlflow.pyfunc.save_model(
                 packed,
                 python_model=str(root / "models" / "registry" / "pyfunc.py"),
                 artifacts={SCORER: str(Path(scratch) / SCORER)},
                 code_paths=[str(root / "features"), str(root / "models")],
                 signature=stated or signature(scorer, _columns(scorer)),
+                input_example=shown,
                 pip_requirements=[f"{package}=={version(package)}" for package in PACKAGES],
             )
         logged = client.create_logged_model(experiment, name="model", source_run_id=run)
         client.log_model_artifacts(logged.model_id, str(packed))
         client.finalize_logged_model(logged.model_id, "READY")
     try:
-        client.create_registered_model(name)
+        client.create_registered_model(name, description=MODEL)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -212,3 +250,16 @@ def signature(scorer: Scorer, matrix: pd.DataFrame) -> ModelSignature:
         Schema([ColSpec("string" if name in texts else "double", name) for name in SCORES]),
         ParamSchema([ParamSpec("level", "double", 0.8), ParamSpec("reasons", "boolean", True)]),
     )
+
+
+def example(stated: ModelSignature, matrix: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFrame:
+    """The newest rows of a training as the signature wants them: its input columns, in their order."""
+    rows = matrix.tail(EXAMPLE).assign(creator_id=spine.creator_id.tail(EXAMPLE), spend=spine.spend.tail(EXAMPLE))
+    kinds = {str(column.name): column.type.name for column in stated.inputs.inputs}
+    columns = {
+        name: rows[name].astype(float)
+        if kind == "double"
+        else rows[name].astype(object).where(rows[name].notna(), None)
+        for name, kind in kinds.items()
+    }
+    return pd.DataFrame(columns).reset_index(drop=True)

@@ -156,8 +156,8 @@ def test_the_run_holds_what_a_reader_asks_for(workspaces: tuple[Path, Path]) -> 
     assert found.data.params["seed"] == "0"
     assert found.data.params["results"] == "400"
     assert {"recipes", "maturity", "tier_bounds", "attribution_days"} <= set(found.data.params)
-    assert {"ours.skill", "ours.rank", "one_rate.skill", "own_record.rank", "ours.coverage"} <= set(found.data.metrics)
-    assert len(client(workspace).get_metric_history(run_id(version), "ours.skill.by_fold")) >= 3
+    assert {"skill", "rank", "one_rate/skill", "own_record/rank", "coverage"} <= set(found.data.metrics)
+    assert len(client(workspace).get_metric_history(run_id(version), "folds/ours.skill")) >= 3
     plots = client(workspace).list_artifacts(run_id(version), "plots")
     assert {Path(p.path).name for p in plots} >= {"calibration.png", "lift.png", "importance.png"}
     assert all((p.file_size or 0) > 1000 for p in plots)
@@ -237,7 +237,7 @@ def test_new_results_make_a_version_that_must_pass_the_gate(
         said = "is now the champion" if promoted else "is not promoted"
         assert f"models:/{NAME}/2 {said}: it " in done.out
         assert "results that neither had seen" in done.out
-        assert client(workspace).get_metric_history(run_id(second), "ours.skill.by_fold"), (
+        assert client(workspace).get_metric_history(run_id(second), "folds/ours.skill"), (
             "without folds nothing is proven"
         )
     assert [done.status for done in retrained] == [0, 3]

@@ -29,8 +29,8 @@ def test_the_run_tells_all(world: Path) -> None:
     run = client.get_run(version.run_id)
     assert run.info.status == "FINISHED"
     assert {"seed", "results", "recipes", "maturity", "tier_bounds"} <= set(run.data.params)
-    assert {"ours.rank", "ours.coverage", "one_rate.skill", "poisson_regression.value"} <= set(run.data.metrics)
-    steps = [m.step for m in client.get_metric_history(version.run_id, "ours.rank.by_fold")]
+    assert {"rank", "coverage", "one_rate/skill", "poisson_regression/value"} <= set(run.data.metrics)
+    steps = [m.step for m in client.get_metric_history(version.run_id, "folds/ours.rank")]
     assert steps == sorted(set(steps))
     assert len(steps) > 1
     assert len(run.data.tags["data.collaborations"]) == 64
