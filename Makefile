@@ -121,7 +121,7 @@ lock: ## resolve the locks anew, keeping pins that still fit (delete the locks f
 	$(FIND_PYTHON) && "$$python" -m venv --clear build/lock
 	build/lock/bin/python -m pip install --quiet uv
 	$(COMPILE) --output-file requirements.lock
-	$(COMPILE) --constraints requirements.lock --extra service --extra dev --output-file requirements-dev.lock
+	$(COMPILE) --constraints requirements.lock --extra postgres --extra service --extra dev --output-file requirements-dev.lock
 
 clean: ## remove what the other targets made, all but .venv
 	rm -rf build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -42,7 +42,11 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("candidates", type=cli.path, metavar="CANDIDATES", help="a .parquet or .csv file of candidates")
     parser.add_argument(
-        "--data", required=True, type=cli.nonempty, metavar="DATA", help="folder of the tables, or duckdb://FILE"
+        "--data",
+        required=True,
+        type=cli.nonempty,
+        metavar="DATA",
+        help="folder of the tables, duckdb://FILE, or postgresql://USER@HOST/DB",
     )
     parser.add_argument(
         "--output", required=True, type=cli.path, metavar="FILE", help="a .parquet or .csv file to write"

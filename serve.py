@@ -59,8 +59,12 @@ def require(call: argparse.Namespace) -> str:
         refuse("--port", call.port, "it is not a port", "Give a number from 1 to 65535.")
     scheme, is_url, path = call.data.partition("://")
     if is_url:
+        from features.engines.postgres import SCHEME
         from features.history.databases import require_file
 
+        if scheme == SCHEME:
+            remedy = "Copy it into a DuckDB file or a folder, and give that."
+            refuse("--data", call.data, "the service cannot watch a PostgreSQL database for new data yet", remedy)
         require_file(scheme, path)
     else:
         refuse_unreachable("--data", folder := Path(call.data))

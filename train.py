@@ -53,7 +53,11 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "train.py", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "data", type=cli.nonempty, nargs="?", metavar="DATA", help="folder of the tables, or duckdb://FILE"
+        "data",
+        type=cli.nonempty,
+        nargs="?",
+        metavar="DATA",
+        help="folder of the tables, duckdb://FILE, or postgresql://USER@HOST/DB",
     )
     parser.add_argument(
         "--experiment",

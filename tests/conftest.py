@@ -17,6 +17,7 @@ from tests.support.shared import make_once
 if TYPE_CHECKING:
     from models.scorer import Scorer
     from models.training import Trained
+    from tests.support import postgres
     from tests.support.workspace import Server
 
 
@@ -37,6 +38,7 @@ SLOW_FIXTURES = {
     "http_workspace",
     "http_server",
     "shared_data",
+    "postgres_server",
 }
 
 
@@ -80,6 +82,17 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs foreign exports, and there is no folder {folder} (CREATOR_YIELD_SHARED_DATA names another)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator["postgres.Server"]:
+    """A PostgreSQL server, in which each test makes a database of its own; skipped where none is installed."""
+    from tests.support import postgres
+
+    if not (programs := postgres.programs()):
+        pytest.skip("needs PostgreSQL's initdb: apt-get install postgresql")
+    with postgres.running(programs) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

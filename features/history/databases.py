@@ -1,4 +1,4 @@
-"""Opens a database as DATA, read-only, and finds the contract's tables in it."""
+"""Opens a DuckDB file as DATA, read-only, and finds the contract's tables in it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from pathlib import Path
 import duckdb
 
 from features.engines.duckdb import Source, described, explain, name, quote
+from features.engines.postgres import SCHEME
 from features.faults import Fault, InputError, fail, refuse_unreachable
+from features.history import unread
 from features.history.contract import TABLES
 from features.history.file_kinds import kind_of
 from features.history.freshness import Stamp
 from features.history.mapping_reads import Reader, notes_on_names, reads
 from features.history.mappings import check_reads
 
+FORMS = f"Give a folder, duckdb:// and a file's path, or {SCHEME}://USER@HOST/DATABASE."
 _MACROS = """SELECT CASE function_type WHEN 'macro' THEN 'SELECT ' ELSE '' END || macro_definition
     FROM duckdb_functions() WHERE database_name = 'data' AND macro_definition IS NOT NULL"""
 _VIEWS = "SELECT {} FROM duckdb_views() WHERE database_name = 'data' AND NOT internal"
@@ -27,7 +30,7 @@ def require_file(scheme: str, path: str) -> str:
     """The database's name in messages. Raises InputError for a URL of another kind, or of a file that is not there."""
     where = f"{scheme}://…" if scheme != "duckdb" else f"{scheme}://{path}"
     if scheme != "duckdb":
-        raise fail(where, "databases of this kind cannot be opened", "Give a folder, or duckdb:// and a file's path.")
+        raise fail(where, "databases of this kind cannot be opened", FORMS)
     refuse_unreachable("DATA", Path(path))
     if not Path(path).is_file():
         remedy = "A path from the root begins with three slashes, one from the current folder with two."
@@ -35,9 +38,11 @@ def require_file(scheme: str, path: str) -> str:
     return where
 
 
-def tables(connection: duckdb.DuckDBPyConnection, scheme: str, path: str) -> tuple[dict[str, Source], list[Fault]]:
-    """How each table or view is read, and what is wrong with those that cannot be. Raises InputError for a database
-    that cannot be opened.
+def tables(
+    connection: duckdb.DuckDBPyConnection, scheme: str, path: str
+) -> tuple[dict[str, Source], list[Fault], list[str]]:
+    """How each table or view is read, what is wrong with those that cannot be, and notes on what is not read. Raises
+    InputError for a database that cannot be opened.
     """
     where = require_file(scheme, path)
     with suppress(OSError), Path(path).open("rb") as file:  # DuckDB says what keeps it from being read
@@ -79,7 +84,8 @@ def tables(connection: duckdb.DuckDBPyConnection, scheme: str, path: str) -> tup
             received = f"the tables {', '.join(sorted(held)[:8])}" if held else "no table"
             remedy = "Make a table or view of this name."
             faults.append(Fault(table, received=received, problem="the table is missing", remedy=remedy))
-    return sources, faults
+    shown = [(one if home == "main" else f"{home}.{one}", one) for home, one in named(connection)]
+    return sources, faults, [*unread.notes_on_database({*TABLES} - {*sources}, shown, "the schema main")]
 
 
 def _check_view(

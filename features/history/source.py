@@ -17,8 +17,9 @@ from ibis.backends.duckdb import Backend
 
 from features.engines import duckdb as engine
 from features.engines.duckdb import Source, name, quote
+from features.engines.postgres import SCHEME
 from features.faults import Fault, InputError, fail, refuse_unreachable
-from features.history import databases, files, unread
+from features.history import databases, files, postgres, unread
 from features.history.append import journal
 from features.history.checks import casts, check_table
 from features.history.column_names import missing_columns
@@ -102,18 +103,20 @@ def open_history(
     memory_limit: str | None = None,
     temp_dir: Path | None = None,
     now: datetime | None = None,
+    through: postgres.Through | None = None,
 ) -> Iterator[History]:
     """Open DATA, a folder or a database URL, for as long as the context lasts.
 
-    CSV files and mappings are loaded once; Parquet and databases are read where they lie. What outgrows `memory_limit`
-    ("8GB") goes to `temp_dir`. `now` (UTC without a zone) is the clock's unless given. Raises InputError with all
-    faults at once; also where the engine fails later on, within the context, on files that were changed meanwhile.
+    CSV files, mappings and PostgreSQL are loaded once; Parquet and DuckDB files are read where they lie. What outgrows
+    `memory_limit` ("8GB") goes to `temp_dir`. `now` (UTC without a zone) is the clock's unless given. through: the
+    transaction to read PostgreSQL in, instead of one of its own. Raises InputError with all faults at once; also where
+    the engine fails later on, within the context, on files that were changed meanwhile.
     """
     (stamp, finished), now = _settled(data), now or datetime.now(UTC).replace(tzinfo=None)
     with tempfile.TemporaryDirectory(dir=temp_dir) as scratch:
         backend = connect(threads, memory_limit, scratch)
         try:
-            sources, faults = _sources(backend, data)
+            sources, faults, unread_tables = _sources(backend, data, through)
             stamp = stamp.also(databases.behind_views(backend.con))
             raw: dict[str, ir.Table] = {}
             for table, source in sources.items():
@@ -131,7 +134,8 @@ def open_history(
                 order = list(TABLES)
                 raise InputError(sorted(faults, key=lambda f: order.index(f.where) if f.where in order else -1))
             typed = {t: _typed(backend, sources[t], raw[t], t) if t in raw else None for t in TABLES}
-            notes = (*finished, *_notes_on_names(backend, data, sources, stamp), *notes_on_history(typed, now))
+            names = (*unread_tables, *_notes_on_names(data, sources, stamp))
+            notes = (*finished, *names, *notes_on_history(typed, now))
             stamp.require_unchanged("DATA")
             given = {t: frozenset(sources[t].columns) & frozenset(TABLES[t].columns) for t in raw}
             yield History(backend, **typed, stamp=stamp, notes=notes, given=given)
@@ -155,12 +159,10 @@ def _settled(data: str | Path) -> tuple[Stamp, list[str]]:
         notes = finished
 
 
-def _notes_on_names(backend: Backend, data: str | Path, sources: Mapping[str, Source], stamp: Stamp) -> Iterator[str]:
-    """Notes on files that an expression names, and on what is named like a table and is not read."""
+def _notes_on_names(data: str | Path, sources: Mapping[str, Source], stamp: Stamp) -> Iterator[str]:
+    """Notes on files that an expression names, and on files that are named like a table and are not read."""
     yield from (note for source in sources.values() for note in source.notes)
-    if "://" in str(data):
-        yield from unread.notes_on_database({*TABLES} - {*sources}, databases.named(backend.con))
-    else:
+    if "://" not in str(data):
         unknown = [table for table, source in sources.items() if source.notes]
         yield from unread.notes_on_folder(Path(data), [*sources], stamp.files, unknown)
 
@@ -175,9 +177,17 @@ def connect(threads: int | None, memory_limit: str | None, scratch: str) -> Back
     return backend
 
 
-def _sources(backend: Backend, data: str | Path) -> tuple[dict[str, Source], list[Fault]]:
-    """Where each table lies, and what is wrong with those that cannot be found or understood."""
+def _sources(
+    backend: Backend, data: str | Path, through: postgres.Through | None
+) -> tuple[dict[str, Source], list[Fault], list[str]]:
+    """Where each table lies, what is wrong with those that cannot be found or understood, and notes on tables of a
+    database that are not read."""
     scheme, separator, rest = str(data).partition("://")
+    if scheme == SCHEME and separator:
+        if through:
+            return postgres.tables(backend.con, through)
+        with postgres.reading(str(data)) as session:
+            return postgres.tables(backend.con, postgres.Through(session))
     if separator:
         return databases.tables(backend.con, scheme, rest)
     folder = Path(data)
@@ -198,7 +208,7 @@ def _sources(backend: Backend, data: str | Path) -> tuple[dict[str, Source], lis
             faults += error.faults
         except duckdb.Error as error:
             faults += engine.reading_fault(error, table, table).faults
-    return sources, faults
+    return sources, faults, []
 
 
 def raw_table(backend: Backend, source: Source, table: str) -> ir.Table:

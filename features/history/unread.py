@@ -45,15 +45,16 @@ def notes_on_folder(
             yield f"{table}: {count} skipped in {parts.name}/, which hold no rows: {_shown(names)}"
 
 
-def notes_on_database(absent: Collection[str], held: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Tables of a database named like ones that are `absent`. held: schema and name of each table and view."""
+def notes_on_database(absent: Collection[str], held: Iterable[tuple[str, str]], home: str) -> Iterator[str]:
+    """Tables of a database named like ones that are `absent`. held: how each table and view is written, and its name.
+    home: where a table is looked for."""
     alike: dict[str, list[str]] = {}
-    for schema, name in sorted(held):
+    for shown, name in sorted(held):
         if (table := table_of(name)) in absent and table is not None:
-            alike.setdefault(table, []).append(name if schema == "main" else f"{schema}.{name}")
+            alike.setdefault(table, []).append(shown)
     for table, names in alike.items():
         count = "is not read" if len(names) == 1 else f"are not read ({len(names):,} tables)"
-        yield f"{table}: {_shown(names)} {count}; a table or view named {table} in the schema main would be"
+        yield f"{table}: {_shown(names)} {count}; a table or view named {table} in {home} would be"
 
 
 def table_of(name: str) -> str | None:

@@ -74,6 +74,12 @@ def parsed(*words: str, port: int = 0) -> str:
     return serve.require(serve.arguments(["--data", str(ROOT), "--port", str(port or free_port()), *words]))
 
 
+def test_postgresql_is_refused_in_one_sentence() -> None:
+    with pytest.raises(InputError, match="the service cannot watch a PostgreSQL database for new data yet") as error:
+        parsed("--data", "postgresql://me:hush@db/market", "--no-auth")
+    assert "hush" not in str(error.value)
+
+
 def test_names_of_hosts_are_resolved() -> None:
     assert parsed("--no-auth", "--host", "localhost") == "127.0.0.1"
     assert parsed("--no-auth", "--host", "127.3.2.1") == "127.3.2.1"

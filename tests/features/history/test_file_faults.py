@@ -162,7 +162,8 @@ def test_places_that_are_not_there_are_reported(tmp_path: Path) -> None:
     assert lines(tmp_path / "none") == [f"{tmp_path}/none: there is no such folder. {remedy}"]
     assert lines(tmp_path / "file") == [f"{tmp_path}/file: it is a file, not a folder. {remedy}"]
     assert lines("mysql://user:secret@host/db") == [
-        "mysql://…: databases of this kind cannot be opened. Give a folder, or duckdb:// and a file's path."
+        "mysql://…: databases of this kind cannot be opened. "
+        "Give a folder, duckdb:// and a file's path, or postgresql://USER@HOST/DATABASE."
     ]
     assert lines(f"duckdb://{tmp_path}/none.db")[0].startswith(f"duckdb://{tmp_path}/none.db: there is no such file.")
     for path in (f"{tmp_path}/{'x' * 300}", f"duckdb://{tmp_path}/{'x' * 300}.db"):
