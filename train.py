@@ -35,6 +35,7 @@ EXAMPLES = """examples:
   python train.py export/ --search 20                      a longer search of settings, some seven times the time
   python train.py export/ --add new/                       new and corrected results in, then train
   python train.py duckdb://results.duckdb --add export/    the same into a DuckDB file, made if it is not there
+  python train.py postgresql://me@db/results --add new/    the same into a team's database
   python train.py export/ --check                          everything but the training: what a training would say
   python train.py export/ --report training.html           how it ended, as a page that can be mailed
   python train.py --rollback                               the former champion back

@@ -65,13 +65,8 @@ class Session:
             cursor.execute(query)
             yield cursor.fetch_record_batch()
 
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Add rows to a table of the search path, by the names of their columns."""
-        with self._cursor(copy=True) as cursor:
-            cursor.adbc_ingest(table, rows, mode="append")
-
     def stage(self, table: str, rows: pa.Table) -> None:
-        """Put rows into a new temporary table."""
+        """Put rows into a new temporary table, which ends with the session."""
         with self._cursor(copy=True) as cursor:
             cursor.adbc_ingest(table, rows, mode="create", temporary=True)
 

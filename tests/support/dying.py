@@ -22,7 +22,7 @@ from features.history.append.duckdb_file import DuckDBFile
 from features.history.append.folder import Folder
 from features.history.append.merge import Changes
 
-STEPS = ("make_folder", "write", "write_parquet", "sync", "move", "remove", "remove_folder", "execute")
+STEPS = ("make_folder", "write", "write_parquet", "sync", "move", "remove", "remove_folder", "execute", "stage")
 NOW = datetime(2025, 9, 1)
 
 

@@ -7,16 +7,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from features.faults import Fault, InputError, fail
-from features.history.append.batch import open_batch
+from features.engines.postgres import SCHEME
+from features.faults import Fault, InputError, OutputError, fail
+from features.history.append.batch import Batch, open_batch
 from features.history.append.duckdb_file import DuckDBFile
-from features.history.append.faults import Note
+from features.history.append.faults import CollisionError, Note
 from features.history.append.folder import Folder
 from features.history.append.merge import CHANGED, NEW, Changes, Present, merge
+from features.history.append.postgres_database import PostgresDatabase
 from features.history.append.refused import write_refused
 from features.history.contract import TABLES
+from features.history.databases import FORMS
+from features.secrets import mask
 
-Store = DuckDBFile | Folder
+Store = DuckDBFile | Folder | PostgresDatabase
+TRIES = 5  # of an addition that meets another application's writing
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Added:
         """As plain JSON values."""
         listed = str(self.refused_file) if self.refused_file else None
         counts = {table: vars(count) for table, count in self.counts.items()}
-        return {"data": self.data, "counts": counts, "refused_file": listed, "batch": self.batch}
+        return {"data": mask(self.data), "counts": counts, "refused_file": listed, "batch": self.batch}
 
     def sentences(self) -> list[str]:
         """What happened, a line for each table, then what to do about rows that were refused."""
@@ -60,7 +65,8 @@ class Added:
         if self.refused_file:
             count = "1 row was" if self.refused == 1 else f"{self.refused:,} rows were"
             lines.append(f"{count} refused: {self.refused_file} has each with its reason; correct and add them again")
-        lines.append(f"added to {self.data} as number {self.batch}" if self.batch else f"nothing to add to {self.data}")
+        data = mask(self.data)
+        lines.append(f"added to {data} as number {self.batch}" if self.batch else f"nothing to add to {data}")
         return lines
 
 
@@ -69,21 +75,24 @@ def add_results(data: str, new: Path, *, now: datetime, note: Note = lambda sent
 
     A row whose key DATA does not have is new; one whose key it has is unchanged, or a correction, which counts from
     now on, while the log keeps what stood before. Rows that break the contract, or would with what is there, are
-    listed beside NEW; all others are added together, or none if anything fails. `duckdb://FILE` is made if it is not
-    there. now: UTC without a zone. note: takes sentences that a person should read.
+    listed beside NEW; all others are added together, or none if anything fails. `duckdb://FILE` is made if it is
+    not there, and so are tables that a PostgreSQL database lacks. now: UTC without a zone. note: takes sentences
+    that a person should read.
 
     Raises InputError for a NEW, or a DATA, that is at fault as a whole, and OutputError where DATA or the list cannot
     be written; nothing is added then.
     """
     store = _store(data, note)
-    with open_batch(new) as batch, store.locked():
+    with open_batch(new) as batch:
         note(batch.notes)
-        with store.present(batch.tables.keys(), now) as present:
-            changes = merge(present, batch, now)
-            _refuse_incomplete(data, present, changes)
-        batch.stamp.require_unchanged("NEW")
-        listed = write_refused(new, batch, changes)
-        number = store.commit(changes, batch.label, now) if changes.any else None
+        for tries in range(1, TRIES + 1):
+            try:
+                changes, listed, number = _add(store, data, new, batch, now)
+                break
+            except CollisionError as error:
+                if tries == TRIES:
+                    problem = f"other applications write to the same tables, and {TRIES} tries have failed: {error}"
+                    raise OutputError(f"{mask(data)}: {problem}. Nothing was added. Add again later.") from error
     counts = {
         table: Counts(
             change.of_kind(NEW).num_rows, change.of_kind(CHANGED).num_rows, change.unchanged,
@@ -94,13 +103,25 @@ def add_results(data: str, new: Path, *, now: datetime, note: Note = lambda sent
     return Added(data, counts, listed, number)
 
 
+def _add(store: Store, data: str, new: Path, batch: Batch, now: datetime) -> tuple[Changes, Path | None, int | None]:
+    """What was to be done, the list of refused rows, and the number of the addition."""
+    with store.locked():
+        with store.present(batch.tables.keys(), now) as present:
+            changes = merge(present, batch, now)
+            _refuse_incomplete(data, present, changes)
+        batch.stamp.require_unchanged("NEW")
+        listed = write_refused(new, batch, changes)
+        return changes, listed, store.commit(changes, batch.label, now) if changes.any else None
+
+
 def _store(data: str, note: Note) -> Store:
     scheme, separator, rest = data.partition("://")
     if not separator:
         return Folder(data, note)
+    if scheme == SCHEME:
+        return PostgresDatabase(data, note)
     if scheme != "duckdb":
-        remedy = "Give a folder, or duckdb:// and a file's path."
-        raise fail(f"{scheme}://…", "databases of this kind cannot be added to", remedy)
+        raise fail(f"{scheme}://…", "databases of this kind cannot be added to", FORMS)
     return DuckDBFile(rest, note)
 
 

@@ -21,6 +21,10 @@ _CURES = {
 }
 
 
+class CollisionError(Exception):
+    """An addition met another application's writing, was undone, and would succeed if it began anew."""
+
+
 @contextmanager
 def writing(where: str) -> Iterator[None]:
     """Turn what keeps `where` from being written into an OutputError that says so and that nothing was added."""
@@ -28,11 +32,12 @@ def writing(where: str) -> Iterator[None]:
         yield
     except OSError as error:
         cure = _CURES.get(error.errno or 0, "Add again once it can be written.")
-        raise _not_written(where, error.strerror or str(error), cure) from error
+        raise not_written(where, error.strerror or str(error), cure) from error
     except duckdb.Error as error:
         cure = "See that the file may be written, that its disk has room, and that nothing else has it open; add again."
-        raise _not_written(where, explain(error), cure) from error
+        raise not_written(where, explain(error), cure) from error
 
 
-def _not_written(where: str, reason: str, cure: str) -> OutputError:
+def not_written(where: str, reason: str, cure: str) -> OutputError:
+    """That `where` cannot be written, to be raised."""
     return OutputError(f"{where}: it cannot be written: {reason}. Nothing was added. {cure}")

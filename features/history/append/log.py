@@ -16,11 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.engines.duckdb import first_line, quote
+from features.engines.duckdb import first_line, name, quote
+from features.engines.postgres import SCHEME
 from features.faults import fail
 from features.history.append.batch import key_of
 from features.history.append.merge import BEFORE, CHANGED, KIND, Changes
 from features.history.databases import require_file
+from features.history.postgres import reading
 
 TABLE, FOLDER = "creator_yield_log", "added"
 SCHEMA = pa.schema(
@@ -71,6 +73,8 @@ def read_log(data: str) -> pd.DataFrame:
     if not separator:
         parts = [pq.read_table(path, schema=SCHEMA) for path in files(Path(data))]
         rows = pa.concat_tables(parts) if parts else SCHEMA.empty_table()
+    elif scheme == SCHEME:
+        rows = _of_postgres(data)
     else:
         require_file(scheme, rest)
         rows = _of_duckdb(rest)
@@ -88,6 +92,15 @@ def _of_duckdb(path: str) -> pa.Table:
         raise fail(f"duckdb://{path}", "its log cannot be read", "Check the file.", first_line(error)) from error
 
 
+def _of_postgres(url: str) -> pa.Table:
+    columns = ", ".join(map(name, SCHEMA.names))
+    with reading(url) as session:
+        if session.rows(f"SELECT to_regclass('{TABLE}') IS NULL")[0][0]:
+            return SCHEMA.empty_table()
+        with session.stream(f"SELECT {columns} FROM {TABLE} ORDER BY batch, ctid") as reader:  # rows are only added
+            return reader.read_all().cast(SCHEMA)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the log of DATA as CSV."""
     parser = argparse.ArgumentParser(
@@ -96,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         epilog="example:\n  python -m features.history.append.log duckdb://results.duckdb > log.csv",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("data", metavar="DATA", help="a folder, or duckdb://FILE")
+    parser.add_argument("data", metavar="DATA", help="a folder, duckdb://FILE, or postgresql://USER@HOST/DB")
     print(read_log(parser.parse_args(argv).data).to_csv(index=False), end="")
 
 

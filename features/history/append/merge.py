@@ -7,6 +7,7 @@ whole or not at all, for the two must agree.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -151,6 +152,9 @@ class _Merger:
             stored = held.get(column)
             values[column] = name(column)
             if stored is None or stored in ("VARCHAR", "INTERVAL", SQL_TYPES[kind]):
+                continue
+            if most := re.fullmatch(r"VARCHAR\((\d+)\)", stored):
+                doubtful[column] = f"length({name(column)}::VARCHAR) > {most[1]}"
                 continue
             back = f"TRY_CAST(TRY_CAST({name(column)} AS {stored}) AS {SQL_TYPES[kind]})"
             same = f"{back} = {name(column)}"

@@ -19,6 +19,13 @@ class Executes(Protocol):
         """Run one statement."""
 
 
+class Stages(Protocol):
+    """A connection of a database that takes rows aside."""
+
+    def stage(self, table: str, rows: pa.Table) -> None:
+        """Put rows into a new temporary table."""
+
+
 def make_folder(path: Path) -> None:
     """Make a folder that may be there already."""
     path.mkdir(exist_ok=True)
@@ -63,3 +70,8 @@ def remove_folder(path: Path) -> None:
 def execute(connection: Executes, statement: str) -> None:
     """Run a statement that changes a database."""
     connection.execute(statement)
+
+
+def stage(connection: Stages, table: str, rows: pa.Table) -> None:
+    """Put rows aside in a database, for statements that follow."""
+    connection.stage(table, rows)

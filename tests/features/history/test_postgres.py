@@ -26,6 +26,12 @@ def contents(data: Path | str) -> Contents:
         return {table: getattr(history, table).to_pyarrow().to_pylist() for table in history.given}
 
 
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Contents:
+    """The small history, as it is read from files."""
+    return contents(write(tmp_path_factory.mktemp("files"), frames()))
+
+
 def refused(data: str) -> list[str]:
     with pytest.raises(InputError) as error, open_history(data, threads=1, now=NOW):
         pass
@@ -49,7 +55,7 @@ def test_a_database_holds_what_parquet_holds(postgres_server: Server, tmp_path: 
         assert held.collaborations.schema() == files.collaborations.schema()
 
 
-def test_every_kind_of_column_is_read_exactly(postgres_server: Server, tmp_path: Path) -> None:
+def test_every_kind_of_column_is_read_exactly(postgres_server: Server, expected: Contents) -> None:
     """The driver alone gives numerics as text, money in cents, and times with the server's zone."""
     database = postgres_server.database(frames())
     postgres_server.execute(
@@ -66,7 +72,7 @@ def test_every_kind_of_column_is_read_exactly(postgres_server: Server, tmp_path:
         "ALTER TABLE posts ALTER likes TYPE real, ALTER is_sponsored TYPE int USING is_sponsored::int",
         database=database,
     )
-    assert contents(postgres_server.url(database)) == contents(write(tmp_path, frames()))
+    assert contents(postgres_server.url(database)) == expected
 
 
 def test_faults_are_those_of_other_forms(postgres_server: Server) -> None:
@@ -114,9 +120,8 @@ def test_missing_tables_are_faults(postgres_server: Server) -> None:
     ]
 
 
-def test_views_partitions_and_the_search_path(postgres_server: Server) -> None:
+def test_views_partitions_and_the_search_path(postgres_server: Server, expected: Contents) -> None:
     database = postgres_server.database(frames())
-    expected = contents(postgres_server.url(database))
     postgres_server.execute(
         "ALTER TABLE posts RENAME TO posts_kept",
         "CREATE TABLE posts (LIKE posts_kept) PARTITION BY RANGE (posted_at)",
@@ -184,10 +189,11 @@ def test_a_view_that_fails_and_what_may_not_be_read_are_named_with_all_other_fau
     assert "comments: row-level security decides which of its rows this user sees" in notes(url)
 
 
-def test_all_tables_are_of_one_moment(postgres_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_tables_are_of_one_moment(
+    postgres_server: Server, expected: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A collaboration and its daily conversions are changed by another while the first table has been read already."""
     database = postgres_server.database(frames())
-    expected = contents(postgres_server.url(database))
     load = postgres._loaded
 
     def meanwhile(*arguments: object) -> object:

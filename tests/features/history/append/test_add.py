@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -15,14 +14,10 @@ from features.faults import InputError
 from features.history.append.add import Added, Counts, add_results
 from features.history.append.log import read_log
 from features.history.contract import TABLES
-from features.history.source import open_history
+from tests.support.additions import EXPECTED, KEYS, NOW, batch, contents, merged, results
 from tests.support.contract_tables import Frames, frames, write
 
-NOW = datetime(2025, 9, 1)
 FORMS = ["parquet", "csv", "csv.gz", "parts", "duckdb"]
-KEYS = {"conversions": ["collaboration_id", "date"]} | {
-    table: schema.unique for table, schema in TABLES.items() if schema.unique
-}
 
 
 def stored(folder: Path, tables: Frames, form: str) -> str:
@@ -34,55 +29,6 @@ def stored(folder: Path, tables: Frames, form: str) -> str:
         for table in tables:
             connection.execute(f"CREATE TABLE {table} AS FROM '{folder / table}.parquet'")
     return f"duckdb://{folder / 'history.db'}"
-
-
-def contents(data: str) -> dict[str, list[dict[str, object]]]:
-    """All rows of all tables, in the order of their keys."""
-    with open_history(data, threads=1, now=NOW) as history:
-        return {
-            table: getattr(history, table).order_by(KEYS[table]).to_pyarrow().to_pylist() for table in history.given
-        }
-
-
-def batch() -> Frames:
-    """New rows in all tables, corrections in four of them, and two rows as they were."""
-    base = frames()
-    deals = base["collaborations"].copy()
-    deals.loc[0, ["conversions", "revenue"]] = [5, 50.0]  # with another day of conversions
-    deals.loc[3, "spend"] = 950.0
-    deals = pd.concat([deals.iloc[[0, 3, 4]], deals.iloc[[5]].assign(collaboration_id="r9", creator_id="c9")])
-    creators = base["creators"].iloc[[1, 2]].assign(followers=[26_000, 300])
-    creators = pd.concat([creators, base["creators"].iloc[[0]].assign(creator_id="c9", niche='it\'s "new", ok')])
-    posts = base["posts"].iloc[[7]].assign(post_id="p9", creator_id="c9", is_sponsored=None)
-    comments = base["comments"].iloc[[1, 2]].assign(comment_id=["k1", "k11"], text=["so\nnicer", "new ☕"])
-    days = pd.DataFrame(
-        {
-            "collaboration_id": ["r0", "r0"],
-            "date": pd.to_datetime(["2025-01-12", "2025-01-14"]).date,
-            "conversions": [3, 1],
-        }
-    )
-    return {
-        "collaborations": deals, "creators": creators, "posts": posts, "comments": comments, "conversions": days
-    }  # fmt: skip
-
-
-def merged(base: Frames, new: Frames) -> Frames:
-    """What the tables are once the rows of `new` stand for those of their keys."""
-    tables = dict(base)
-    for table, rows in new.items():
-        both = pd.concat([base[table], rows]) if table in base else rows
-        tables[table] = both.drop_duplicates(KEYS[table], keep="last").reset_index(drop=True)
-    return tables
-
-
-EXPECTED = {
-    "collaborations": Counts(1, 2, 1, 0),
-    "creators": Counts(1, 1, 1, 0),
-    "posts": Counts(1, 0, 0, 0),
-    "comments": Counts(1, 1, 0, 0),
-    "conversions": Counts(1, 1, 0, 0),
-}
 
 
 FEW = ("collaborations", "creators", "conversions")
@@ -130,12 +76,6 @@ def test_adding_twice_adds_nothing_twice(form: str, tmp_path: Path) -> None:
     assert (again.batch, again.counts) == (None, {"collaborations": Counts(0, 0, 2, 0)})
     assert again.sentences()[-1] == f"nothing to add to {data}"
     assert len(read_log(data)) == 1
-
-
-def results(rows: int = 6) -> Frames:
-    """Collaborations and creators alone, which are quick to check."""
-    tables = frames()
-    return {"collaborations": tables["collaborations"].head(rows), "creators": tables["creators"]}
 
 
 def refused(done: Added) -> pd.DataFrame:
