@@ -125,6 +125,7 @@ def predict(args: argparse.Namespace) -> None:
         candidates = open_candidates(history, args.candidates)
         cli.note((*history.notes, *candidates.notes))
         from models.batch.score_file import check_candidates, score_file
+        from models.monitoring.drift import Listed
 
         check_candidates(history, candidates, args.output, target)
         from models import tracking
@@ -149,11 +150,15 @@ def predict(args: argparse.Namespace) -> None:
         left_out = notes_on_left_out(history.collaborations, model.scorer.facts.kept_out)
         cli.note(left_out)
         notes += left_out
+        listed = Listed(candidates.rows)
         summary = score_file(
             history, candidates, model.scorer, model.label, args.output, level=args.level, target=target,
-            progress=progress, seal=sealing.seal if sealing else None,
+            progress=progress, seal=sealing.seal if sealing else None, look=listed.add,
         )  # fmt: skip
     print_summary(summary, model, args, target)
+    differs, loss = listed.judge(model.scorer)
+    print(f"a result is expected to be off by {loss}")
+    notes += (differs,) if differs else ()
     if sealing:
         print(sealing.anchor())
     for note in notes:  # once more, where the scores are looked at

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from mlflow import MlflowClient
 
 from features.comment_classifier.classifier import CommentClassifier
@@ -20,7 +21,7 @@ from features.usage import columns_read
 from models.alarms import Alarm
 from models.estimators.recipes import TRIES, with_settings
 from models.evaluation.backtest import Progress
-from models.monitoring import promise_report, training_rows
+from models.monitoring import level_drift, promise_report, training_rows
 from models.monitoring.anchors import anchor, known_heads
 from models.monitoring.findings import Intake
 from models.monitoring.intake import examine
@@ -83,12 +84,17 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Door:
-    """What came through the door: the training set without the rows that are kept out, and all rows as they came."""
+    """What came through the door: the training set without the rows that are kept out, and all rows as they came.
+
+    champion, before: whom and what it was held against, as `examine` takes them.
+    """
 
     intake: Intake
     training: TrainingSet
     history: History
     whole: TrainingSet
+    champion: Scorer | None
+    before: pd.DataFrame | None
 
 
 def check(
@@ -152,15 +158,20 @@ def retrain(
                         since = f"without the results that are kept out, nothing is new since models:/{name}/"
                         return _stopped(run, door.intake, since + earlier.version)
             kept_out = () if force else tuple(door.intake.kept_out.collaboration_id)
+            level = level_drift.examine(training, door.champion, door.before)
             trained = _fit(source, training, prints, kept_out)
             report = summary.study(trained)
             if progress:
                 progress("report", 1, 1)
             source.history.stamp.require_unchanged("DATA")
-            training_rows.log(run.client, run.id, training_rows.training_rows(door.whole, trained.scorer, kept_out))
+            seen = training_rows.training_rows(door.whole, trained.scorer, kept_out, level.promised)
+            training_rows.log(run.client, run.id, seen)
+            level_drift.log(run.client, run.id, level)
             now = datetime.fromtimestamp(began, UTC).replace(tzinfo=None)
             watched = _watch(run, ledger, training, trained.scorer, now) if ledger else None
-            found = (*(() if force else door.intake.alarms()), *(watched.alarms if watched else ()))
+            found = (
+                *(() if force else door.intake.alarms()), *level.alarms, *(watched.alarms if watched else ()),
+            )  # fmt: skip
             log_alarms(run.client, run.id, found)
             unchanged.mark(run.client, run.id, mark)
             version, decision = promotion.record(run, report, history, prints, promote, data)
@@ -180,6 +191,7 @@ def retrain(
         | {
             "decided_by": decision.by,
             "intake": door.intake.to_dict(),
+            "level_drift": level.to_dict(),
             "promises": watched.to_dict() if watched else None,
         },
     )
@@ -218,9 +230,9 @@ def _door(source: _Source, client: MlflowClient | None) -> _Door:
     champion = _champion(client, source.name, whole, source.note) if client else None
     intake = examine(whole, before, champion, seed=source.seed)
     if not len(intake.kept_out) or intake.closed:
-        return _Door(intake, whole, source.history, whole)
+        return _Door(intake, whole, source.history, whole, champion, before)
     rest = source.history.without(tuple(intake.kept_out.collaboration_id))
-    return _Door(intake, source.training_set(rest), rest, whole)
+    return _Door(intake, source.training_set(rest), rest, whole, champion, before)
 
 
 def _champion(client: MlflowClient, name: str, training: TrainingSet, note: Note) -> Scorer | None:

@@ -24,6 +24,7 @@ from models.estimators.encoding import Encoding
 from models.estimators.maturity import Maturity
 from models.estimators.mixed import MixedModel
 from models.estimators.rate import Component, RateModel, Trees
+from models.learnt import Learnt
 from models.scoring import Scoring
 from models.training_facts import TrainingFacts
 from models.uncertainty.interval import POOLED, Intervals
@@ -57,7 +58,8 @@ class Scorer:
     """Everything from a feature matrix to scores.
 
     ranges: lowest and highest value of the deal's terms in training. facts: of the training. past: collaboration_id and
-    the rate that the backtest predicted for it.
+    the rate that the backtest predicted for it. learnt: how features were distributed; None where a training was too
+    small for it, or by an earlier version.
     """
 
     rate: RateModel
@@ -70,6 +72,7 @@ class Scorer:
     ranges: Mapping[str, tuple[float, float]]
     facts: TrainingFacts
     past: pd.DataFrame
+    learnt: Learnt | None = None
 
     @cached_property
     def scoring(self) -> Scoring:
@@ -152,6 +155,7 @@ class Scorer:
             {k: (v[0], v[1]) for k, v in values["ranges"].items()},
             TrainingFacts.from_dict(values["facts"]),
             pd.read_parquet(folder / "backtest.parquet"),
+            Learnt.from_dict(values["learnt"]) if "learnt" in values else None,
         )
 
     def _to_dict(self) -> dict[str, Any]:
@@ -172,7 +176,7 @@ class Scorer:
             "settings": self.settings.to_dict(),
             "ranges": {k: list(v) for k, v in self.ranges.items()},
             "facts": self.facts.to_dict(),
-        }
+        } | ({"learnt": self.learnt.to_dict()} if self.learnt else {})
 
 
 def _require_format(found: int) -> None:

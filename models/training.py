@@ -23,6 +23,7 @@ from models.estimators.outcomes import Outcomes
 from models.estimators.rate import RECIPES, Component, RateModel, Recipe, fit_component
 from models.evaluation.backtest import OURS, Backtest, Progress, observe, run_backtest
 from models.evaluation.skill import measure_skill
+from models.learnt import Learnt
 from models.scorer import Scorer, training_ranges
 from models.training_facts import TrainingFacts
 from models.uncertainty.interval import fit_intervals
@@ -143,6 +144,7 @@ def _fit(
         training_ranges(matrix, results.spend),
         _facts(training, backtest, rate, maturity, seed),
         past,
+        Learnt.fit(matrix, training.spine, results.starts),
     )
     return Trained(scorer, backtest, training)
 

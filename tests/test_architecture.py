@@ -15,7 +15,7 @@ ROOMS = (
     "features.history", "features.comment_classifier", "features.spine", "features.families", "features.catalogue",
     "features.staging", "features.matrix", "features.usage",
     "models.alarms", "models.explanations", "models.estimators", "models.uncertainty", "models.evaluation",
-    "models.training_facts",
+    "models.training_facts", "models.learnt",
     "models.scoring", "models.scorer", "models.training", "models.studies", "models.report", "models.registry",
     "models.tracking", "models.monitoring", "models.batch", "models.pipeline",
     "service.problems", "service.logs", "service.online", "service.publish", "service.api",

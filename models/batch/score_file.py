@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
@@ -50,12 +51,14 @@ def score_file(
     chunk: int = CHUNK,
     progress: Callable[[str, int, int], None] | None = None,
     seal: Callable[[int, Iterator[pa.RecordBatch]], None] | None = None,
+    look: Callable[[pd.DataFrame, pd.DataFrame, pd.DataFrame], None] | None = None,
 ) -> Summary:
     """Score all candidates into `output`, which is replaced at the very end. The chunk's size changes no bit of it.
 
     target: adds its two columns after the cost per conversion. A link as `output` stays one: what it names is written.
     seal: takes the number of rows and all of them with their scores, just before the output appears; where it raises,
-    none does. Raises InputError where DATA or the candidates changed meanwhile, OutputError where the disk is full.
+    none does. look: takes each chunk's matrix, columns and scores. Raises InputError where DATA or the
+    candidates changed meanwhile, OutputError where the disk is full.
     """
     ending, output = output.suffix, behind(output)
     history = history.without(scorer.facts.kept_out)
@@ -68,7 +71,7 @@ def score_file(
         with ExitStack() as files:
             writers: list[pq.ParquetWriter] = []
             for batch in candidates.batches(chunk):
-                part, codes = _score(batch, builder, scorer, label, level, target)
+                part, codes = _score(batch, builder, scorer, label, level, target, look)
                 counted.update(codes)
                 best = _best(best, part, top)
                 # the engine ranks by the rate alone: it ignores case in the candidates' own columns
@@ -110,9 +113,13 @@ def _score(
     label: str,
     level: float,
     target: Target | None,
+    look: Callable[[pd.DataFrame, pd.DataFrame, pd.DataFrame], None] | None,
 ) -> tuple[pa.Table, Counter[str]]:
     spine = batch.to_pandas()
-    scores = scorer.score(builder.build(spine), spine, level, target=target)
+    matrix = builder.build(spine)
+    scores = scorer.score(matrix, spine, level, target=target)
+    if look:
+        look(matrix, spine, scores)
     codes = Counter(code for text in scores.warnings for code in json.loads(text))
     part = pa.Table.from_batches([batch])
     for name in scores:

@@ -44,10 +44,11 @@ def factor(value: float) -> str:
 
 def _about(name: str, value: Any) -> str:
     known = BY_NAME.get(name)
-    return f"{known.label if known else name} ({_measured(value, known.unit if known else '')})"
+    return f"{known.label if known else name} ({measured(value, known.unit if known else '')})"
 
 
-def _measured(value: Any, unit: str) -> str:
+def measured(value: Any, unit: str) -> str:
+    """A feature's value with its unit: $1,230, 12 %, November."""
     if value is None:
         return "unknown"
     if isinstance(value, str):

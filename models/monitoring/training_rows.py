@@ -29,16 +29,23 @@ OUTCOME = ("conversions", "observed_until")
 LINKS = ("posts", "comments", "record", "daily")
 COLUMNS = (
     "collaboration_id", "terms", "outcome", "starts_at", "spend", "hours", "conversions", "observed_until", "settled",
-    "kept_out", "expected", *LINKS,
+    "kept_out", "expected", "promised", *LINKS,
 )  # fmt: skip
+LATER = ("promised",)  # columns that files of earlier versions lack
 
 
-def training_rows(training: TrainingSet, scorer: Scorer | None = None, kept_out: Collection[str] = ()) -> pd.DataFrame:
+def training_rows(
+    training: TrainingSet,
+    scorer: Scorer | None = None,
+    kept_out: Collection[str] = (),
+    promised: pd.Series | None = None,
+) -> pd.DataFrame:
     """COLUMNS of every row that a training saw, those that were kept out of it included.
 
     settled: its attribution window had passed when it was counted. expected: conversions that the model, blind to the
-    row, expects by then; NaN where it has no such prediction. LINKS: whether the creator's posts, comments and earlier
-    deals, and the row's conversions by day, are known.
+    row, expects by then; NaN where it has no such prediction. promised: conversions per dollar that the champion of its
+    time expected before it knew the result, by collaboration_id. LINKS: whether the creator's posts, comments and
+    earlier deals, and the row's conversions by day, are known.
     """
     spine, results = training.spine, training.results
     identifiers = results.identifiers.astype(str)
@@ -55,6 +62,7 @@ def training_rows(training: TrainingSet, scorer: Scorer | None = None, kept_out:
             "settled": results.until >= results.final,
             "kept_out": np.isin(identifiers, list(kept_out)),
             "expected": np.full(len(spine), np.nan) if scorer is None else expected(scorer, training),
+            "promised": np.nan if promised is None else promised.reindex(identifiers).to_numpy(float),
         }
     )
     return frame.assign(**links(training))[list(COLUMNS)]
@@ -95,14 +103,19 @@ def links(training: TrainingSet) -> dict[str, np.ndarray]:
 
 
 def expected(scorer: Scorer, training: TrainingSet, anyway: np.ndarray | None = None) -> np.ndarray:
-    """Conversions (rows,) that a model expects by the moment of counting, from predictions that did not know the row.
+    """Conversions (rows,) that a model expects by the moment of counting at its `blind_rates`."""
+    share, _ = scorer.maturity.arrived(training.results)
+    return blind_rates(scorer, training, anyway) * training.results.spend * share
 
-    For a row that it was trained on that is its backtest's prediction, NaN where there is none. anyway: rows (bool) for
-    which a prediction of the model stands in then, although it was trained on them.
+
+def blind_rates(scorer: Scorer, training: TrainingSet, anyway: np.ndarray | None = None) -> np.ndarray:
+    """Conversions per dollar (rows,) from predictions that did not know the row.
+
+    For a row that the model was trained on that is its backtest's prediction, NaN where there is none. anyway: rows
+    (bool) for which a prediction of the model stands in then, although it was trained on them.
     Raises ValueError where the matrix lacks a column of the model.
     """
-    results = training.results
-    identifiers = results.identifiers.astype(str)
+    identifiers = training.results.identifiers.astype(str)
     past = scorer.past.set_index("collaboration_id").rate
     rates = np.array(past.reindex(identifiers), float)
     predicted = ~np.isin(identifiers, past.index.to_numpy(str))
@@ -112,8 +125,7 @@ def expected(scorer: Scorer, training: TrainingSet, anyway: np.ndarray | None = 
     if len(unseen):
         matrix = training.matrix.iloc[unseen].reset_index(drop=True)
         rates[unseen] = scorer.rates(matrix, training.creators[unseen])
-    share, _ = scorer.maturity.arrived(results)
-    return rates * results.spend * share
+    return rates
 
 
 @guarded
@@ -161,6 +173,7 @@ def newest(
 def _read(path: Path) -> pd.DataFrame:
     """The file's rows. Raises ValueError where columns are missing or an id stands twice."""
     rows = pd.read_parquet(path)
+    rows = rows.assign(**{name: np.nan for name in LATER if name not in rows})
     if absent := [name for name in COLUMNS if name not in rows]:
         raise ValueError(f"{path.name} lacks {absent}")
     if rows.collaboration_id.duplicated().any():

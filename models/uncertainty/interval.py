@@ -139,6 +139,17 @@ class Intervals:
             low, high = np.where(apart & up, middle, low), np.where(apart & ~up, middle, high)
         return low
 
+    def quantiles(
+        self, expected: np.ndarray, group: np.ndarray, probability: np.ndarray, excess: np.ndarray | float = 0.0
+    ) -> np.ndarray:
+        """Counts (rows,) at or below which results lie with these probabilities (rows,), as `reached` has them: of
+        uniform ones, draws of results. excess: as for `bounds`."""
+        names, place = self._groups(group)
+        below = np.empty(len(place))
+        for i, name in enumerate(names):
+            below[place == i] = np.interp(probability[place == i], self.calibration[name], GRID)
+        return _quantile(np.minimum(below, 1 - 1e-9), expected, self.dispersion(expected, excess))
+
     def _groups(self, group: np.ndarray) -> tuple[list[str], np.ndarray]:
         """The groups whose calibration counts, and for each row which of them."""
         names, place = np.unique(np.asarray(group, str), return_inverse=True)

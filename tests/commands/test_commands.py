@@ -48,6 +48,7 @@ def test_scores_are_the_contract_s(world: Path, capsys: pytest.CaptureFixture[st
     assert "40 candidates scored by conversions-per-dollar/1" in said.out
     assert "unknown_creator 1" in said.out
     assert "scores: 40 of 40" in said.err
+    assert "a result is expected to be off by a factor of " in said.out
     candidates, scores = pd.read_parquet("candidates.parquet"), pd.read_parquet("scores.parquet")
     assert scores.candidate_id.tolist() == candidates.candidate_id.tolist()
     assert scores.note.tolist() == candidates.note.tolist()
@@ -109,6 +110,24 @@ def test_columns_that_are_gone_since_the_training_are_named_before_and_after(
     assert f"note: {line}" in said.err
     assert run_score("scores.csv") == 0
     assert "other columns" not in "".join(capsys.readouterr())
+
+
+def test_a_list_unlike_what_was_learnt_from_is_named_and_scored_as_ever(
+    world: Path, plain: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    usual = pd.concat([pd.read_parquet("candidates.parquet")] * 4, ignore_index=True)
+    usual["candidate_id"] = [f"k{i}" for i in range(len(usual))]
+    usual.to_parquet("usual.parquet", index=False)
+    usual.assign(spend=usual.spend * 40).to_parquet("dear.parquet", index=False)
+    capsys.readouterr()
+    assert run_predict("usual.parquet", "--data", "data", "--output", "usual_scores.parquet") == 0
+    assert "differs from" not in capsys.readouterr().out
+    assert run_predict("dear.parquet", "--data", "data", "--output", "dear_scores.parquet") == 0
+    said = capsys.readouterr().out
+    assert "the list (160 rows) differs from the 200 newest results that the model learnt from in " in said
+    assert "price of the deal: the middle is $" in said
+    scored = pd.read_parquet("usual_scores.parquet").conversions_per_dollar[:40]
+    assert scored.tolist() == pd.read_parquet(plain).conversions_per_dollar.tolist()
 
 
 def test_a_disk_that_fills_leaves_the_old_scores(world: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -100,3 +100,32 @@ def test_check_says_what_a_training_would(tmp_path: Path, capsys: pytest.Capture
     assert {path: path.stat().st_mtime_ns for path in Path.cwd().rglob("*") if path.name != "mlflow.db"} == before
     assert Path("mlflow.db").read_bytes() == rows
     assert run_train("data", "--check") == 0
+
+
+def test_a_level_that_moved_is_trained_on_and_raises_an_alarm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fewer(frame: pd.DataFrame) -> pd.DataFrame:
+        batch = frame.sample(160, random_state=0).reset_index(drop=True)
+        hours = pd.to_timedelta(3 * batch.index, unit="h")
+        return pd.concat([frame, batch.assign(
+            collaboration_id=[f"fewer{i:03}" for i in range(160)], conversions=batch.conversions // 2.7,
+            starts_at=frame.starts_at.max() + hours, observed_until=frame.observed_until.max() + hours,
+            spend=(batch.spend * 1.1).round(2),
+        )], ignore_index=True)  # fmt: skip
+
+    report = tmp_path / "outcome.json"
+    assert run_train(write(tmp_path / "data", fewer), "--search", "0", "--report", str(report)) == 3
+    said = capsys.readouterr()
+    assert "drift: the " in said.err
+    outcome = json.loads(report.read_text(encoding="utf-8"))
+    assert outcome["action"] in ("promoted", "kept")
+    assert "drift" in {alarm["source"] for alarm in outcome["alarms"]}
+    assert outcome["details"]["level_drift"][0]["drifted"]
+    from models import tracking
+
+    client = tracking.connect()
+    version = client.get_model_version(NAME, str(champion()[1]))
+    run = client.get_run(version.run_id or "")
+    assert run.data.metrics["drift.level_4_weeks.high"] < 1
+    assert run.data.tags["alarm.drift"].startswith("the ")

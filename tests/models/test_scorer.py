@@ -58,3 +58,14 @@ def test_results_that_were_kept_out_are_remembered(small_scorer: Scorer, tmp_pat
     replace(small_scorer, facts=facts).save(tmp_path / "saved")
     assert Scorer.load(tmp_path / "saved").facts == facts
     assert "kept_out" not in small_scorer.facts.to_dict()  # and so earlier versions read it
+
+
+def test_what_it_learnt_from_is_kept_and_may_be_missing(small_scorer: Scorer, tmp_path: Path) -> None:
+    small_scorer.save(tmp_path / "saved")
+    loaded = Scorer.load(tmp_path / "saved").learnt
+    assert loaded
+    assert small_scorer.learnt
+    assert loaded.to_dict() == small_scorer.learnt.to_dict()
+    assert {"noise", "spend", "tier"} <= set(loaded.features)
+    replace(small_scorer, learnt=None).save(tmp_path / "older")  # as earlier versions did
+    assert Scorer.load(tmp_path / "older").learnt is None

@@ -27,6 +27,10 @@ def test_content_decides_a_fingerprint() -> None:
     assert rows.settled.all()
     assert not rows.kept_out.any()
     assert rows.expected.isna().all()
+    assert rows.promised.isna().all()
+    promised = training_rows.training_rows(training_of(FRAME), promised=pd.Series({"r00007": 0.25})).promised
+    assert promised.tolist()[7] == 0.25
+    assert promised.notna().sum() == 1
     text = FRAME.assign(creator_id=FRAME.creator_id.astype(object), conversions=FRAME.conversions.astype(float))
     again = training_rows.training_rows(training_of(text.assign(objective="other")))
     assert (again.terms == rows.terms).all()
@@ -78,6 +82,10 @@ def test_a_run_keeps_them_for_the_next_training(
     pd.testing.assert_frame_equal(found, rows)
     folder = local_path(client.get_run(run).info.artifact_uri)
     assert folder is not None
+    rows.drop(columns="promised").to_parquet(folder / FILE, index=False)  # as an earlier version wrote it
+    older = training_rows.newest(client, NAME, notes.extend)
+    assert older is not None
+    pd.testing.assert_frame_equal(older, rows)
     for content, why in ((b"PAR1 no more", "damaged"), (None, "not there")):
         (folder / FILE).unlink()
         if content:

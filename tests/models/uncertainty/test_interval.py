@@ -56,3 +56,17 @@ def test_intervals_without_any_backtest_are_wide_and_nest() -> None:
     for level in (0, 1, -1, float("nan")):
         with pytest.raises(ValueError, match="between 0 and 1"):
             intervals.bounds(np.ones(1), np.array(["x"]), level)
+
+
+def test_drawn_counts_are_reached_as_often_as_they_should() -> None:
+    """Of uniform probabilities `quantiles` makes results that `reached` has right, tier by tier and where unlike."""
+    rng = np.random.default_rng(0)
+    expected = np.exp(rng.normal(2, 1, 3_000))
+    group = np.where(rng.random(3_000) < 0.3, "nano", "micro")
+    counts = rng.poisson(expected * np.where(group == "nano", 1.3, 0.8) * rng.gamma(2, 0.5, 3_000)).astype(float)
+    fitted = fit_intervals(expected, counts, group)
+    for excess in (0.0, 4.0):
+        drawn = fitted.quantiles(expected, group, rng.random(3_000), excess)
+        for limit in (1.0, 5.0, 20.0):
+            promised = fitted.reached(expected, group, np.full(3_000, limit), excess).mean()
+            assert (drawn >= limit).mean() == pytest.approx(promised, abs=0.03)
