@@ -34,7 +34,11 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "serve.py", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--data", type=cli.nonempty, required=True, metavar="DATA", help="folder of the tables, or duckdb://FILE"
+        "--data",
+        type=cli.nonempty,
+        required=True,
+        metavar="DATA",
+        help="folder of the tables, duckdb://FILE, or postgresql://USER@HOST/DB",
     )
     parser.add_argument("--host", type=cli.nonempty, default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (%(default)s)")
@@ -59,13 +63,9 @@ def require(call: argparse.Namespace) -> str:
         refuse("--port", call.port, "it is not a port", "Give a number from 1 to 65535.")
     scheme, is_url, path = call.data.partition("://")
     if is_url:
-        from features.engines.postgres import SCHEME
-        from features.history.databases import require_file
+        from features.history.databases import require_database
 
-        if scheme == SCHEME:
-            remedy = "Copy it into a DuckDB file or a folder, and give that."
-            refuse("--data", call.data, "the service cannot watch a PostgreSQL database for new data yet", remedy)
-        require_file(scheme, path)
+        require_database(scheme, path)
     else:
         refuse_unreachable("--data", folder := Path(call.data))
         if not folder.is_dir():

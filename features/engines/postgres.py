@@ -23,7 +23,7 @@ INSTALL = "pip install adbc-driver-manager adbc-driver-postgresql"
 # Two transactions met, and one of them has to start again: serialization_failure, deadlock_detected.
 _COLLISIONS = ("40001", "40P01")
 # What a URL may leave out: seconds to wait for a server, and what its administrator sees.
-_DEFAULTS = {"connect_timeout": "20", "fallback_application_name": "creator-yield", "client_encoding": "UTF8"}
+_DEFAULTS = {"connect_timeout": "10", "fallback_application_name": "creator-yield", "client_encoding": "UTF8"}
 _COPY = "adbc.postgresql.use_copy"
 
 
@@ -99,7 +99,7 @@ def connected(url: str) -> Iterator[Session]:
     try:
         connection = dbapi.connect(_with_defaults(url), autocommit=True)
     except dbapi.Error as error:
-        remedy = "Check the URL, that the server runs, and who may connect; PGPASSWORD or ~/.pgpass has the password."
+        remedy = "Check the URL, that the server runs, and who may connect; PGPASSWORD or a password file has the password."
         raise fail(url, "the database cannot be opened", remedy, str(PostgresError(error))) from None
     try:
         yield Session(connection)

@@ -226,6 +226,7 @@ CONVERSIONS = _table(
     ),
 )
 
+LOG = "creator_yield_log"  # the table in which a database keeps what was added to it
 TABLES: dict[str, pa.DataFrameSchema] = {
     schema.name: schema for schema in (COLLABORATIONS, CREATORS, POSTS, COMMENTS, CONVERSIONS)
 }

@@ -13,7 +13,7 @@ import duckdb
 from features.engines.duckdb import Source, described, explain, name, quote
 from features.engines.postgres import SCHEME
 from features.faults import Fault, InputError, fail, refuse_unreachable
-from features.history import unread
+from features.history import postgres, unread
 from features.history.contract import TABLES
 from features.history.file_kinds import kind_of
 from features.history.freshness import Stamp
@@ -24,6 +24,14 @@ FORMS = f"Give a folder, duckdb:// and a file's path, or {SCHEME}://USER@HOST/DA
 _MACROS = """SELECT CASE function_type WHEN 'macro' THEN 'SELECT ' ELSE '' END || macro_definition
     FROM duckdb_functions() WHERE database_name = 'data' AND macro_definition IS NOT NULL"""
 _VIEWS = "SELECT {} FROM duckdb_views() WHERE database_name = 'data' AND NOT internal"
+
+
+def require_database(scheme: str, path: str) -> None:
+    """Raise InputError for a URL of a kind that is not known, or of a database that is not there."""
+    if scheme == SCHEME:
+        with postgres.reading(f"{scheme}://{path}"):
+            return
+    require_file(scheme, path)
 
 
 def require_file(scheme: str, path: str) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from features.faults import Fault, InputError
@@ -22,6 +22,7 @@ from features.history.append.journal import record
 from features.history.contract import TABLES
 from features.history.files import ENDINGS
 from features.history.mapping_reads import reads
+from features.history.postgres_state import state_of
 
 Identity = tuple[int, int, int, int, int]  # device, inode, size, time of content, time of any change, in ns
 SHOWN = 3
@@ -35,11 +36,15 @@ class Stamp:
     followed anew at every look, so a file that is replaced by rename, or a link that is set anew, shows.
     patterns: of files, as `glob` reads them.
     files: what was found, by path. A file that is absent has no entry, so one that comes or goes shows too.
+    database: of a PostgreSQL database that is watched, its URL; state: `postgres_state.state_of` it. They say whether
+    there is anything new; what was read in one transaction cannot have changed meanwhile.
     """
 
     paths: tuple[str, ...]
     patterns: tuple[str, ...]
     files: dict[str, Identity]
+    database: str | None = None
+    state: str | None = None
 
     @classmethod
     def of_data(cls, data: str | Path) -> Stamp:
@@ -47,7 +52,8 @@ class Stamp:
         `duckdb://FILE`: the database and its log, which lies beside the file that a link leads to; what its views read
         is known once it is open (`History.stamp`).
 
-        What is not there is no fault here: `files` is empty then. Another URL has no files.
+        What is not there is no fault here: `files` is empty then. Another URL has no files; `watching` it is a matter
+        of its own.
         """
         scheme, separator, rest = str(data).partition("://")
         if separator:
@@ -70,15 +76,20 @@ class Stamp:
         named = tuple(os.path.abspath(path) for path in paths)
         return _look(named, tuple(dict.fromkeys(patterns)))
 
+    def watching(self, data: str, state: str | None) -> Stamp:
+        """The same for `data`, a database's URL, which was in `state`; unchanged where that is None."""
+        return self if state is None else replace(self, database=data, state=state)
+
     def now(self) -> Stamp:
-        """The same paths and patterns, looked at again."""
-        return _look(self.paths, self.patterns)
+        """The same paths and patterns, and the same database, looked at again."""
+        seen = _look(self.paths, self.patterns)
+        return replace(seen, database=self.database, state=state_of(self.database)) if self.database else seen
 
     def also(self, other: Stamp) -> Stamp:
         """Both in one."""
         paths = tuple(dict.fromkeys(self.paths + other.paths))
         patterns = tuple(dict.fromkeys(self.patterns + other.patterns))
-        return Stamp(paths, patterns, other.files | self.files)
+        return replace(self, paths=paths, patterns=patterns, files=other.files | self.files)
 
     def changed(self) -> list[str]:
         """Paths of the files that are not what they were, sorted: replaced, rewritten, new or gone."""

@@ -107,6 +107,7 @@ class Column:
 class Relation:
     """What a name means on the search path. kind: one of `KINDS`. hides: whether row-level security applies to us."""
 
+    oid: int
     schema: str
     name: str
     kind: str
@@ -153,7 +154,7 @@ def reading(url: str) -> Iterator[Session]:
 def catalogue(session: Session) -> Catalogue:
     """Look at what there is."""
     rows = session.rows(_RELATIONS)
-    known = {oid: Relation(schema, table, kind, hides) for oid, schema, table, kind, seen, _, hides in rows
+    known = {oid: Relation(oid, schema, table, kind, hides) for oid, schema, table, kind, seen, _, hides in rows
              if seen and table in TABLES}  # fmt: skip
     if known:
         for oid, *column in session.rows(_COLUMNS.format(", ".join(map(str, known)))):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 
 from features.engines.duckdb import name, quote
+from features.engines.postgres import SCHEME
 from features.history.contract import TABLES
 from features.history.freshness import Stamp
+from features.history.postgres_state import state_of
 from features.history.source import open_history
 
 HISTORY, STAMP = "history.duckdb", "stamp.json"
@@ -22,6 +23,8 @@ def keep(data: str, folder: Path) -> tuple[str, ...]:
     DATA is let go of when this returns. Raises InputError for data that is at fault or changes meanwhile.
     """
     folder.mkdir()
+    # before anything is read: what comes meanwhile is read again
+    state = state_of(data) if data.startswith(f"{SCHEME}://") else None
     with open_history(data) as history:
         connection = history.backend.con
         connection.execute(f"ATTACH {quote(folder / HISTORY)} AS kept")
@@ -36,16 +39,17 @@ def keep(data: str, folder: Path) -> tuple[str, ...]:
                     names += [table, *(f"{table}.{column}" for column in given)]
         connection.execute("DETACH kept")
         history.stamp.require_unchanged("DATA")
-        kept = asdict(history.stamp) | {"names": names}
+        stamp = history.stamp
+        kept = {"paths": stamp.paths, "patterns": stamp.patterns, "files": stamp.files, "state": state, "names": names}
         (folder / STAMP).write_text(json.dumps(kept), encoding="utf-8")
         return history.notes
 
 
-def stamp_of(folder: Path) -> Stamp:
-    """Of DATA's files when they were copied. Raises OSError where the copy is not there, or not whole."""
+def stamp_of(folder: Path, data: str) -> Stamp:
+    """Of DATA when it was copied. Raises OSError where the copy is not there, or not whole."""
     found = json.loads((folder / STAMP).read_text(encoding="utf-8"))
     files = {path: tuple(identity) for path, identity in found["files"].items()}
-    return Stamp(tuple(found["paths"]), tuple(found["patterns"]), files)
+    return Stamp(tuple(found["paths"]), tuple(found["patterns"]), files).watching(data, found.get("state"))
 
 
 def names_in(folder: Path) -> list[str]:

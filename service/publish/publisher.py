@@ -34,6 +34,7 @@ from service.publish.refusals import Refusal
 from service.publish.registry_watch import RegistryWatch
 
 EVERY = 1.0  # seconds between two looks
+DATABASE_EVERY = 5.0  # and between two questions to a database server
 CATALOGUE_TEXTS = {
     f.name: {"label": f.label, "unit": f.unit, "formula": f.formula, "family": f.family, "entity": f.entity,
              "as_of": f.as_of}
@@ -67,18 +68,19 @@ class Publisher:
         """folder: the state's; a publisher that is started again begins with what is published there."""
         self.folder, self.data, self.uri = folder, data, uri
         self.published: Publication | None = None
-        self.held: Stamp | None = None  # of the files that the published features were made from
+        self.held: Stamp | None = None  # of what the published features were made from
         self.batch: Child | None = None
         self.registry = RegistryWatch(uri)
         self.job: Job | None = None
         self.refused: dict[str, Refusal] = {}
         self.retired: list[tuple[float, Child, Publication]] = []
         self._last_seen: Stamp | None = None
+        self._asked_again = 0.0
         self._unwritten: dict[str, str] = {}
         self._tries = ThreadPoolExecutor(1, "trial")
         try:
             self.published = Publication.read(folder)
-            self.held = stamp_of(folder / self.published.data)
+            self.held = stamp_of(folder / self.published.data, data)
         except FileNotFoundError:
             pass  # nothing was published yet, or it is there no more: then it is made anew
 
@@ -129,9 +131,12 @@ class Publisher:
         return version
 
     def _new_data(self) -> Stamp | None:
-        """DATA's files where they differ from those published and are the same in two looks."""
+        """The stamp of DATA where it differs from the one published and is the same in two looks."""
         if self.held is None:
             return None
+        if self.held.database and time.monotonic() < self._asked_again:
+            return None
+        self._asked_again = time.monotonic() + DATABASE_EVERY
         seen, before = self.held.now(), self._last_seen
         self._last_seen = seen
         if seen == self.held:
@@ -225,7 +230,7 @@ class Publisher:
         """Let workers take it up. Raises OSError where it cannot be written; then nothing has changed."""
         made, old = prepared.publication, self.published
         try:
-            held = stamp_of(self.folder / made.data)
+            held = stamp_of(self.folder / made.data, self.data)
             made.write(self.folder)
         except OSError:
             prepared.batch.end()

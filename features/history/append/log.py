@@ -21,10 +21,11 @@ from features.engines.postgres import SCHEME
 from features.faults import fail
 from features.history.append.batch import key_of
 from features.history.append.merge import BEFORE, CHANGED, KIND, Changes
+from features.history.contract import LOG
 from features.history.databases import require_file
 from features.history.postgres import reading
 
-TABLE, FOLDER = "creator_yield_log", "added"
+TABLE, FOLDER = LOG, "added"
 SCHEMA = pa.schema(
     [
         ("batch", pa.int64()), ("added_at", pa.timestamp("us")), ("source", pa.string()), ("table", pa.string()),

@@ -176,8 +176,8 @@ class PostgresDatabase:
         if unique := TABLES[change.table].unique:
             listed.append(f"PRIMARY KEY ({', '.join(map(name, unique))})")
         steps.execute(self.session, f"CREATE TABLE {name(change.table)} ({', '.join(listed)})")
-        schema = str(self.session.rows("SELECT current_schema()::text")[0][0])
-        return Relation(schema, change.table, "r", False, [_plain(column, kind) for column, kind in kinds.items()])
+        oid, schema = self.session.rows(f"SELECT '{change.table}'::regclass::oid::int8, current_schema()::text")[0]
+        return Relation(oid, schema, change.table, "r", False, [_plain(column, kind) for column, kind in kinds.items()])
 
     def _stage(self, change: Change, columns: list[str]) -> str:
         """The rows of a change in a temporary table, with their places; its name."""

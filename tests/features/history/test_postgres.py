@@ -233,7 +233,7 @@ def test_passwords_come_from_where_libpq_looks_and_are_masked(
     assert refused(wrong) == [
         f"{url.replace('reader@', 'reader:***@')}: the database cannot be opened: received "
         'password authentication failed for user "reader". '
-        "Check the URL, that the server runs, and who may connect; PGPASSWORD or ~/.pgpass has the password."
+        "Check the URL, that the server runs, and who may connect; PGPASSWORD or a password file has the password."
     ]
     assert "open-sesame" not in refused(f"{url}?password=open-sesame")[0]
 

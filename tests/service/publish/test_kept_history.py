@@ -13,6 +13,7 @@ from features.faults import InputError
 from features.history.source import open_history
 from service.publish.kept_history import HISTORY, keep, missing_text, names_in, stamp_of
 from tests.support.contract_tables import frames, write
+from tests.support.postgres import Server
 
 pytestmark = pytest.mark.slow  # each opens a history anew
 
@@ -33,7 +34,7 @@ def test_a_copy_holds_what_was_checked_whatever_becomes_of_data(tmp_path: Path) 
         for name, frame in expected.items():
             found = getattr(copy, name).to_pandas()
             assert found.equals(frame), name
-    assert stamp_of(folder).changed() == [str(data / "creators.parquet")]
+    assert stamp_of(folder, str(data)).changed() == [str(data / "creators.parquet")]
 
 
 def test_what_is_no_fault_but_odd_comes_with_a_copy(tmp_path: Path) -> None:
@@ -88,7 +89,7 @@ def test_data_that_changes_while_it_is_copied_is_refused(tmp_path: Path, monkeyp
     with pytest.raises(InputError, match=r"changed while it was being read: received .*creators\.parquet"):
         keep(str(data), tmp_path / "kept")
     with pytest.raises(FileNotFoundError):
-        stamp_of(tmp_path / "kept")
+        stamp_of(tmp_path / "kept", str(data))
 
 
 def test_a_database_stays_writable_once_it_is_copied(tmp_path: Path) -> None:
@@ -98,7 +99,28 @@ def test_a_database_stays_writable_once_it_is_copied(tmp_path: Path) -> None:
         for table in frames():
             connection.execute(f"CREATE TABLE {table} AS FROM '{tmp_path / table}.parquet'")
     keep(f"duckdb://{file}", tmp_path / "kept")
-    stamp = stamp_of(tmp_path / "kept")
+    stamp = stamp_of(tmp_path / "kept", f"duckdb://{file}")
     with open_history(f"duckdb://{tmp_path / 'kept' / HISTORY}"), duckdb.connect(file) as connection:
         connection.execute("DELETE FROM posts")
     assert stamp.changed() == [str(file)]
+
+
+def test_a_postgresql_database_is_copied_and_watched(postgres_server: Server, tmp_path: Path) -> None:
+    database = postgres_server.database(frames())
+    postgres_server.execute(
+        "CREATE ROLE service LOGIN PASSWORD 'shibboleth'", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO service",
+        "CREATE TABLE creator_yield_log (batch bigint)", "GRANT SELECT ON creator_yield_log TO service",
+        database=database,
+    )  # fmt: skip
+    url = postgres_server.url(database, "service:shibboleth")
+    keep(url, tmp_path / "kept")
+    with open_history(f"duckdb://{tmp_path / 'kept' / HISTORY}") as copy:
+        assert copy.posts is not None
+        assert copy.posts.count().to_pyarrow().as_py() == 8
+    stamp = stamp_of(tmp_path / "kept", url)
+    assert stamp.database == url
+    postgres_server.execute("INSERT INTO creator_yield_log VALUES (1)", database=database)
+    assert stamp.now() != stamp
+    assert stamp.now() == stamp.now()
+    assert stamp.changed() == []
+    assert b"shibboleth" not in b"".join(path.read_bytes() for path in (tmp_path / "kept").iterdir())

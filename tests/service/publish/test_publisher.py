@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from features.history import freshness
 from features.history.freshness import Stamp
 from service.publish import publisher
 from service.publish.children import TrialError
 from service.publish.publication import Publication
-from service.publish.publisher import Job, Publisher
+from service.publish.publisher import DATABASE_EVERY, Job, Publisher
 from service.publish.refusals import FIRST_WAIT, LONGEST_WAIT
 from tests.support.contract_tables import frames, write
 
@@ -199,7 +200,7 @@ def copies(made: Publisher, monkeypatch: pytest.MonkeyPatch, *names: list[str]) 
 
     monkeypatch.setattr(publisher, "Child", Made)
     monkeypatch.setattr(publisher, "names_in", lambda folder: next(left))
-    monkeypatch.setattr(publisher, "stamp_of", lambda folder: made.held)
+    monkeypatch.setattr(publisher, "stamp_of", lambda folder, data: made.held)
     monkeypatch.setattr(publisher.log, "propagate", True)
 
 
@@ -228,3 +229,22 @@ def test_a_table_that_vanishes_is_an_alarm_until_it_is_back(
         "Bring it back, or restart the service if this is meant"
     )
     assert alarms == [{}, {"data": missing}, {"data": missing}, {}]
+
+
+def test_a_database_server_is_asked_every_few_seconds(publishing: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def state_of(url: str) -> str:
+        asked.append(url)
+        return "new"
+
+    monkeypatch.setattr(freshness, "state_of", state_of)
+    assert publishing.held is not None
+    publishing.held = publishing.held.watching("postgresql://db/market", "old")
+    tries = tried(publishing, monkeypatch, TrialError("InputError", "bad data"))
+    for _ in range(4):
+        look(publishing, 1.0)
+    assert (asked, tries) == (["postgresql://db/market"], [])
+    assert look(publishing, DATABASE_EVERY) == {"features": "InputError: bad data"}
+    assert len(asked) == 2
+    assert tries == ["tried"]
