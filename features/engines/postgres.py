@@ -99,7 +99,9 @@ def connected(url: str) -> Iterator[Session]:
     try:
         connection = dbapi.connect(_with_defaults(url), autocommit=True)
     except dbapi.Error as error:
-        remedy = "Check the URL, that the server runs, and who may connect; PGPASSWORD or a password file has the password."
+        remedy = (
+            "Check the URL, that the server runs, and who may connect; PGPASSWORD or a password file has the password."
+        )
         raise fail(url, "the database cannot be opened", remedy, str(PostgresError(error))) from None
     try:
         yield Session(connection)
