@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint docs format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak-serve fuzz-serve ledger test-bare test-clients client-types audit lock clean
+.PHONY: help install demo test test-fast lint docs format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak soak-serve fuzz-serve ledger test-bare test-clients client-types audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ bench-memory: install ## what a million creators take of memory in the service's
 
 soak-serve: install ## ten minutes of load, swaps, killed workers and an absent registry
 	$(BIN)/python -m benchmarks.serve_soak
+
+soak: install ## commands killed at any moment, in full number
+	$(BIN)/python -m pytest --soak tests/commands/test_kill.py
 
 fuzz-serve: install ## thousands of requests made from the OpenAPI document (schemathesis), all answers checked
 	$(BIN)/python -m tests.support.service_fuzz

@@ -118,10 +118,9 @@ def serve(call: argparse.Namespace) -> int:
     """Serve until the server is stopped; the exit status. Raises InputError for a call that is at fault."""
     address = require(call)
     from service import logs
-    from service.api.app import HOST, NO_AUTH, PORT, STATE
     from service.publish import state
-    from service.publish.publication import LEDGER
     from service.publish.supervisor import Supervisor
+    from service.variables import HOST, LEDGER, NO_AUTH, PORT, STATE
 
     logs.set_up()
     if stale := [folder.name for folder in state.remove_stale()]:

@@ -27,6 +27,7 @@ settings.load_profile("project")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--overwrite-golden", action="store_true", help="write the golden scores anew, then compare")
+    parser.addoption("--soak", action="store_true", help="kills and faults in full number, which takes many minutes")
 
 
 # What needs one of these is in the slow half of the tests: a market is made, a model trained, a service started.

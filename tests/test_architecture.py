@@ -18,7 +18,7 @@ ROOMS = (
     "models.training_facts", "models.learnt",
     "models.scoring", "models.scorer", "models.training", "models.studies", "models.report", "models.registry",
     "models.tracking", "models.monitoring", "models.batch", "models.pipeline",
-    "service.problems", "service.logs", "service.online", "service.publish", "service.api",
+    "service.variables", "service.problems", "service.logs", "service.online", "service.publish", "service.api",
     "demo", "benchmarks",
 )  # fmt: skip
 PACKAGES = ("features", "models", "service", "demo", "benchmarks")

@@ -63,10 +63,13 @@ TESTED_BY = {
         "service.api.request_values",
     ),
     "service/api/test_schema.py": ("service.api.openapi", "service.api.client_types", "service.api.answers"),
-    "service/api/test_app.py": ("service.api.responses", "service.publish.batch_path", "service.publish.added_history"),
+    "service/api/test_app.py": (
+        "service.variables", "service.api.responses", "service.publish.batch_path", "service.publish.added_history",
+    ),
     "service/online/test_assembler.py": (
         "service.online.snapshot", "service.online.snapshot_builder", "service.publish.parity",
     ),
+    "service/publish/test_publication.py": ("service.publish.heartbeat",),
     "service/publish/test_publisher_live.py": ("service.publish.lifeline", "service.publish.batch_process"),
 }  # fmt: skip
 MODULES = {

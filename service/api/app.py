@@ -29,11 +29,10 @@ from service.api.requests import read_rank, read_score
 from service.api.sealing import Sealer
 from service.problems import Problem
 from service.publish import batch_path, lifeline, state
-from service.publish.publication import LEDGER, Holder, Serving, silence
+from service.publish.heartbeat import silence
+from service.publish.publication import Holder, Serving
+from service.variables import HOST, LEDGER, NO_AUTH, PORT, STATE
 
-STATE = "CREATOR_YIELD_STATE"  # the folder that serve.py and all its processes share
-NO_AUTH = "CREATOR_YIELD_NO_AUTH"
-HOST, PORT = "CREATOR_YIELD_HOST", "CREATOR_YIELD_PORT"  # what serve.py listens on
 LOAD_SECONDS = 20.0
 # To turn a request away costs as much as to score a row: clients that retry at once, whatever Retry-After says, would
 # slow the rest. The wait is random, so that clients that came together do not come back together.

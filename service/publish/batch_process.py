@@ -28,7 +28,8 @@ from service.online.snapshot import Snapshot
 from service.online.snapshot_builder import probe
 from service.publish import added_history, batch_path, children, parity
 from service.publish.kept_history import HISTORY, STAMP, keep
-from service.publish.publication import KNOWLEDGE, LEDGER, warm_up
+from service.publish.publication import KNOWLEDGE, warm_up
+from service.variables import LEDGER
 
 
 @dataclass(frozen=True)

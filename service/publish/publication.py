@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,11 +18,9 @@ from models.estimators.outcomes import DAY_US
 from models.scorer import Scorer
 from service.online.assembler import RequestScorer, Terms
 from service.online.snapshot import Snapshot
+from service.publish.heartbeat import CURRENT, SILENT_SECONDS, silence, silence_text
 
-CURRENT, HEARTBEAT = "current.json", "heartbeat"
-LEDGER = "CREATOR_YIELD_LEDGER"  # the file that requests may have their scores sealed in
 KNOWLEDGE = ".knowledge"  # added to a socket's name: what DATA knew, for sealing
-SILENT_SECONDS = 60.0  # since the publisher last looked: a registry that is away holds a look up for some 20
 log = logging.getLogger("creator_yield")
 
 
@@ -61,24 +58,6 @@ class Publication:
     def read(cls, folder: Path) -> Publication:
         """The current one. Raises FileNotFoundError where there is none yet."""
         return cls(**json.loads((folder / CURRENT).read_text(encoding="utf-8")))
-
-
-def beat(folder: Path) -> None:
-    """Let everybody see that the publisher has looked."""
-    (folder / HEARTBEAT).touch()
-
-
-def silence(folder: Path) -> float:
-    """Seconds since the publisher last looked; 0 where it has not looked for the first time yet."""
-    try:
-        return max(time.time() - (folder / HEARTBEAT).stat().st_mtime, 0.0)
-    except FileNotFoundError:
-        return 0.0
-
-
-def silence_text(seconds: float) -> str:
-    """What that means, in words."""
-    return f"it has not looked for {seconds:.0f} s: new models and data are not taken up; the log may say why"
 
 
 @dataclass(frozen=True)

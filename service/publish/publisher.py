@@ -28,8 +28,9 @@ from service.publish import lifeline, state
 from service.publish.batch_path import SECONDS
 from service.publish.batch_process import Task
 from service.publish.children import Child, TrialError
+from service.publish.heartbeat import beat
 from service.publish.kept_history import missing_text, names_in, stamp_of
-from service.publish.publication import KNOWLEDGE, Publication, beat
+from service.publish.publication import KNOWLEDGE, Publication
 from service.publish.refusals import Refusal
 from service.publish.registry_watch import RegistryWatch
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from features.faults import FAILED
 from service.publish.children import END_SECONDS, close
-from service.publish.publication import CURRENT, SILENT_SECONDS, silence, silence_text
+from service.publish.heartbeat import CURRENT, SILENT_SECONDS, silence, silence_text
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # before it is started again; twice as long each time it dies soon after
 EVERY = 1.0

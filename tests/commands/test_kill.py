@@ -38,7 +38,9 @@ pytestmark = pytest.mark.slow
 NAME = "conversions-per-dollar"
 CHAMPION = f"models:/{NAME}@champion"
 OUTPUT = "scores.csv"
-TRAIN_KILLS, PREDICT_KILLS, STARTS, STORES = 6, 10, (0.2, 1.2), (0.15, 0.5, 0.85)
+STARTS, STORES = (0.2, 1.2), (0.15, 0.5, 0.85)  # seconds, and shares of the whole time
+# of trainings and predictions: a moment in each of so many equal parts of their time, in full and in `make test`
+KILLS, FEW_KILLS = (6, 10), (2, 3)
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["train", "predict", "models.pipeline", "models.batch.score_file", "models.tracking", *(
     f"mlflow.store.{name}" for name in (
@@ -173,11 +175,11 @@ def shares(kills: int, seed: int) -> list[float]:
     return rng.permutation((np.arange(kills) + rng.random(kills)) / kills).tolist()
 
 
-def kill_trainings(lane: Lane) -> int:
+def kill_trainings(lane: Lane, kills: int) -> int:
     lane.finish(*lane.train)
     lane.finish(*lane.predict)
     output, before = (lane.folder / OUTPUT).read_bytes(), lane.visible()
-    for share in shares(TRAIN_KILLS, 1):
+    for share in shares(kills, 1):
         lane.kill(share, *lane.train)
         lane.check_registry()
         assert lane.visible() == before
@@ -194,10 +196,10 @@ def kill_trainings(lane: Lane) -> int:
         assert "RUNNING" not in lane.statuses(), "the last training marks those that were killed"
     lane.finish(*lane.predict)
     assert (lane.folder / OUTPUT).read_bytes().count(f"{NAME}/".encode()) == output.count(f"{NAME}/1".encode())
-    return TRAIN_KILLS + 1 + len(STARTS)
+    return kills + 1 + len(STARTS)
 
 
-def kill_predictions(lane: Lane) -> int:
+def kill_predictions(lane: Lane, kills: int) -> int:
     lane.finish(*lane.train)
     lane.finish(*lane.predict)
     path = lane.folder / OUTPUT
@@ -206,11 +208,11 @@ def kill_predictions(lane: Lane) -> int:
     new, before = path.read_bytes(), lane.visible()
     assert new != old
     path.unlink()
-    for i, share in enumerate(shares(PREDICT_KILLS, 2)):
-        if i == PREDICT_KILLS // 2:
+    for i, share in enumerate(shares(kills, 2)):
+        if i == kills // 2:
             path.write_bytes(old)
         lane.kill(share, *narrower)
-        if path.exists() or i >= PREDICT_KILLS // 2:
+        if path.exists() or i >= kills // 2:
             # A kill that comes after the last rename finds the new scores, whole.
             assert path.read_bytes() in (old, new)
         assert set(lane.visible()) <= set(before)
@@ -223,7 +225,7 @@ def kill_predictions(lane: Lane) -> int:
     assert lane.check_registry() == "1"
     lane.finish(*narrower)
     assert path.read_bytes() == new
-    return PREDICT_KILLS + 1 + len(STARTS)
+    return kills + 1 + len(STARTS)
 
 
 def writing(path: Path, old: bytes, left: set[Path]) -> bool:
@@ -233,14 +235,17 @@ def writing(path: Path, old: bytes, left: set[Path]) -> bool:
 
 
 def test_a_kill_leaves_whole_outputs_and_a_champion_that_scores(
-    tmp_path: Path, tiny_market: Path, empty_store: Path
+    tmp_path: Path, tiny_market: Path, empty_store: Path, request: pytest.FixtureRequest
 ) -> None:
+    trained, predicted = KILLS if request.config.getoption("--soak") else FEW_KILLS
     trainings, predictions = (Lane(tmp_path / name, tiny_market) for name in ("trainings", "predictions"))
     for lane in (trainings, predictions):
         shutil.copy(empty_store, lane.folder / "mlflow.db")
     with ThreadPoolExecutor(2) as pool:
-        counted = [pool.submit(kill_trainings, trainings), pool.submit(kill_predictions, predictions)]
-    assert sum(kills.result() for kills in counted) >= 20
+        counted = [
+            pool.submit(kill_trainings, trainings, trained), pool.submit(kill_predictions, predictions, predicted)
+        ]  # fmt: skip
+    assert sum(kills.result() for kills in counted) == trained + predicted + 2 * (1 + len(STARTS))
 
 
 def test_a_kill_while_the_registry_is_made_leaves_room_for_the_next(tmp_path: Path, tiny_market: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -16,7 +14,7 @@ import pytest
 import serve
 from features.faults import InputError
 from tests.support.paths import ROOT
-from tests.support.workspace import Server, command, copy_workspace, digest, environment, free_port
+from tests.support.workspace import Server, command, copy_workspace, digest, free_port
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +25,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, trained_workspace: Path)
 def ended(workspace: Path, *words: str) -> tuple[int, str]:
     """Status and standard error of a start that ends by itself; the folder is as it was."""
     before = sorted(workspace.iterdir())
-    call = [sys.executable, str(ROOT / "serve.py"), "--port", str(free_port()), "--no-auth", *words]
-    done = subprocess.run(
-        call, cwd=workspace, env=environment(TMPDIR=str(workspace)), capture_output=True, text=True, timeout=120
-    )
+    done = command(workspace, "serve.py", "--port", str(free_port()), "--no-auth", *words, TMPDIR=str(workspace))
     assert sorted(workspace.iterdir()) == before, "nothing is left behind"
     return done.returncode, done.stderr
 

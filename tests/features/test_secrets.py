@@ -14,9 +14,8 @@ import pytest
 
 from features.faults import Fault, InputError, shorten
 from features.secrets import MASK, mask, masked_output
-from tests.support.paths import ROOT
 from tests.support.servers import closed_port, server
-from tests.support.workspace import environment
+from tests.support.workspace import command, environment
 
 PLAIN = "p@ss w/rd#%é?1"
 FORMS = (PLAIN, quote(PLAIN, safe=""), quote(PLAIN), quote(PLAIN, safe="").lower(), json.dumps(PLAIN)[1:-1])
@@ -103,8 +102,7 @@ def everything(folder: Path, words: list[str], uri: str | None) -> tuple[int, st
     more = {"MLFLOW_TRACKING_USERNAME": "anna", "MLFLOW_TRACKING_PASSWORD": PLAIN, "MLFLOW_TRACKING_TOKEN": TOKEN}
     more |= {"MLFLOW_TRACKING_URI": uri} if uri else {}
     more |= {"MLFLOW_HTTP_REQUEST_TIMEOUT": "2", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-    call = [sys.executable, str(ROOT / words[0]), *words[1:]]
-    done = subprocess.run(call, cwd=folder, env=environment(**more), capture_output=True, text=True, timeout=300)
+    done = command(folder, *words, **more)
     written = [p.read_bytes().decode(errors="replace") + str(p) for p in folder.rglob("*") if p.is_file()]
     return done.returncode, "\n".join([done.stdout, done.stderr, *written])
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support import prestarted
 from tests.support.paths import ROOT
 
 KEY, LIMITED = "a key that nobody guesses", "a key for three a second"
@@ -36,6 +37,8 @@ def command(folder: Path, script: str | Path, *words: str, **more: str) -> subpr
     """Run a command in a folder. script: the project's, or the path of one in a copy of it."""
     path = ROOT / script
     variables = environment(path.parent, **more)
+    if path.parent == ROOT and not any(name.startswith("PYTHON") for name in more):
+        return prestarted.run(folder, [path, *words], variables)
     return subprocess.run([sys.executable, path, *words], cwd=folder, env=variables, capture_output=True, text=True)
 
 

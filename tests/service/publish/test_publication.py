@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from service.publish.publication import SILENT_SECONDS, Holder, beat, silence
+from service.publish.heartbeat import SILENT_SECONDS, beat, silence
+from service.publish.publication import Holder
 
 
 def test_a_publisher_that_falls_silent_is_an_alarm(tmp_path: Path) -> None:

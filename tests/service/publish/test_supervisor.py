@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.publish import supervisor
-from service.publish.publication import SILENT_SECONDS, beat
+from service.publish.heartbeat import SILENT_SECONDS, beat
 
 
 def test_silence_is_logged_once(
