@@ -175,8 +175,8 @@ def retrain(
             log_alarms(run.client, run.id, found)
             unchanged.mark(run.client, run.id, mark)
             version, decision = promotion.record(run, report, history, prints, promote, data)
-            if watched and (position := watched.seal(now)):
-                anchor(run.client, name, version, position.head)
+            if watched and (head := watched.seal(now)):
+                anchor(run.client, name, version, head)
     outcome = "is now the champion" if decision.promoted else "is not promoted"
     return Retrained(
         "promoted" if decision.promoted else "kept",

@@ -38,6 +38,10 @@ COLUMNS = (
 )  # fmt: skip
 NUMBERS = COLUMNS[5:]
 UNANCHORED = "No head is known: that its newest lines are gone, or that all was made anew, would not show."
+STRANGE = (
+    "heads of ledgers are known, and none of this one: nothing of it was anchored yet, or it was made anew from its "
+    "first line"
+)
 Lines = Callable[[Writer], Iterator[bytes]]
 
 
@@ -56,13 +60,14 @@ class ListFacts:
 @dataclass(frozen=True)
 class Checked:
     """What a check found. lists, promises: that are sealed. head: None for an empty ledger. broken: the first line that
-    does not fit. notes: what is no fault but should be known."""
+    does not fit. strange: heads are known, but none of this ledger's. notes: what is no fault but should be known."""
 
     lines: int
     lists: int
     promises: int
     head: Head | None
     broken: Break | None
+    strange: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -130,16 +135,12 @@ def verify(path: Path, heads: Iterable[Head] = ()) -> Checked:
     heads = tuple(heads)
     with _opened(path) as file:
         walk, found, broken = _examine(file, path, heads)
-    if not broken and heads and all(head.ledger != walk.at.ledger for head in heads):
-        sentence = (
-            "no known head is of a ledger that begins so: this is another, or it was made anew from its first line"
-        )
-        broken = Break(1, "changed", sentence)
     notes = [f"Line {number:,} was torn by a run that was killed, and closed by the next." for number in walk.tears]
     if found.unfinished:
         notes.append(f"{found.unfinished:,} begun and never sealed, by runs that were killed; they do not count.")
     head = walk.at.head if walk.at.ledger else None
-    return Checked(walk.at.lines, found.lists, found.promises, head, broken, tuple(notes))
+    strange = bool(heads) and all(head is None or known.ledger != head.ledger for known in heads)
+    return Checked(walk.at.lines, found.lists, found.promises, head, broken, strange, tuple(notes))
 
 
 def read(path: Path) -> Contents:
@@ -256,10 +257,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(found.broken)
         return ATTENTION
     own = sum(found.head is not None and head.ledger == found.head.ledger for head in heads)
-    print(f"It holds, with {own:,} heads that are kept elsewhere." if own else f"It holds. {UNANCHORED}")
+    if found.strange:
+        print(f"It holds in itself, but {STRANGE}. The next training with --ledger anchors it as it is.")
+    else:
+        print(f"It holds, with {own:,} heads that are kept elsewhere." if own else f"It holds. {UNANCHORED}")
     if found.head:
         print(f"Its head: {found.head}")
-    return DONE
+    return ATTENTION if found.strange else DONE
 
 
 def _kept_heads() -> tuple[Head, ...]:

@@ -19,9 +19,9 @@ from mlflow.entities import Metric
 from models.alarms import Alarm
 from models.estimators.maturity import Maturity
 from models.estimators.outcomes import Outcomes
-from models.monitoring.chain import Head, Position
+from models.monitoring.chain import Head
 from models.monitoring.e_process import ALPHA, BOUND, SLACK, Fortune, advantage_fortune, coverage_fortune
-from models.monitoring.ledger import Checked, verify
+from models.monitoring.ledger import STRANGE, Checked, verify
 from models.monitoring.promise_figures import ALL, SHARE, figures, metrics
 from models.monitoring.promises import OTHER_PRICE, REASONS, Settled, seal_results, settle
 from models.registry.store_faults import guarded
@@ -38,6 +38,10 @@ MEANING = (
 BROKEN = (
     "the forecast ledger {path} is not what was written: {found}. Nothing was judged by it. Keep the file, find out "
     "who changed it, and seal into another: predict.py --ledger FILE"
+)
+UNKNOWN = (
+    "the forecast ledger {path} holds in itself, but {strange}. Find out whether it is the one that you expect; its "
+    "head is kept from this training on"
 )
 COVERAGE_GONE = (
     "promised intervals no longer hold, as results of deals up to the week of {week} show: of the newest {deals} "
@@ -77,7 +81,8 @@ class Watched:
 
     @property
     def alarms(self) -> tuple[Alarm, ...]:
-        """What a person should look at: a ledger that does not hold, or what the newest weeks showed to be gone.
+        """What a person should look at: a ledger that does not hold, or of which no head was kept although others' are,
+        or what the newest weeks showed to be gone.
 
         An alarm of weeks that an earlier training has sealed is not raised again.
         """
@@ -86,7 +91,7 @@ class Watched:
         if not self.settled:
             return ()
         weeks, before = self.settled.weeks, self.settled.sealed
-        out = []
+        out = [Alarm("ledger", UNKNOWN.format(path=self.path, strange=STRANGE))] if self.checked.strange else []
         if ends := coverage_fortune(weeks).raised_after(before):
             newest = self._by("month").tail(3)
             share = float(np.average(newest.coverage, weights=newest.deals)) if len(newest) else float("nan")
@@ -108,9 +113,14 @@ class Watched:
             "figures": self.table.to_dict("records") if found and len(found.deals) else [],
         }
 
-    def seal(self, when: datetime) -> Position | None:
-        """Put what the alarm has seen of newly closed weeks into the ledger; None where nothing is to be put there."""
-        return seal_results(self.path, self.settled, when) if self.settled else None
+    def seal(self, when: datetime) -> Head | None:
+        """Put what the alarm has seen of newly closed weeks into the ledger, if anything; its head, to be kept
+        elsewhere, None for a ledger that is empty or does not hold.
+        """
+        if not self.settled:
+            return None
+        position = seal_results(self.path, self.settled, when)
+        return position.head if position else self.checked.head
 
     def page(self) -> str:
         """A section in Markdown."""

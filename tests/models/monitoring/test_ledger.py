@@ -148,11 +148,12 @@ def test_a_ledger_made_anew_from_its_first_line_has_no_known_head(path: Path, tm
     known = [sealed(path).head]
     other = tmp_path / "other.jsonl"
     seal(other, facts(1, datetime(2026, 1, 6)), [row(0)])
-    broken = verify(other, known).broken
-    assert broken is not None
-    assert (broken.line, broken.kind) == (1, "changed")
+    assert verify(other, known).strange
+    assert verify(other, known).broken is None
+    assert not verify(other, [*known, sealed(other).head]).strange
     other.write_bytes(b"")
-    assert verify(other, known).broken is not None
+    assert verify(other, known).strange
+    assert not verify(other).strange
     seal(path, facts(1), [row(0)], [Position(9, "a" * 64, "b" * 64).head])  # heads of other ledgers do not matter
     assert len(read(path).promises) == 6
 
@@ -247,6 +248,12 @@ def test_the_check_says_what_it_found(path: Path, capsys: pytest.CaptureFixture[
     assert str(position.head) in printed
     assert main([str(path), "--offline", "--head", str(position.head)]) == 0
     assert "with 1 heads that are kept elsewhere" in capsys.readouterr().out
+    other = Position(9, "a" * 64, "b" * 64).head
+    assert main([str(path), "--offline", "--head", str(position.head), "--head", str(other)]) == 0
+    assert verify(path, [other]).broken is None
+    capsys.readouterr()
+    assert main([str(path), "--offline", "--head", str(other)]) == 3
+    assert "It holds in itself, but heads of ledgers are known, and none of this one" in capsys.readouterr().out
     path.write_bytes(path.read_bytes().replace(b"0.07", b"0.09", 1))
     assert main([str(path), "--offline"]) == 3
     assert "line 3: changed" in capsys.readouterr().out

@@ -78,12 +78,13 @@ def test_coverage_that_is_gone_is_an_alarm_once(path: Path) -> None:
     assert alarm.source == "ledger"
     assert "promised intervals no longer hold" in alarm.sentence
     assert f"**Alarm**: {alarm.sentence}." in found.page()
-    assert found.seal(NOW)
+    head = found.seal(NOW)
+    assert head
     assert len(read(path).results) == 40
     again = watched(path, spine)
     assert again.alarms == ()
     assert "alarms in the weeks of 2025-" in again.page()
-    assert again.seal(NOW) is None
+    assert again.seal(NOW) == head == verify(path).head
     assert verify(path).broken is None
 
 
@@ -114,6 +115,21 @@ def test_a_ledger_that_does_not_hold_is_an_alarm_and_judges_nothing(path: Path) 
     assert "removed" in watched(path, spine, (head,)).alarms[0].sentence
     path.write_bytes(whole[:-5])  # a run is writing, or was killed
     assert watched(path, spine).alarms == ()
+
+
+def test_a_ledger_of_which_no_head_is_kept_beside_others_is_an_alarm_and_is_judged(path: Path) -> None:
+    spine = market(2)
+    promised(path, spine, spine.true.to_numpy(), 1.5)
+    other = Head("b" * 64, 9, "a" * 64)
+    found = watched(path, spine, (other,))
+    (alarm,) = found.alarms
+    assert "holds in itself, but heads of ledgers are known, and none of this one" in alarm.sentence
+    assert found.settled is not None
+    kept = found.seal(NOW)
+    assert kept is not None
+    assert kept == verify(path).head
+    assert watched(path, spine, (other, kept)).alarms == ()
+    assert watched(path, spine, (other, kept)).seal(NOW) == kept  # nothing new to seal, and still a head to keep
 
 
 def test_a_ledger_without_any_result_has_a_page(path: Path) -> None:
