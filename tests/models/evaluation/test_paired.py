@@ -9,7 +9,7 @@ import pytest
 from models.estimators.count_data import count_loss
 from models.evaluation import paired
 from models.evaluation.metrics import value
-from models.evaluation.paired import Predictions, Resampled, compare, total
+from models.evaluation.paired import SHARES, Predictions, Resampled, compare, total
 
 
 def results(seed: int, rows: int = 300, creators: int = 100) -> tuple[pd.DataFrame, np.ndarray]:
@@ -35,7 +35,7 @@ def test_the_figures_are_those_of_the_rows_as_they_are() -> None:
     losses = [count_loss(counts, p.rate * exposure, 0.0).mean() for p in (first, second)]
     assert (found.deviance.first, found.deviance.second) == pytest.approx(losses)
     assert found.deviance.difference == pytest.approx(losses[0] - losses[1])
-    values = [value(p.rate, exposure, counts) for p in (first, second)]
+    values = [np.mean([value(p.rate, exposure, counts, share) for share in SHARES]) for p in (first, second)]
     assert (found.value.first, found.value.second) == pytest.approx(values)
     totals = [(p.rate @ exposure + 0.5) / (counts.sum() + 0.5) for p in (first, second)]
     assert (found.calibration.first, found.calibration.second) == pytest.approx(totals)
