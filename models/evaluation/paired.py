@@ -67,9 +67,9 @@ class Comparison:
     """Differences of two models.
 
     deviance: mean negative-binomial deviance, less is better. value: conversions for a share of the money over those of
-    hindsight, averaged over SHARES, more is better. calibration: total predicted over realised conversions; the difference is one of
-    |log total|, less is better. coverage: of the 80 % interval; the difference is one of |coverage − 0.8|, less is
-    better.
+    hindsight, averaged over SHARES, more is better. calibration: total predicted over realised conversions; the
+    difference is one of |log total|, less is better. coverage: of the 80 % interval; the difference is one of
+    |coverage − 0.8|, less is better.
     """
 
     deviance: Difference
