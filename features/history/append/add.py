@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from features.engines.postgres import SCHEME
-from features.faults import Fault, InputError, OutputError, fail
+from features.faults import Fault, InputError, fail
 from features.history.append.batch import Batch, open_batch
 from features.history.append.duckdb_file import DuckDBFile
-from features.history.append.faults import CollisionError, Note
+from features.history.append.faults import CollisionError, Note, not_written
 from features.history.append.folder import Folder
 from features.history.append.merge import CHANGED, NEW, Changes, Present, merge
 from features.history.append.postgres_database import PostgresDatabase
@@ -91,8 +91,8 @@ def add_results(data: str, new: Path, *, now: datetime, note: Note = lambda sent
                 break
             except CollisionError as error:
                 if tries == TRIES:
-                    problem = f"other applications write to the same tables, and {TRIES} tries have failed: {error}"
-                    raise OutputError(f"{mask(data)}: {problem}. Nothing was added. Add again later.") from error
+                    cure = "Add again later; where a constraint of a table is named, correct NEW or the constraint."
+                    raise not_written(mask(data), f"{TRIES} tries have failed: {error}", cure) from error
     counts = {
         table: Counts(
             change.of_kind(NEW).num_rows, change.of_kind(CHANGED).num_rows, change.unchanged,

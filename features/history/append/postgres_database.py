@@ -30,12 +30,12 @@ _PLACE = "place"
 _TYPES = {"text": "text", "prose": "text", "number": "float8", "hours": "float8", "count": "int8", "flag": "bool",
           "time": "timestamptz", "date": "date"}  # fmt: skip
 _REPEATED = "23505"  # unique_violation: another application has added a row of that key meanwhile
+_WRITABLE = "Give a server, and a user, that may write."
 # what to do, by how the SQLSTATE begins
 _CURES = {
     "42501": "Give the user INSERT and UPDATE on the tables, and CREATE in the schema for the log.",
     "23": "Correct NEW, or the constraint.",
-    "25006": "Give the server that may be written to.",
-    "0A": "Give the server that may be written to.",
+    "0A": _WRITABLE,  # a standby knows no such transaction
     "53": "Free some space on the server and add again.",
 }
 
@@ -79,7 +79,7 @@ class PostgresDatabase:
         had to wait for the lock would not see what it waited for."""
         waited = False
         while True:
-            self.session.execute("BEGIN ISOLATION LEVEL SERIALIZABLE, READ WRITE")
+            self.session.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
             if self.session.rows(f"SELECT pg_try_advisory_xact_lock({LOCK})")[0][0]:
                 break
             self.session.execute("ROLLBACK")
@@ -89,6 +89,8 @@ class PostgresDatabase:
             self.session.execute("BEGIN")
             self.session.rows(f"SELECT pg_advisory_xact_lock({LOCK})")
             self.session.execute("COMMIT")
+        if self.session.rows("SELECT current_setting('transaction_read_only')::bool")[0][0]:
+            raise not_written(mask(self.url), "its transactions are read-only", _WRITABLE)
         self.session.execute("SET LOCAL TimeZone = 'UTC'")
         self.session.execute("SET LOCAL DateStyle = 'ISO'")
 

@@ -176,7 +176,35 @@ def test_constraints_of_the_tables_hold_and_nothing_is_added(postgres_server: Se
     before = state(postgres_server, database)
     with pytest.raises(OutputError, match=r"violates check constraint .*\. Nothing was added\. Correct NEW, or the"):
         add_results(postgres_server.url(database), new_deal(tmp_path, "n0", spend=[41.0, 1.0]), now=NOW)
+    postgres_server.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+    with pytest.raises(
+        OutputError, match=r"transactions are read-only\. Nothing was added\. Give a server, and a user"
+    ):
+        add_results(postgres_server.url(database), new_deal(tmp_path, "n0"), now=NOW)
     assert state(postgres_server, database) == before
+
+
+def test_a_row_that_another_application_adds_meanwhile_is_corrected(
+    postgres_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = postgres_server.database(results())
+    postgres_server.execute(
+        "ALTER TABLE collaborations ADD PRIMARY KEY (collaboration_id)", "CREATE TABLE later AS TABLE collaborations",
+        "UPDATE later SET collaboration_id = 'n0', spend = 1", "DELETE FROM later WHERE conversions <> 3",
+        database=database,
+    )  # fmt: skip
+    commit, met = PostgresDatabase.commit, list[int]()
+
+    def met_by_another(self: PostgresDatabase, *arguments: object) -> int:
+        if not met:
+            met.append(1)
+            postgres_server.execute("INSERT INTO collaborations TABLE later", database=database)
+        return commit(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(PostgresDatabase, "commit", met_by_another)
+    done = add_results(postgres_server.url(database), new_deal(tmp_path, "n0"), now=NOW)
+    assert done.counts == {"collaborations": Counts(0, 2, 0, 0)}
+    assert {"n0": 41.0, "r5": 61.0}.items() <= spends(postgres_server, database).items()
 
 
 def test_two_additions_at_once_go_in_one_after_the_other(
