@@ -22,7 +22,7 @@ from fastapi import FastAPI, Response
 from pydantic import BaseModel
 
 BODY = Path(os.environ["CONSTANT"]).read_bytes()
-TOLD = json.loads(BODY)
+CONTENT = json.loads(BODY)
 app = FastAPI()
 
 
@@ -61,7 +61,7 @@ async def bare() -> Response:
 @app.post("/checked")
 async def checked(request: Request) -> dict[str, Any]:
     """The answer, once the items are checked."""
-    return TOLD
+    return CONTENT
 
 
 async def rsgi(scope: Any, proto: Any) -> None:

@@ -47,14 +47,14 @@ end
 function request() at = at % #requests + 1; return requests[at] end
 function done(summary, latency, all)
   local e = summary.errors
-  io.write(string.format("TOLD %d %d %f %f %d\\n", summary.requests, summary.duration, latency:percentile(50),
+  io.write(string.format("MEASURED %d %d %f %f %d\\n", summary.requests, summary.duration, latency:percentile(50),
     latency:percentile(99), e.connect + e.read + e.write + e.status + e.timeout))
 end
 """
 
 
 @dataclass(frozen=True)
-class Told:
+class Measured:
     """What wrk measured: requests a second, milliseconds."""
 
     rate: float
@@ -128,7 +128,7 @@ def _answers(port: int, path: str) -> bool:
         return False
 
 
-def load(port: int, path: str, bodies: list[str], seconds: int, folder: Path) -> Told:
+def load(port: int, path: str, bodies: list[str], seconds: int, folder: Path) -> Measured:
     """wrk's word on one load."""
     (folder / "bodies").write_text("\n".join(bodies) + "\n")
     (folder / "load.lua").write_text(LUA)
@@ -137,9 +137,9 @@ def load(port: int, path: str, bodies: list[str], seconds: int, folder: Path) ->
         [*command, f"http://127.0.0.1:{port}{path}"],
         env=os.environ | {"BODIES": str(folder / "bodies")}, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    line = next(line for line in done.stdout.splitlines() if line.startswith("TOLD"))
+    line = next(line for line in done.stdout.splitlines() if line.startswith("MEASURED"))
     requests, micros, p50, p99, errors = (float(word) for word in line.split()[1:])
-    return Told(requests / micros * 1e6, p50 / 1000, p99 / 1000, int(errors))
+    return Measured(requests / micros * 1e6, p50 / 1000, p99 / 1000, int(errors))
 
 
 def bodies(market: Path, workspace: Path, rows: int) -> tuple[list[str], list[str]]:
@@ -170,11 +170,11 @@ def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): None if v is None or v != v else v for k, v in row.items()} for row in frame.to_dict("records")]
 
 
-def measure(folder: Path, seconds: int, rounds: int) -> dict[str, list[Told]]:
+def measure(folder: Path, seconds: int, rounds: int) -> dict[str, list[Measured]]:
     """By load, the load of each round."""
     market, workspace = prepare(folder)
     requests = {rows: bodies(market, workspace, rows) for rows in (1, 100)}
-    found: dict[str, list[Told]] = {}
+    found: dict[str, list[Measured]] = {}
     answer = folder / "answer.json"
     data = str((market / "data").resolve())
     python, workers = [sys.executable, "-m"], ["--workers", str(WORKERS)]
@@ -221,7 +221,7 @@ def _post(port: int, body: str) -> bytes:
     return connection.getresponse().read()
 
 
-def report(found: dict[str, list[Told]]) -> None:
+def report(found: dict[str, list[Measured]]) -> None:
     """The table of medians, each round's requests, and what is required of them."""
     print("| load | requests/s | p50 ms | p99 ms | errors | requests/s of each round |\n|---|---|---|---|---|---|")
     for name, loads in found.items():

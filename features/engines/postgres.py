@@ -86,7 +86,7 @@ class Session:
 @contextmanager
 def connected(url: str) -> Iterator[Session]:
     """A session of the database at `url` (`postgresql://USER@HOST/DB`, as libpq reads it), each statement a transaction
-    of its own unless it is told otherwise. A password is looked for where libpq does: in the URL, PGPASSWORD, the
+    of its own unless it begins one. A password is looked for where libpq does: in the URL, PGPASSWORD, the
     password file, or the service file. What was not committed when the context ends is undone.
 
     Raises InputError where the driver is missing or the database cannot be reached.

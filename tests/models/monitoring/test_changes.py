@@ -1,4 +1,4 @@
-"""What changed since the last training: corrections are told from young results that were counted further."""
+"""What changed since the last training: corrections are set apart from young results that were counted further."""
 
 from __future__ import annotations
 

@@ -99,13 +99,13 @@ def test_a_long_list_is_looked_at_evenly_whatever_the_chunks(small_scorer: Score
             listed.add(features[part], candidates[part], scores[part])
         judged.append(listed.judge(small_scorer))
     assert judged[0] == judged[1]
-    told = Listed(3 * MOST_ROWS)
+    listed = Listed(3 * MOST_ROWS)
     for at in range(0, 900, 100):
-        told.add(features[at : at + 100], candidates[at : at + 100], scores[at : at + 100])
-    said, _ = told.judge(replace(small_scorer, learnt=_elsewhere(small_scorer.learnt)))
+        listed.add(features[at : at + 100], candidates[at : at + 100], scores[at : at + 100])
+    said, _ = listed.judge(replace(small_scorer, learnt=_elsewhere(small_scorer.learnt)))
     assert said
     assert said.startswith("the list (60,000 rows, 300 of them compared) differs from")
-    assert told.judge(replace(small_scorer, learnt=None))[0] is None
+    assert listed.judge(replace(small_scorer, learnt=None))[0] is None
 
 
 def _elsewhere(learnt: Learnt | None) -> Learnt:
