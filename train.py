@@ -245,7 +245,8 @@ def write_report(args: argparse.Namespace, outcome: Outcome, done: Retrained | N
         text = outcome.to_json()
     else:
         report, watched = (done.report, done.watched) if done else (None, None)
-        pages = [model_card(report)] if report else []
+        changed = done.decision.changed if done and done.decision else None
+        pages = [model_card(report, changed=changed)] if report else []
         pages += [watched.page()] if watched else []
         figures = (plots(report) if report else {}) | (watched.plots if watched else {})
         text = outcome_page(outcome, "\n".join(pages), figures)

@@ -34,7 +34,7 @@ def reason_words(reasons: str | Sequence[Mapping[str, Any]]) -> list[str]:
     reasons: {feature, value, factor} each, or the JSON text of them, as a table of scores holds it.
     """
     read = json.loads(reasons) if isinstance(reasons, str) else reasons
-    return [f"{_about(one['feature'], one['value'])} {factor(one['factor'])}" for one in read]
+    return [f"{feature_words(one['feature'], one['value'])} {factor(one['factor'])}" for one in read]
 
 
 def factor(value: float) -> str:
@@ -42,7 +42,8 @@ def factor(value: float) -> str:
     return f"×{value:.2f}" if 0.1 <= value < 100 else f"×{_digits(value)}"
 
 
-def _about(name: str, value: Any) -> str:
+def feature_words(name: str, value: Any) -> str:
+    """A feature's label with its value: "price per follower ($0.012)"."""
     known = BY_NAME.get(name)
     return f"{known.label if known else name} ({measured(value, known.unit if known else '')})"
 

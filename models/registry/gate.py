@@ -13,7 +13,7 @@ more than its own interval. Or there are too few results to compare. A person sh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import duckdb
@@ -27,6 +27,7 @@ from models.evaluation.backtest import OURS
 from models.evaluation.paired import Comparison, Total, compare, total
 from models.evaluation.skill import LEAST_T, Skill
 from models.registry.window import Window, level_errors, newest, pair, seen
+from models.report.changed_ranks import LIST, changed_ranks
 from models.scorer import Scorer
 from models.training import Trained
 
@@ -45,7 +46,8 @@ class Decision:
 
     alarms: what a person should look at. comparison: differences of the challenger from the champion on `rows` results,
     None where they could not be compared; left_out: results of the same time with no prediction of the champion's that
-    was made without them. total: the challenger's on the newest results. by: who decided.
+    was made without them. total: the challenger's on the newest results. by: who decided. changed:
+    `models.report.changed_ranks.changed_ranks`, where both models could rank the newest deals.
     """
 
     promoted: bool
@@ -56,6 +58,7 @@ class Decision:
     left_out: int = 0
     total: Total | None = None
     by: Literal["gate", "person"] = "gate"
+    changed: pd.DataFrame | None = field(default=None, compare=False)
 
     @property
     def alarm(self) -> bool:
@@ -97,6 +100,16 @@ def decide(
         features = f"the champion scored on the challenger's features, for its own cannot be made ({error})"
     decision = judge(trained, champion, matrix, kept_out)
     return replace(decision, why=f"{decision.why}; {features}")
+
+
+def with_changes(decision: Decision, trained: Trained, champion: Scorer) -> Decision:
+    """The decision, with what changes among the best of the newest deals, where the champion knows today's features."""
+    training = trained.training
+    try:
+        changed = changed_ranks(trained.scorer, champion, training.matrix.tail(LIST), training.spine.tail(LIST))
+    except ValueError:  # the verdict says which columns are missing
+        return decision
+    return replace(decision, changed=changed)
 
 
 def first(trained: Trained) -> Decision:

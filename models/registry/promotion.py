@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 
 from models.alarms import Alarm
 from models.evaluation.skill import LEAST_T
-from models.registry.gate import Decision, Promote, decide, unopposed
+from models.registry.gate import Decision, Promote, decide, unopposed, with_changes
 from models.registry.lineage import datasets
 from models.registry.registry import ABSENT, CHALLENGER, CHAMPION, champion_version, load
 from models.registry.rollback import kept_out
@@ -76,6 +76,7 @@ def compare(client: MlflowClient, name: str, trained: Trained, history: History)
     try:
         champion = load(client, f"models:/{name}/{version}")
         decision = decide(trained, champion.scorer, history, kept_out(client, name, version))
+        decision = with_changes(decision, trained, champion.scorer)
     except (FilesMissingError, NewerFormatError) as error:
         first = "Update creator-yield" if isinstance(error, NewerFormatError) else "Bring the champion back"
         why = f"it could not be compared with the champion, {error}. {first} and train again, or set the alias "

@@ -12,7 +12,8 @@
   coverage/TIER; budget/CHOICE (conversions for a tenth of the money over another choice's), the ends of its interval
   with .low and .high; claim/NAME (adjusted factor), the same
 - artefacts: model_card.md (the full report), plots/NAME.png (importance, calibration, lift, budget, claims, speed),
-  backtest.csv, environment.txt (Python and packages)
+  changed_ranks.csv (newest deals that are among the best by the new model or the champion alone), backtest.csv,
+  environment.txt (Python and packages)
 - nested runs "fold 0", "fold 1", …: params cutoff and results, metrics MODEL.NAME and recipe.RECIPE.NAME
 
 `models.registry.promotion` sets the tags promoted and alarm and makes the model available, when all of this is there.
@@ -106,8 +107,10 @@ def log_run(
     client.update_run(run, name=run_name(facts, {metric.key: metric.value for metric in metrics}.get("skill")))
     if inputs:
         client.log_inputs(run, inputs)
-    client.log_text(run, model_card.model_card(found, decision.alarms), model_card.FILE)
+    client.log_text(run, model_card.model_card(found, decision.alarms, decision.changed), model_card.FILE)
     client.log_text(run, backtest.rows.to_csv(index=False), "backtest.csv")
+    if decision.changed is not None:
+        client.log_text(run, decision.changed.to_csv(index=False), "changed_ranks.csv")
     for file, figure in summary.plots(found).items():
         client.log_figure(run, figure, f"plots/{file}")
     _log_folds(client, run, backtest)

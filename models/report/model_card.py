@@ -12,6 +12,8 @@ from features.settings import TIERS
 from features.usage import in_words
 from models.alarms import Alarm
 from models.evaluation.skill import skill_sentence
+from models.report.changed_ranks import BEST, MEANING
+from models.report.changed_ranks import lines as changed_lines
 from models.report.summary import Report, budget_line, factor, figures_table, importance, unlike
 from models.studies.budget_study import CHOICES
 from models.studies.claim_tests import MATERIAL, UNTESTED, WITHIN_DAYS, ClaimTest
@@ -49,10 +51,11 @@ PARTS = (
 )
 
 
-def model_card(report: Report, alarms: Sequence[Alarm] = ()) -> str:
+def model_card(report: Report, alarms: Sequence[Alarm] = (), changed: pd.DataFrame | None = None) -> str:
     """The model card in Markdown: what the model is worth, what it was made from, what it uses.
 
-    alarms: why a person should look at this training, if one should; they come first.
+    alarms: why a person should look at this training, if one should; they come first. changed: `changed_ranks` against
+    the champion, None where no champion could rank the newest deals.
     """
     trained = report.trained
     facts, backtest = trained.scorer.facts, trained.backtest
@@ -75,6 +78,7 @@ def model_card(report: Report, alarms: Sequence[Alarm] = ()) -> str:
     sections = {
         "What the same money would have bought": _budget(report),
         "Backtest in time": [proof, "", *markdown_table(figures_table(backtest.figures()))],
+        **({f"What changes among the best {BEST}": _changed(changed)} if changed is not None else {}),
         "By tier, platform, and known creators": _parts(report),
         "What the articles claim": _claims(report),
         "Features": [MOVES, "", *markdown_table(used), *_unused(report)],
@@ -85,6 +89,11 @@ def model_card(report: Report, alarms: Sequence[Alarm] = ()) -> str:
     for title, content in sections.items():
         lines += [f"## {title}", "", *content, ""]
     return "\n".join(lines)
+
+
+def _changed(changed: pd.DataFrame) -> list[str]:
+    meaning = MEANING.format_map(changed.attrs)
+    return [meaning, *(["", *markdown_table(changed_lines(changed))] if len(changed) else [])]
 
 
 def markdown_table(cells: list[list[str]]) -> list[str]:
