@@ -88,7 +88,7 @@ soak-serve: install ## ten minutes of load, swaps, killed workers and an absent 
 	$(BIN)/python -m benchmarks.serve_soak
 
 soak: install ## commands killed at any moment, in full number
-	$(BIN)/python -m pytest --soak tests/commands/test_kill.py
+	$(BIN)/python -m pytest --soak tests/commands/test_kill.py tests/models/registry/test_team_server.py
 
 fuzz-serve: install ## thousands of requests made from the OpenAPI document (schemathesis), all answers checked
 	$(BIN)/python -m tests.support.service_fuzz
