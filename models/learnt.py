@@ -34,7 +34,7 @@ OF_CAMPAIGNS = (
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows to be described: matrix with the catalogue's columns, creators and brands (rows,), "" where unknown."""
+    """Rows to be described: matrix with the catalogue's columns, creators and brands (rows,)."""
 
     matrix: pd.DataFrame
     creators: np.ndarray
@@ -43,8 +43,7 @@ class Sample:
     @classmethod
     def of(cls, matrix: pd.DataFrame, spine: pd.DataFrame) -> Sample:
         """From a matrix and the contract's columns of its rows."""
-        brands = spine.brand.fillna("").to_numpy(object) if "brand" in spine else np.full(len(spine), "", object)
-        return cls(matrix, spine.creator_id.to_numpy(object), brands)
+        return cls(matrix, spine.creator_id.to_numpy(object), spine.brand.to_numpy(object))
 
     @property
     def enough(self) -> bool:
@@ -65,7 +64,8 @@ class Sample:
             codes, found = pd.factorize(values)
             if len(found) >= least:
                 rng = np.random.default_rng(len(found))
-                out.append((codes, rng.multinomial(len(found), np.full(len(found), 1 / len(found)), DRAWS)))
+                drawn = rng.multinomial(len(found), np.full(len(found), 1 / len(found)), DRAWS)
+                out.append((codes, drawn.astype(float)))  # whole numbers, multiplied as fast as only floats are
         return out
 
 

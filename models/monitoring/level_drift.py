@@ -34,12 +34,12 @@ from models.uncertainty.interval import Intervals
 
 WEEKS = (4, 13)  # a sudden shift shows in the newest four weeks, a slow one in a quarter of a year
 REFERENCE_WEEKS = 26
-# Standard errors that the level of either window must be off by: the largest of 52 weekly looks in a stable year is
-# above it once in more than 100 years, by `benchmarks.drift`.
-BOUND = 3.8
+# Standard errors that the level of either window must be off by: of 100 stable years with 52 weekly looks at most one
+# has an alarm then, by `benchmarks.drift`.
+BOUND = 3.6
 LEAST_EFFECT = float(np.log(1.1))  # of less, models differ from each other
 LEAST_DEALS, LEAST_CREATORS = 40, 20
-LEVEL_ERROR = 0.02  # of two models trained on a few thousand results, in the log of their level
+LEVEL_ERROR = 0.015  # of two models trained on a few thousand results, in the log of their level
 LEAST_ARRIVED = 0.2  # of a result's conversions: a younger one says little
 SHIFTS = np.linspace(-1.2, 1.2, 9)  # of the log level, at which scores are known; between and beyond them linear
 MOST_SURE = 1e-4
@@ -167,7 +167,10 @@ def score(
 
 
 def level(scored: Scored, creators: np.ndarray) -> tuple[float, float]:
-    """Log level of results over their promises, and its standard error. creators: codes (rows,)."""
+    """Log level of results over their promises, and its standard error, infinite where they do not show it.
+
+    creators: codes (rows,).
+    """
     totals = scored.weight @ scored.scores
     place = int(np.clip(np.searchsorted(-totals, 0.0), 1, len(SHIFTS) - 1))
     step = SHIFTS[1] - SHIFTS[0]
@@ -185,7 +188,7 @@ def level(scored: Scored, creators: np.ndarray) -> tuple[float, float]:
 def shift(
     scored: Scored, ages: np.ndarray, creators: np.ndarray, weeks: int, newest: np.datetime64
 ) -> LevelShift | None:
-    """The newest weeks against those before; None where there are too few results on either side.
+    """The newest weeks against those before; None where there are too few results on either side, or they show nothing.
 
     ages: in weeks (rows,), 0 for the newest start; below 0 a result is left out. creators: codes (rows,).
     """
@@ -195,13 +198,13 @@ def shift(
     if min(now.sum(), then.sum()) < LEAST_DEALS or min(numbers) < LEAST_CREATORS:
         return None
     (found, error), (usual, its_error) = (level(scored.take(rows), creators[rows]) for rows in (now, then))
-    wide = float(student.ppf(norm.cdf(BOUND), min(numbers) - 1)) * float(np.sqrt(error**2 + its_error**2 + _FLOOR))
+    bound = float(student.ppf(norm.cdf(BOUND), min(numbers) - 1))
+    wide = bound * float(np.sqrt(error**2 + its_error**2 + LEVEL_ERROR**2))
+    if not np.isfinite(wide):
+        return None
     since = str(newest - ages[now].max() * WEEK.astype("timedelta64[us]"))[:10]
     effect = found - usual
     return LevelShift(weeks, since, int(now.sum()), numbers[0], effect, effect - wide, effect + wide)
-
-
-_FLOOR = LEVEL_ERROR**2
 
 
 def _earlier(training: TrainingSet, before: pd.DataFrame | None) -> np.ndarray:

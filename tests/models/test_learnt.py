@@ -90,7 +90,7 @@ def test_the_newest_results_are_described_and_saved_whole() -> None:
     again = Learnt.from_dict(json.loads(json.dumps(fitted.to_dict(), allow_nan=False)))
     assert again.to_dict() == fitted.to_dict()
     assert again.features["platform"].shares == pytest.approx(fitted.features["platform"].shares)
-    assert Learnt.fit(matrix, spine(made), starts - 0 * DAY).to_dict() == fitted.to_dict()  # type: ignore[union-attr]
+    assert Learnt.fit(matrix, spine(made), starts).to_dict() == fitted.to_dict()  # type: ignore[union-attr]
     assert Learnt.fit(matrix[:40], spine(made)[:40], starts[:40]) is None
     dense = Learnt.fit(matrix, spine(made), np.datetime64("2026-01-01") + np.arange(1_000) // 4 * DAY)
     assert dense

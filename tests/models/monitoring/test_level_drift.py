@@ -8,7 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.monitoring.level_drift import LEAST_DEALS, WEEKS, LevelDrift, LevelShift, examine, level, score, shift
+from models.monitoring.level_drift import (
+    LEAST_DEALS,
+    SHIFTS,
+    WEEKS,
+    LevelDrift,
+    LevelShift,
+    Scored,
+    examine,
+    level,
+    score,
+    shift,
+)
 from models.monitoring.training_rows import training_rows
 from models.scorer import Scorer
 from models.uncertainty.interval import Intervals, fit_intervals
@@ -70,6 +81,17 @@ def test_the_newest_weeks_are_held_against_those_before(intervals: Intervals) ->
     few = ages >= 4 - LEAST_DEALS / 6_000 * 20
     assert shift(score(intervals, expected, group, less).take(few), ages[few], who[few], 4, NEWEST) is None
     assert shift(score(intervals, expected, group, less), ages, who % 10, 4, NEWEST) is None
+
+
+def test_results_beyond_all_promises_are_found_and_those_that_show_nothing_are_none(intervals: Intervals) -> None:
+    expected, counts, who = deals(3_000, 6)
+    ages, group = np.linspace(0, 29.9, 3_000), np.full(3_000, "*")
+    gone = shift(score(intervals, expected, group, np.where(ages < 4, 0.0, counts)), ages, who, 4, NEWEST)
+    assert gone
+    assert gone.high < np.log(0.3)
+    blank = Scored(np.zeros((3_000, len(SHIFTS))), np.ones(3_000))
+    assert level(blank, who) == (0.0, np.inf)
+    assert shift(blank, ages, who, 4, NEWEST) is None
 
 
 @pytest.mark.parametrize(
