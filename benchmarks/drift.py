@@ -1,6 +1,6 @@
 """How often drift is reported where there is none, how soon where there is, and how near the expected loss is.
 
-    .venv/bin/python -m benchmarks.drift level [--replays 100] [--deals 60 125 250 400]
+    .venv/bin/python -m benchmarks.drift level [--replays 100] [--deals 60 125 250 350]
     .venv/bin/python -m benchmarks.drift lists [--replays 100]
     .venv/bin/python -m benchmarks.drift loss [--replays 100] [--backtest backtest.csv]
 
@@ -200,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser("benchmarks.drift", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("part", choices=("level", "lists", "loss"))
     parser.add_argument("--replays", type=int, default=100)
-    parser.add_argument("--deals", type=float, nargs="+", default=[60, 125, 250, 400])
+    parser.add_argument("--deals", type=float, nargs="+", default=[60, 125, 250, 350])
     parser.add_argument("--backtest", type=Path, help="a training's artefact")
     args = parser.parse_args(argv)
     if args.part == "level":
