@@ -16,6 +16,7 @@ import json
 import os
 import runpy
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -38,13 +39,11 @@ LONGEST = 1 << 20  # bytes of a request
 
 @functools.cache
 def _address() -> str:
-    """The socket of this process's server, which is started at first use and ends with this process."""
-    folder = tempfile.mkdtemp(prefix="prestarted-")
-    address = os.path.join(folder, "socket")
+    """The socket of this process's server, which is started at first use and ends when this process does."""
+    address = os.path.join(tempfile.mkdtemp(prefix="prestarted-"), "socket")
     call = [sys.executable, "-m", "tests.support.prestarted", address]
     variables = os.environ | {"PYTHONPATH": str(ROOT)}
     server = subprocess.Popen(call, cwd=ROOT, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    atexit.register(server.kill)
     assert server.stdout is not None
     assert server.stdout.readline() == b"ready\n"
     return address
@@ -78,7 +77,11 @@ def _serve(address: str) -> dict[str, Any]:
         listener.listen(16)
         print("ready", flush=True)
         while True:
-            if select.select([listener], [], [], 0.01 if running else None)[0]:
+            ready = select.select([listener, sys.stdin], [], [], 0.01 if running else None)[0]
+            if sys.stdin in ready:  # whoever started this has ended, and left its end of the pipe
+                shutil.rmtree(Path(address).parent)
+                os._exit(0)
+            if ready:
                 connection, _ = listener.accept()
                 length, streams, _, _ = socket.recv_fds(connection, 8, 2)
                 request = connection.makefile("rb").read(int.from_bytes(length, "big"))
