@@ -155,12 +155,13 @@ def predict(args: argparse.Namespace) -> None:
             history, candidates, model.scorer, model.label, args.output, level=args.level, target=target,
             progress=progress, seal=sealing.seal if sealing else None, look=listed.add,
         )  # fmt: skip
+    anchored = sealing.anchor() if sealing else ""  # before anything else can fail: the scores and the seal are there
     print_summary(summary, model, args, target)
     differs, loss = listed.judge(model.scorer)
     print(f"a result is expected to be off by {loss}")
     notes += (differs,) if differs else ()
-    if sealing:
-        print(sealing.anchor())
+    if anchored:
+        print(anchored)
     for note in notes:  # once more, where the scores are looked at
         print(note)
 

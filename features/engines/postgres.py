@@ -96,6 +96,7 @@ def connected(url: str) -> Iterator[Session]:
     except ImportError as error:
         remedy = f"Install it: {INSTALL} (the extra `postgres`)."
         raise fail(url, "the driver of PostgreSQL is not installed", remedy, first_line(error)) from None
+    _require_clear(url)
     try:
         connection = dbapi.connect(_with_defaults(url), autocommit=True)
     except dbapi.Error as error:
@@ -108,6 +109,15 @@ def connected(url: str) -> Iterator[Session]:
     finally:
         with suppress(dbapi.Error):  # of a connection that was lost
             connection.close()
+
+
+def _require_clear(url: str) -> None:
+    """Raise InputError where libpq would take a part of the password for something else, and name it in its errors."""
+    rest = url.partition("://")[2]
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if authority.count("@") > 1 or "@" in rest[len(authority) :]:
+        problem = "its URL has an @ that does not stand between the user and the host, or a / or ? before that @"
+        raise fail("DATA", problem, "Write @ as %40, / as %2F and ? as %3F within the user's name and the password.")
 
 
 def _with_defaults(url: str) -> str:

@@ -172,7 +172,9 @@ def tables(connection: duckdb.DuckDBPyConnection, through: Through) -> tuple[dic
     """
     session = through.session
     session.execute("SET LOCAL TimeZone = 'UTC'")
-    session.execute("SET LOCAL synchronize_seqscans = off")  # so that rows come in the same order every time
+    # so that rows come in the same order every time
+    session.execute("SET LOCAL synchronize_seqscans = off")
+    session.execute("SET LOCAL max_parallel_workers_per_gather = 0")
     held = catalogue(session)
     sources: dict[str, Source] = {}
     faults: list[Fault] = []
@@ -191,17 +193,25 @@ def tables(connection: duckdb.DuckDBPyConnection, through: Through) -> tuple[dic
     return sources, faults, notes
 
 
-def _missing(table: str, held: Catalogue, *, required: bool) -> Fault | None:
+def elsewhere(table: str, held: Catalogue) -> Fault | None:
+    """What is wrong where a table is there under a name or in a schema in which it is not looked for."""
     if alike := next((one for one in held.visible if one.lower() == table), None):
         return Fault(
             table, problem=f"{alike} is there, but no {table}", remedy=f"Rename it to {table}: names are exact."
         )
+    if other := next((shown for shown, one in held.named if one == table), None):
+        problem = f"{other} is there, in a schema that is not on the search_path"
+        schema = other.partition(".")[0]
+        return Fault(table, problem=problem, remedy=f"Add ?options=-csearch_path%3D{schema} to the URL.")
+    return None
+
+
+def _missing(table: str, held: Catalogue, *, required: bool) -> Fault | None:
+    found = elsewhere(table, held)
+    if found and (required or table not in {one for _, one in held.named}):
+        return found
     if not required:
         return None
-    if elsewhere := next((shown for shown, one in held.named if one == table), None):
-        problem = f"{elsewhere} is there, in a schema that is not on the search_path"
-        schema = elsewhere.partition(".")[0]
-        return Fault(table, problem=problem, remedy=f"Add ?options=-csearch_path%3D{schema} to the URL.")
     received = f"the tables {', '.join(sorted(held.visible)[:SHOWN])}" if held.visible else "no table"
     problem, remedy = "the table is missing", "Make a table or view of this name."
     return Fault(table, received=received, problem=problem, remedy=remedy)

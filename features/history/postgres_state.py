@@ -49,7 +49,8 @@ def _state(session: Session) -> str:
     held = catalogue(session)
     tables = [*held.tables.values()]
     parts: list[object] = [(one.schema, one.name, one.kind, one.columns) for one in tables]
-    if session.rows(f"SELECT to_regclass('{LOG}') IS NOT NULL")[0][0]:
+    # whoever may read the tables may not yet read a log that the first addition made
+    if session.rows(f"SELECT has_table_privilege(to_regclass('{LOG}')::oid, 'SELECT')")[0][0]:
         parts.append(session.rows(f"SELECT max(batch) FROM {LOG}"))
     below = session.rows(_BELOW.format(", ".join(str(one.oid) for one in tables))) if tables else []
     parts.append(below)

@@ -41,7 +41,8 @@ def source_of(data: str) -> tuple[str, str]:
     """The kind of DATA, in MLflow's words, and its place: absolute where it is a path, without secrets."""
     scheme, separator, _ = data.partition("://")
     if separator:
-        return scheme, mask(data)
+        authority, slash, path = data.partition("://")[2].partition("?")[0].partition("/")
+        return scheme, mask(f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}")
     return "local", Path(data).absolute().as_uri()
 
 

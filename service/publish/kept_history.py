@@ -8,9 +8,10 @@ from pathlib import Path
 
 from features.engines.duckdb import name, quote
 from features.engines.postgres import SCHEME
+from features.faults import fail
 from features.history.contract import TABLES
 from features.history.freshness import Stamp
-from features.history.postgres_state import state_of
+from features.history.postgres_state import UNREACHABLE, state_of
 from features.history.source import open_history
 
 HISTORY, STAMP = "history.duckdb", "stamp.json"
@@ -25,6 +26,9 @@ def keep(data: str, folder: Path) -> tuple[str, ...]:
     folder.mkdir()
     # before anything is read: what comes meanwhile is read again
     state = state_of(data) if data.startswith(f"{SCHEME}://") else None
+    if state == UNREACHABLE:  # kept as it is, it would look the same for good, and nothing new would be noticed
+        problem = "the database does not say whether anything is new in it"
+        raise fail("DATA", problem, "Check that it runs, and that its catalogue and tables may be read.")
     with open_history(data) as history:
         connection = history.backend.con
         connection.execute(f"ATTACH {quote(folder / HISTORY)} AS kept")

@@ -112,8 +112,12 @@ def workspaces(market: Path, empty_store: Path) -> tuple[Path, Path]:
     for folder in (one, two):
         folder.mkdir()
         shutil.copy(empty_store, folder / "mlflow.db")
-    said = both((one, "train.py", market / "older"), (two, "train.py", market / "older_csv", "--seed", "0"))
+    with ThreadPoolExecutor(2) as pool:  # the second one started for real, with other hashes of texts
+        first = pool.submit(run, one, "train.py", str(market / "older"))
+        second = pool.submit(run, two, "train.py", str(market / "older_csv"), "--seed", "0", PYTHONHASHSEED="7")
+        said = [first.result(), second.result()]
     for done in said:
+        assert done.status == 0, done.err
         assert f"models:/{NAME}/1 is now the champion: it is the first" in done.out
         assert "400 results" in done.out
     both(

@@ -2,7 +2,7 @@
 
 Importing MLflow, LightGBM and the rest takes a command some five seconds of processor time, more than most tests'
 commands work. A forked process has its own folder, variables, arguments and streams, and ends as any other; only what
-happens before the first line of a script is not tried. `tests/commands/test_end_to_end.py` starts commands for real.
+happens before the first line of a script is not tried. `tests/commands/test_end_to_end.py` also starts some for real.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import os
 import runpy
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -79,6 +80,8 @@ def _serve(address: str) -> dict[str, Any]:
         while True:
             ready = select.select([listener, sys.stdin], [], [], 0.01 if running else None)[0]
             if sys.stdin in ready:  # whoever started this has ended, and left its end of the pipe
+                for child in running:
+                    os.kill(child, signal.SIGKILL)
                 shutil.rmtree(Path(address).parent)
                 os._exit(0)
             if ready:

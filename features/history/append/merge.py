@@ -154,7 +154,7 @@ class _Merger:
             if stored is None or stored in ("VARCHAR", "INTERVAL", SQL_TYPES[kind]):
                 continue
             if most := re.fullmatch(r"VARCHAR\((\d+)\)", stored):
-                doubtful[column] = f"length({name(column)}::VARCHAR) > {most[1]}"
+                doubtful[column] = f"coalesce(length({name(column)}::VARCHAR) > {most[1]}, false)"
                 continue
             back = f"TRY_CAST(TRY_CAST({name(column)} AS {stored}) AS {SQL_TYPES[kind]})"
             same = f"{back} = {name(column)}"

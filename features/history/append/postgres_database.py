@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 
 from features.engines.duckdb import name
 from features.engines.postgres import PostgresError, Session, connected
-from features.faults import OutputError, fail
+from features.faults import InputError, OutputError, fail
 from features.history.append import log, steps
 from features.history.append.batch import key_of
 from features.history.append.faults import CollisionError, Note, not_written
 from features.history.append.merge import CHANGED, KIND, NEW, NUMBER, Change, Changes, Present
 from features.history.column_types import kind_of
 from features.history.contract import TABLES
-from features.history.postgres import KINDS, Catalogue, Column, Relation, Through, catalogue
+from features.history.postgres import KINDS, Catalogue, Column, Relation, Through, catalogue, elsewhere
 from features.history.source import connect, open_history
 from features.secrets import mask
 
@@ -101,6 +101,8 @@ class PostgresDatabase:
         for table in tables:
             if relation := self.held.tables.get(table):
                 self._refuse(relation)
+            elif fault := elsewhere(table, self.held):  # else a second table of that name would begin beside it
+                raise InputError([fault])
         if not self.held.tables:
             with tempfile.TemporaryDirectory() as scratch:
                 backend = connect(None, None, scratch)

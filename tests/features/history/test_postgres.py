@@ -239,6 +239,10 @@ def test_passwords_come_from_where_libpq_looks_and_are_masked(
         "Check the URL, that the server runs, and who may connect; PGPASSWORD or a password file has the password."
     ]
     assert "open-sesame" not in refused(f"{url}?password=open-sesame")[0]
+    for unclear in ("open@sesame", "12/sesame", "a?sesame"):
+        (fault,) = refused(url.replace("reader@", f"reader:{unclear}@"))
+        assert "Write @ as %40, / as %2F and ? as %3F" in fault
+        assert "sesame" not in fault
 
 
 def test_a_server_or_a_driver_that_is_not_there_is_one_fault(monkeypatch: pytest.MonkeyPatch) -> None:

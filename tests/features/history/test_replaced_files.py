@@ -21,6 +21,7 @@ from features.history.source import open_candidates, open_history
 from features.settings import FeatureSettings
 from models import pipeline
 from models.batch.score_file import score_file
+from models.monitoring import level_drift
 from models.monitoring.findings import Intake
 from models.registry import promotion, unchanged
 from models.report import summary
@@ -200,9 +201,10 @@ def test_no_model_is_recorded_of_files_that_changed(
 
     write(tmp_path, frames())
     monkeypatch.setattr(pipeline, "fit", fit)
-    door = SimpleNamespace(intake=Intake(0, {}), whole=None)
+    door = SimpleNamespace(intake=Intake(0, {}), whole=None, champion=None, before=None)
     monkeypatch.setattr(pipeline, "_door", lambda *_: door)
     monkeypatch.setattr(pipeline, "log_intake", lambda *_: None)
+    monkeypatch.setattr(level_drift, "examine", lambda *_: None)
     monkeypatch.setattr(unchanged, "earlier_training", lambda *_: None)
     monkeypatch.setattr(pipeline, "connect", lambda: None)
     monkeypatch.setattr(summary, "study", lambda _: SimpleNamespace())

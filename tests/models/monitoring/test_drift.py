@@ -104,7 +104,7 @@ def test_a_long_list_is_looked_at_evenly_whatever_the_chunks(small_scorer: Score
         listed.add(features[at : at + 100], candidates[at : at + 100], scores[at : at + 100])
     said, _ = listed.judge(replace(small_scorer, learnt=_elsewhere(small_scorer.learnt)))
     assert said
-    assert said.startswith("the list (60,000 rows, 300 of them compared) differs from")
+    assert said.startswith(f"the list ({3 * MOST_ROWS:,} rows, 300 of them compared) differs from")
     assert listed.judge(replace(small_scorer, learnt=None))[0] is None
 
 

@@ -32,11 +32,9 @@ def test_each_table_is_a_dataset_with_its_place_and_fingerprint(tiny_market: Pat
     ("data", "kind", "place"),
     [
         ("duckdb://results.db", "duckdb", "duckdb://results.db"),
-        ("postgresql://me:secret@host/db", "postgresql", "postgresql://me:***@host/db"),
+        ("postgresql://me:secret@host:5/db?sslmode=require", "postgresql", "postgresql://host:5/db"),
+        ("postgresql://me:secret'@host/db", "postgresql", "postgresql://host/db"),
     ],
 )
 def test_a_database_is_named_without_its_secrets(data: str, kind: str, place: str) -> None:
-    found = source_of(data)
-    assert found[0] == kind
-    assert "secret" not in found[1]
-    assert found[1].startswith(place.partition("***")[0])
+    assert source_of(data) == (kind, place)

@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 
 from features.faults import InputError
+from features.history.postgres_state import UNREACHABLE
 from features.history.source import open_history
-from service.publish.kept_history import HISTORY, keep, missing_text, names_in, stamp_of
+from service.publish import kept_history
+from service.publish.kept_history import HISTORY, STAMP, keep, missing_text, names_in, stamp_of
 from tests.support.contract_tables import frames, write
 from tests.support.postgres import Server
 
@@ -109,7 +111,7 @@ def test_a_postgresql_database_is_copied_and_watched(postgres_server: Server, tm
     database = postgres_server.database(frames())
     postgres_server.execute(
         "CREATE ROLE service LOGIN PASSWORD 'shibboleth'", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO service",
-        "CREATE TABLE creator_yield_log (batch bigint)", "GRANT SELECT ON creator_yield_log TO service",
+        "CREATE TABLE creator_yield_log (batch bigint)",  # which it may not read yet
         database=database,
     )  # fmt: skip
     url = postgres_server.url(database, "service:shibboleth")
@@ -119,8 +121,19 @@ def test_a_postgresql_database_is_copied_and_watched(postgres_server: Server, tm
         assert copy.posts.count().to_pyarrow().as_py() == 8
     stamp = stamp_of(tmp_path / "kept", url)
     assert stamp.database == url
-    postgres_server.execute("INSERT INTO creator_yield_log VALUES (1)", database=database)
+    postgres_server.execute(
+        "GRANT SELECT ON creator_yield_log TO service", "INSERT INTO creator_yield_log VALUES (1)", database=database
+    )
     assert stamp.now() != stamp
     assert stamp.now() == stamp.now()
     assert stamp.changed() == []
     assert b"shibboleth" not in b"".join(path.read_bytes() for path in (tmp_path / "kept").iterdir())
+
+
+def test_a_database_that_does_not_say_what_is_new_is_refused(
+    postgres_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_history, "state_of", lambda _: UNREACHABLE)
+    with pytest.raises(InputError, match="the database does not say whether anything is new in it"):
+        keep(postgres_server.url(postgres_server.database(frames())), tmp_path / "kept")
+    assert not (tmp_path / "kept" / STAMP).exists()

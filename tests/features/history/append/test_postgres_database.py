@@ -140,6 +140,29 @@ def test_columns_take_what_they_can_hold_and_the_rest_is_refused(postgres_server
     assert again.counts == {"collaborations": Counts(0, 0, 4, 5)}
 
 
+def test_an_empty_cell_goes_into_a_column_of_limited_length(postgres_server: Server, tmp_path: Path) -> None:
+    database = postgres_server.database(results())
+    postgres_server.execute(
+        "ALTER TABLE collaborations ADD objective char(20), ADD product_country varchar(2)", database=database
+    )
+    new = new_deal(tmp_path, "n0", objective=["sales", None], product_country=[None, "NOR"])
+    done = add_results(postgres_server.url(database), new, now=NOW)
+    assert done.counts == {"collaborations": Counts(1, 0, 0, 1)}  # and the other one's country is too long
+    assert spends(postgres_server, database)["n0"] == 41.0
+
+
+def test_tables_in_another_schema_are_not_begun_anew(postgres_server: Server, tmp_path: Path) -> None:
+    database = postgres_server.database(results())
+    postgres_server.execute(
+        "CREATE SCHEMA sales", "ALTER TABLE collaborations SET SCHEMA sales", "ALTER TABLE creators SET SCHEMA sales",
+        database=database,
+    )  # fmt: skip
+    before = state(postgres_server, database)
+    with pytest.raises(InputError, match=r"sales\.collaborations is there, in a schema that is not on the search_path"):
+        add_results(postgres_server.url(database), new_deal(tmp_path, "n0"), now=NOW)
+    assert state(postgres_server, database) == before
+
+
 def test_what_cannot_be_added_to_is_a_fault(postgres_server: Server, tmp_path: Path) -> None:
     database = postgres_server.database(results())
     postgres_server.execute(
