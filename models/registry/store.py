@@ -114,6 +114,8 @@ def _set_up() -> None:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    # a database that takes a connection and says nothing would be waited for two minutes
+    os.environ.setdefault("PGCONNECT_TIMEOUT", str(2 * int(SECONDS)))
     # an open connection would go on reading a SQLite file that was replaced by another one under its name
     if not any(f"MLFLOW_SQLALCHEMYSTORE_{name}" in os.environ for name in ("POOL_SIZE", "MAX_OVERFLOW")):
         os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
