@@ -16,8 +16,10 @@ import pyarrow as pa
 
 from features.catalogue import CATALOGUE
 from features.comment_classifier.classifier import CommentClassifier
+from features.engines import compiled
 from features.families import audience, comments, engagement, expressions, niche, partnership, promotion, track_record
 from features.families.expressions import AS_OF, RECENT_DAYS, before, day, history_ends, join_all, running_sums
+from features.history.contract import TABLES
 from features.history.source import History
 from features.settings import FeatureSettings
 from features.spine import read_spine
@@ -43,13 +45,16 @@ class FeatureBuilder:
         self.history = history
         self.settings = settings or FeatureSettings()
         self.stage = Stage(history.backend)
-        raw_posts = self._table("posts")
-        self.posts = self._prepare_posts(raw_posts)
-        self.comments = self._prepare_comments(raw_posts, classifier)
-        self.days = self.stage.keep(self._days(raw_posts))
-        self.sponsors = self.stage.keep(partnership.sponsors(history.collaborations, raw_posts))
-        self.niche_posts = self.stage.keep(niche.monthly(raw_posts, history.creators))
-        self.events, self.market = self._prepare_results()
+        tables = {name: getattr(history, name) for name in TABLES}
+        self._key = (compiled.shape(tables), history.given.get("posts"), self.settings)
+        raw_posts, raw_comments = self._table("posts"), self._table("comments")
+        self.posts, self.days, self.sponsors, self.niche_posts, self.events, self.market = self.stage.tables(
+            ("prepared", self._key), lambda: self._prepare(raw_posts, raw_comments)
+        )
+        texts = self.stage.classified(raw_comments.text, classifier or CommentClassifier.load())
+        (self.comments,) = self.stage.tables(
+            ("comments", self._key), lambda: [self.stage.keep(comments.prepare(raw_comments, raw_posts, texts))]
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -73,51 +78,59 @@ class FeatureBuilder:
         Raises InputError where the creator or the start is missing, or a text cannot be read as one.
         """
         with Stage(self.history.backend) as stage:
-            s = stage.put(read_spine(spine)).rename({AS_OF: "starts_at"})
-            s = stage.keep(self._with_history_end(s))
-            creators = stage.keep(_keys(s, "creator_id", "history_end"))
-            s = join_all(s, [self._creators(), (stage.keep(self._from_posts(creators)), ("creator_id", AS_OF))])
-            s = stage.keep(s.mutate(**audience.finish(s, self.settings.tier_bounds), month=_month(s[AS_OF])))
-            pieces = [
-                (self._from_comments(creators), ("creator_id", AS_OF)),
-                *self._from_niches(stage, s, creators),
-                *self._from_deals(s, creators),
-                *track_record.pieces(s, self.events, self.market),
-            ]
-            s = stage.keep(join_all(s, [(stage.keep(table), keys) for table, keys in pieces]))
-            families = (engagement, comments, niche, partnership, track_record)
-            computed = {name: value for family in families for name, value in family.finish(s).items()}
-            s = s.mutate(**computed, **promotion.finish(s, expressions))
-            found = s.select("row_id", *(f.name for f in CATALOGUE)).order_by("row_id").to_pyarrow()
+            rows = stage.put(read_spine(spine))
+            found = stage.fetch(("matrix", self._key, rows.schema()), lambda: self._matrix(stage, rows), self.stage)
         return _frame(found)
+
+    def _matrix(self, stage: Stage, rows: ir.Table) -> ir.Table:
+        """The features of a spine's rows, in their order, beside `row_id`."""
+        s = stage.keep(_with_history_end(rows.rename({AS_OF: "starts_at"}), self.days))
+        creators = stage.keep(_keys(s, "creator_id", "history_end"))
+        s = join_all(s, [self._creators(), (stage.keep(self._from_posts(creators)), ("creator_id", AS_OF))])
+        s = stage.keep(s.mutate(**audience.finish(s, self.settings.tier_bounds), month=_month(s[AS_OF])))
+        pieces = [
+            (self._from_comments(creators), ("creator_id", AS_OF)),
+            *self._from_niches(stage, s, creators),
+            *self._from_deals(s, creators),
+            *track_record.pieces(s, self.events, self.market),
+        ]
+        s = stage.keep(join_all(s, [(stage.keep(table), keys) for table, keys in pieces]))
+        families = (engagement, comments, niche, partnership, track_record)
+        computed = {name: value for family in families for name, value in family.finish(s).items()}
+        s = s.mutate(**computed, **promotion.finish(s, expressions))
+        return s.select("row_id", *(f.name for f in CATALOGUE)).order_by("row_id")
 
     def _table(self, name: str) -> ir.Table:
         """A table of the history; an absent one as an empty one, whose joins leave missing values."""
         table = getattr(self.history, name)
         return self.stage.empty(name) if table is None else table
 
-    def _prepare_posts(self, posts: ir.Table) -> ir.Table:
+    def _prepare(self, posts: ir.Table, written: ir.Table) -> list[ir.Table]:
+        """Posts, days, sponsors, posts by niche, and the events and the market of the track record."""
+        deals, creators = self.history.collaborations, self.history.creators
+        noted = self.stage.keep(self._noted_posts(posts))
+        days = self.stage.keep(self._days(posts, written))
+        sponsors = self.stage.keep(partnership.sponsors(deals, posts))
+        by_niche = self.stage.keep(niche.monthly(posts, creators))
+        return [noted, days, sponsors, by_niche, *self._prepare_results(noted, days)]
+
+    def _noted_posts(self, posts: ir.Table) -> ir.Table:
         in_time = ibis.window(group_by="creator_id", order_by=["posted_at", "post_id"])
         p = posts.mutate(seq=ibis.row_number().over(in_time))
         p = p.mutate(
             **audience.prepare_posts(p),
             **engagement.prepare_posts(p, self.history.given.get("posts", ("likes", "comments"))),
         )
-        return self.stage.keep(p.drop("post_id", "caption", "brand"))
+        return p.drop("post_id", "caption", "brand")
 
-    def _prepare_comments(self, posts: ir.Table, classifier: CommentClassifier | None) -> ir.Table:
-        written = self._table("comments")
-        texts = self.stage.classified(written.text, classifier or CommentClassifier.load())
-        return self.stage.keep(comments.prepare(written, posts, texts))
-
-    def _prepare_results(self) -> tuple[ir.Table, ir.Table]:
+    def _prepare_results(self, noted_posts: ir.Table, days: ir.Table) -> tuple[ir.Table, ir.Table]:
         c = self.history.collaborations
         steps = track_record.checkpoints(c, self.history.conversions, self.settings)
         rated = self.stage.keep(track_record.with_rates(steps))
         market = self.stage.keep(track_record.level_events(rated))
         keys = c.select("collaboration_id", "creator_id", **{AS_OF: c.starts_at})
-        keyed = self.stage.keep(self._with_history_end(keys))
-        posts = self.posts.select("creator_id", "posted_at", "followers", "seq")
+        keyed = self.stage.keep(_with_history_end(keys, days))
+        posts = noted_posts.select("creator_id", "posted_at", "followers", "seq")
         noted = before(posts, "posted_at", _keys(keyed, "creator_id", "history_end"))
         noted = noted.group_by("creator_id", AS_OF).aggregate(followers_posted=audience.followers_noted(noted))
         keyed = join_all(keyed, [self._creators(), (noted, ("creator_id", AS_OF))])
@@ -125,13 +138,10 @@ class FeatureBuilder:
         keyed = self.stage.keep(keyed.select("collaboration_id", "creator_niche", "platform", tier=tier))
         return self.stage.keep(track_record.events(rated, market, keyed)), market
 
-    def _days(self, posts: ir.Table) -> ir.Table:
+    def _days(self, posts: ir.Table, written: ir.Table) -> ir.Table:
         """Every day on which the history knows of anything."""
-        moments = (posts.posted_at, self._table("comments").commented_at, self.history.collaborations.starts_at)
+        moments = (posts.posted_at, written.commented_at, self.history.collaborations.starts_at)
         return ibis.union(*(day(at).name("at").as_table() for at in moments), distinct=True)
-
-    def _with_history_end(self, s: ir.Table) -> ir.Table:
-        return join_all(s, [(history_ends(s, self.days), (AS_OF,))])
 
     def _creators(self) -> Piece:
         c = self.history.creators
@@ -179,6 +189,10 @@ class FeatureBuilder:
             (brands, creator_keys),
             (by_brand, ("brand", AS_OF)),
         ]
+
+
+def _with_history_end(s: ir.Table, days: ir.Table) -> ir.Table:
+    return join_all(s, [(history_ends(s, days), (AS_OF,))])
 
 
 def _month(at: ir.TimestampValue) -> ir.TimestampValue:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import ibis
 import ibis.expr.types as ir
@@ -12,10 +14,23 @@ import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from features.comment_classifier.classifier import CommentClassifier
+from features.engines.compiled import Query, remember, remembered
+from features.engines.duckdb import name
 from features.history.contract import TABLES, TYPES
 
+T = TypeVar("T")
 _numbers = itertools.count()
 TEXT_BATCH = 500_000
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a stage once did: the query of each table that it kept, in turn, and what was made of them: tables, by
+    name, or a query. The prefixes of the names of the stages' tables are replaced by places."""
+
+    kept: tuple[Query, ...]
+    names: tuple[str, ...] = ()
+    query: Query | None = None
 
 
 class Stage:
@@ -23,8 +38,10 @@ class Stage:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self._tables: list[str] = []
-        self._views: list[str] = []
+        self._prefix = f"stage_{next(_numbers)}_"  # of its tables' names
+        self._kept: list[str] = []
+        self._put: list[str] = []
+        self._queries: list[Query] = []  # of the tables that were kept
 
     def __enter__(self) -> Self:
         return self
@@ -36,29 +53,82 @@ class Stage:
 
     def close(self) -> None:
         """Drops all that was kept or put here."""
-        for name in self._tables:
-            self.backend.drop_table(name)
-        for name in self._views:
-            self.backend.con.unregister(name)
-        self._tables, self._views = [], []
+        for table in self._kept:
+            self.backend.drop_table(table)
+        for table in self._put:
+            self.backend.con.unregister(table)
+        self._kept, self._put = [], []
 
     def keep(self, expression: ir.Table) -> ir.Table:
         """The expression's rows as a temporary table."""
-        name = f"stage_{next(_numbers)}"
-        kept = self.backend.create_table(name, expression, temp=True)
-        self._tables.append(name)
-        return kept
+        self._queries.append(Query.of(expression))
+        return self.backend.table(self._keep(self._queries[-1]))
+
+    def _keep(self, query: Query) -> str:
+        table = f"{self._prefix}{len(self._kept) + len(self._put)}"
+        self.backend.con.execute(f"CREATE TEMP TABLE {name(table)} ({query.columns})")
+        self._kept.append(table)
+        self.backend.con.execute(f"INSERT INTO {name(table)} {query.sql}")
+        return table
+
+    def tables(self, key: Hashable, make: Callable[[], Sequence[ir.Table]]) -> list[ir.Table]:
+        """The tables that `make` returns, all of which it keeps here; it is called only where `key` is new.
+
+        key: all that `make` depends on.
+        """
+        plan: _Plan | None = remembered(key)
+        if plan is None:
+            made, kept = self._watched(make)
+            names = (table.get_name().replace(self._prefix, _place(0)) for table in made)
+            remember(key, _Plan(tuple(kept), tuple(names)))
+            return [*made]
+        self._repeat(plan)
+        return [self.backend.table(table.replace(_place(0), self._prefix)) for table in plan.names]
+
+    def fetch(self, key: Hashable, make: Callable[[], ir.Table], beside: Stage) -> pa.Table:
+        """What the expression yields that `make` builds of tables that it keeps here, and of those of the stage
+        `beside`; it is called only where `key` is new.
+
+        key: all that `make` depends on.
+        """
+        plan: _Plan | None = remembered(key)
+        if plan is None:
+            made, kept = self._watched(make, beside)
+            query = Query.of(made)
+            remember(key, _Plan(tuple(kept), query=_renamed(query, self._names(beside))))
+            return query.table(self.backend)
+        self._repeat(plan, beside)
+        assert plan.query
+        return _renamed(plan.query, self._prefixes(beside)).table(self.backend)
+
+    def _watched(self, make: Callable[[], T], *beside: Stage) -> tuple[T, list[Query]]:
+        """What `make` returns, and the queries of the tables that it kept here, with places for prefixes."""
+        before = len(self._queries)
+        made, names = make(), self._names(*beside)
+        return made, [_renamed(query, names) for query in self._queries[before:]]
+
+    def _repeat(self, plan: _Plan, *beside: Stage) -> None:
+        for query in plan.kept:
+            self._keep(_renamed(query, self._prefixes(*beside)))
+
+    def _prefixes(self, *beside: Stage) -> dict[str, str]:
+        """The inverse of `_names`."""
+        return {place: prefix for prefix, place in self._names(*beside).items()}
+
+    def _names(self, *beside: Stage) -> dict[str, str]:
+        """The prefix of each stage, with its place."""
+        return {stage._prefix: _place(i) for i, stage in enumerate((self, *beside))}
 
     def put(self, rows: pa.Table) -> ir.Table:
         """Rows of this process as a table of the engine."""
-        name = f"stage_{next(_numbers)}"
-        self.backend.con.register(name, rows)
-        self._views.append(name)
-        return self.backend.table(name)
+        table = f"{self._prefix}{len(self._kept) + len(self._put)}"
+        self.backend.con.register(table, rows)
+        self._put.append(table)
+        return self.backend.table(table)
 
     def empty(self, table: str) -> ir.Table:
         """A contract table without rows, in place of an absent one."""
-        kinds = {name: TYPES[column.metadata["kind"]] for name, column in TABLES[table].columns.items()}
+        kinds = {key: TYPES[column.metadata["kind"]] for key, column in TABLES[table].columns.items()}
         return self.put(ibis.schema(kinds).to_pyarrow().empty_table())
 
     def classified(self, column: ir.StringColumn, classifier: CommentClassifier) -> ir.Table:
@@ -74,3 +144,14 @@ class Stage:
             empty = pa.Table.from_pandas(classifier.classify([]), preserve_index=False)
             parts.append(empty.append_column("text_id", pa.array([], pa.int64())))
         return texts.inner_join(self.put(pa.concat_tables(parts)), "text_id")
+
+
+def _place(number: int) -> str:
+    return f"stage<{number}>"
+
+
+def _renamed(query: Query, names: Mapping[str, str]) -> Query:
+    sql = query.sql
+    for prefix, place in names.items():
+        sql = sql.replace(prefix, place)
+    return replace(query, sql=sql)

@@ -5,6 +5,7 @@ Notes are sentences with counts; nothing is repaired.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ import ibis
 import ibis.expr.types as ir
 import pandera.ibis as pa
 
+from features.engines import compiled
 from features.history.casting import cast
 from features.history.column_types import EARLIEST, LATEST
 from features.history.contract import TABLES
@@ -30,6 +32,7 @@ def latest_plausible(tables: Mapping[str, ir.Table], now: datetime) -> datetime:
 
     tables: as they came. now, result: UTC without a zone.
     """
+    now = _end_of_day(now)
     known = sorted(day for key, table in tables.items() for day in _days(TABLES[key], table, now))
     latest = max((day for day in known if day <= now), default=known[0] if known else now)
     for day in known:
@@ -38,6 +41,11 @@ def latest_plausible(tables: Mapping[str, ir.Table], now: datetime) -> datetime:
                 break
             latest = day
     return max(now, latest) + TOLERANCE
+
+
+def _end_of_day(now: datetime) -> datetime:
+    """What differs by the minute would be compiled anew each time."""
+    return now.replace(hour=23, minute=59, second=59, microsecond=999_999)
 
 
 def _days(schema: pa.DataFrameSchema, table: ir.Table, now: datetime) -> set[datetime]:
@@ -49,14 +57,28 @@ def _days(schema: pa.DataFrameSchema, table: ir.Table, now: datetime) -> set[dat
         time = cast(table[column], "time")
         if not isinstance(time, ir.Column):  # of a type that is no time: a fault of its own
             continue
-        times = time.name("at").as_table().filter(lambda t: t["at"].between(EARLIEST, LATEST - TOLERANCE))
-        ahead = times["at"] > ibis.timestamp(now)
+        backend, key = table.get_backend(), (column, compiled.shape({schema.name: table}), now)
         with suppress(duckdb.Error):  # what cannot be read is a fault of its own
-            ends = times.aggregate(first=times["at"].min(), last=times["at"].max(where=~ahead)).to_pyarrow()
-            later = times.filter(ahead).select(at=times["at"].truncate("D")).distinct().to_pyarrow()
-            days |= {day for row in ends.to_pylist() for day in row.values() if day is not None}
-            days |= set(later["at"].to_pylist())
+            ends = compiled.rows(backend, ("ends", key), functools.partial(_ends, time, now))
+            later = compiled.rows(backend, ("later", key), functools.partial(_later, time, now))
+            days |= {day for row in (*ends, *later) for day in row.values() if day is not None}
     return days
+
+
+def _known(time: ir.Column) -> ir.Table:
+    return time.name("at").as_table().filter(lambda t: t["at"].between(EARLIEST, LATEST - TOLERANCE))
+
+
+def _ends(time: ir.Column, now: datetime) -> ir.Table:
+    """The first moment, and the last up to now."""
+    times = _known(time)
+    return times.aggregate(first=times["at"].min(), last=times["at"].max(where=times["at"] <= ibis.timestamp(now)))
+
+
+def _later(time: ir.Column, now: datetime) -> ir.Table:
+    """Every day after now."""
+    times = _known(time)
+    return times.filter(times["at"] > ibis.timestamp(now)).select(at=times["at"].truncate("D")).distinct()
 
 
 def notes_on_history(tables: Mapping[str, ir.Table | None], now: datetime) -> tuple[str, ...]:
@@ -65,22 +87,32 @@ def notes_on_history(tables: Mapping[str, ir.Table | None], now: datetime) -> tu
     notes = [*several_spellings(tables), *_after(tables, now)]
     if posts is not None and comments is not None:
         first = comments.limit(FIRST).post_id  # they may be many, and a sample of others' posts is ordinary
-        notes += unmatched("comments.post_id", first, posts.post_id, "the posts", few=False)
+        key = compiled.shape({"posts": posts, "comments": comments})
+        notes += unmatched("comments.post_id", first, posts.post_id, "the posts", few=False, key=key)
     return tuple(notes)
 
 
 def _after(tables: Mapping[str, ir.Table | None], now: datetime) -> Iterator[str]:
     """Events that lie ahead of the clock: the service ranks only deals that start after the last of them."""
+    moment = _end_of_day(now) + TOLERANCE
     for key, table in tables.items():
-        for column, declared in TABLES[key].columns.items():
-            if table is not None and declared.metadata["past"]:
-                later = table[column] > ibis.timestamp(now + TOLERANCE)
-                found = table.aggregate(rows=table.count(where=later), last=table[column].max())
-                rows, last = found.to_pyarrow().to_pylist()[0].values()
-                if rows:
-                    count = f"{rows:,} row{' is' if rows == 1 else 's are'}"
-                    consequence = "no deal before it can be ranked"
-                    yield f"{key}.{column}: {count} later than now, {now:%Y-%m-%d}; the last is {last}, {consequence}"
+        past = [column for column, declared in TABLES[key].columns.items() if declared.metadata["past"]]
+        if table is None or not past:
+            continue
+        shape = compiled.shape({key: table})
+        counted = functools.partial(_later_than, table, past, moment)
+        found = compiled.rows(table.get_backend(), ("after", shape, moment), counted)[0]
+        for column in past:
+            if rows := found[f"rows of {column}"]:
+                count, last = f"{rows:,} row{' is' if rows == 1 else 's are'}", found[f"last of {column}"]
+                consequence = "no deal before it can be ranked"
+                yield f"{key}.{column}: {count} later than now, {now:%Y-%m-%d}; the last is {last}, {consequence}"
+
+
+def _later_than(table: ir.Table, columns: Collection[str], moment: datetime) -> ir.Table:
+    """Of each column how many times are later, and the last."""
+    rows = {f"rows of {column}": table.count(where=table[column] > ibis.timestamp(moment)) for column in columns}
+    return table.aggregate(**rows, **{f"last of {column}": table[column].max() for column in columns})
 
 
 def notes_on_candidates(

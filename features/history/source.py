@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
+from features.engines import compiled
 from features.engines import duckdb as engine
 from features.engines.duckdb import Source, name, quote
 from features.engines.postgres import SCHEME
@@ -253,12 +254,11 @@ def _known(expression: str, kind: str) -> str:
 
 def _typed(backend: Backend, source: Source, raw: ir.Table, table: str) -> ir.Table:
     """A checked table in the contract's types."""
-    cast = raw.select(**casts(TABLES[table], raw))
-    if not source.keep:
-        return backend.create_view(table, cast)
-    kept = backend.create_table(table, cast)
-    backend.drop_table(raw.get_name())
-    return kept
+    cast = compiled.query(("typed", compiled.shape({table: raw})), lambda: raw.select(**casts(TABLES[table], raw)))
+    backend.raw_sql(f"CREATE {'TABLE' if source.keep else 'VIEW'} {name(table)} AS {cast.sql}")
+    if source.keep:
+        backend.drop_table(raw.get_name())
+    return backend.table(table)
 
 
 def open_candidates(history: History, path: Path) -> Candidates:

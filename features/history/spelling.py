@@ -6,12 +6,14 @@ different.
 
 from __future__ import annotations
 
+import functools
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import ibis
 import ibis.expr.types as ir
 
+from features.engines import compiled
 from features.faults import shorten
 
 SHOWN = 3
@@ -104,17 +106,28 @@ def _rounded(missing: ir.Table, held: ir.Table) -> dict[str, str]:
 
 
 def unmatched(
-    where: str, keys: ir.StringColumn, known: ir.StringColumn, parent: str, *, few: bool = True, new: bool = False
+    where: str,
+    keys: ir.StringColumn,
+    known: ir.StringColumn,
+    parent: str,
+    *,
+    few: bool = True,
+    new: bool = False,
+    key: Hashable = None,
 ) -> list[str]:
     """A sentence on keys that are not among the `known` ones, where most are not or some look like one.
 
     few: whether to look at all where most are known. new: whether strange ones are ordinary unless they look like one.
+    key: all that the columns depend on, where they are compared again and again.
     """
     rows, held = keys.name("key").as_table(), known.name("held").as_table().distinct()
     rows = rows.filter(rows.key.notnull())
     rows = rows.left_join(held, rows.key == held.held)
-    counts = rows.aggregate(total=rows.count(), missing=rows.held.isnull().sum()).to_pyarrow().to_pylist()[0]
-    total, missing = counts["total"], counts["missing"] or 0
+
+    def counted() -> ir.Table:
+        return rows.aggregate(total=rows.count(), missing=rows.count(where=rows.held.isnull()))
+
+    total, missing = compiled.rows(keys.get_backend(), (where, key), counted)[0].values()
     most = 2 * missing >= total
     if not missing or not (few or most):
         return []
@@ -128,8 +141,8 @@ def unmatched(
     return [f"{where}: {missing:,} of {total:,} rows ({100 * missing / total:.0f} %) name none of {parent}: {alike}"]
 
 
-def several_spellings(tables: Mapping[str, ir.Table | None]) -> list[str]:
-    """A sentence for each kind of name of which some differ in case or blanks alone."""
+def _names(tables: Mapping[str, ir.Table]) -> ir.Table:
+    """Every kind of name, each name in it, and in how many rows."""
     parts = [
         table.select(kind=ibis.literal(kind), name=table[column])
         for kind, columns in NAMES.items()
@@ -137,9 +150,17 @@ def several_spellings(tables: Mapping[str, ir.Table | None]) -> list[str]:
         if (table := tables.get(name)) is not None
     ]
     names = ibis.union(*parts)
-    counted = names.filter(names["name"].notnull()).group_by("kind", "name").agg(rows=ibis._.count())
+    return (
+        names.filter(names["name"].notnull()).group_by("kind", "name").agg(rows=ibis._.count()).order_by("kind", "name")
+    )
+
+
+def several_spellings(tables: Mapping[str, ir.Table | None]) -> list[str]:
+    """A sentence for each kind of name of which some differ in case or blanks alone."""
+    there = {name: table for name, table in tables.items() if table is not None}
+    backend, key = there["creators"].get_backend(), ("names", compiled.shape(there))
     alike: dict[str, dict[str, list[str]]] = {kind: {} for kind in NAMES}
-    for row in counted.order_by("kind", "name").to_pyarrow().to_pylist():
+    for row in compiled.rows(backend, key, functools.partial(_names, there)):
         same = alike[row["kind"]].setdefault(" ".join(row["name"].casefold().split()), [])
         same.append(f"{shorten(row['name'])} ({row['rows']:,} row{'s' if row['rows'] > 1 else ''})")
     notes = []

@@ -1,0 +1,88 @@
+"""SQL of table expressions, compiled once a process.
+
+Building and compiling an expression takes Ibis some fifty times as long as running it on a small table takes the
+engine, and gives the same whenever tables of the same names and types are used in the same way.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import ibis
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis.backends.duckdb import Backend
+
+MOST = 256  # results that are remembered: those used last
+
+_results: OrderedDict[Hashable, Any] = OrderedDict()
+_lock = Lock()
+
+
+@dataclass(frozen=True)
+class Query:
+    """SQL of an expression, and the names and types of what it yields, also as columns of a table to be made."""
+
+    sql: str
+    schema: pa.Schema
+    columns: str
+
+    @classmethod
+    def of(cls, expression: ir.Table) -> Query:
+        sql, schema = ibis.to_sql(expression, dialect="duckdb", pretty=False), expression.schema()
+        columns = ", ".join(column.sql("duckdb") for column in schema.to_sqlglot_column_defs("duckdb"))
+        return cls(str(sql), schema.to_pyarrow(), columns)
+
+    def table(self, backend: Backend) -> pa.Table:
+        """What it yields, in the expression's types."""
+        return backend.con.sql(self.sql).to_arrow_table().cast(self.schema)
+
+
+def shape(tables: Mapping[str, ir.Table | None]) -> Hashable:
+    """What the SQL of an expression over these tables depends on: their names, columns and types.
+
+    Equal to nothing else where one of them is no table of the engine but an expression itself.
+    """
+    there = {key: table for key, table in tables.items() if table is not None}
+    if not all(isinstance(table.op(), ops.DatabaseTable) for table in there.values()):
+        return object()
+    return tuple((key, table.get_name(), table.schema()) for key, table in there.items())
+
+
+def remembered(key: Hashable) -> Any:
+    """What was remembered under `key`; None if nothing was."""
+    with _lock:
+        if key in _results:
+            _results.move_to_end(key)
+        return _results.get(key)
+
+
+def remember(key: Hashable, result: Any) -> None:
+    """Remember a result under `key`, until so many others were used later."""
+    with _lock:
+        _results[key] = result
+        while len(_results) > MOST:
+            _results.popitem(last=False)
+
+
+def query(key: Hashable, build: Callable[[], ir.Table]) -> Query:
+    """The SQL of the expression that `build` makes; it is called only where `key` is new.
+
+    key: all that the expression depends on, the `shape` of its tables included.
+    """
+    found: Query | None = remembered(key)
+    if found is None:
+        found = Query.of(build())
+        remember(key, found)
+    return found
+
+
+def rows(backend: Backend, key: Hashable, build: Callable[[], ir.Table]) -> list[dict[str, Any]]:
+    """What `query` yields, row by row."""
+    found: list[dict[str, Any]] = query(key, build).table(backend).to_pylist()
+    return found

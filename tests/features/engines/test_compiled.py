@@ -1,0 +1,94 @@
+"""SQL that is remembered is that of the same tables, and no other's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import ibis
+import pandas as pd
+import pytest
+from ibis.backends.duckdb import Backend
+
+from features.engines import compiled
+from features.history.source import open_history
+from features.matrix import FeatureBuilder
+from tests.support.contract_tables import frames, write
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "_results", type(compiled._results)())
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    one = ibis.duckdb.connect()
+    yield one
+    one.disconnect()
+
+
+def test_an_expression_is_built_once_for_tables_of_one_shape(backend: Backend) -> None:
+    built = []
+
+    def doubled(name: str) -> list[dict[str, object]]:
+        table = backend.table(name)
+
+        def build() -> ibis.Table:
+            built.append(name)
+            return table.select(twice=table.x * 2).order_by("twice")
+
+        return compiled.rows(backend, ("doubled", compiled.shape({"one": table})), build)
+
+    backend.create_table("one", pd.DataFrame({"x": [2, 1]}))
+    assert doubled("one") == [{"twice": 2}, {"twice": 4}]
+    backend.create_table("one", pd.DataFrame({"x": [5]}), overwrite=True)
+    assert doubled("one") == [{"twice": 10}]
+    assert built == ["one"]
+    backend.create_table("one", pd.DataFrame({"x": [0.25]}), overwrite=True)
+    backend.create_table("two", pd.DataFrame({"x": [7]}))
+    assert (doubled("one"), doubled("two")) == ([{"twice": 0.5}], [{"twice": 14}])
+    assert built == ["one", "one", "two"], "another type, another name"
+
+
+def test_what_is_no_table_of_the_engine_is_like_nothing_else(backend: Backend) -> None:
+    backend.create_table("one", pd.DataFrame({"x": [1]}))
+    table = backend.table("one")
+    assert compiled.shape({"one": table, "two": None}) == compiled.shape({"one": backend.table("one")})
+    assert compiled.shape({"one": table}) != compiled.shape({"other": table})
+    some = table.filter(table.x > 0)
+    assert compiled.shape({"one": some}) != compiled.shape({"one": some})
+
+
+def test_what_was_used_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "MOST", 2)
+    for key in ("a", "b"):
+        compiled.remember(key, key.upper())
+    assert compiled.remembered("a") == "A"
+    compiled.remember("c", "C")
+    assert [compiled.remembered(key) for key in "abc"] == ["A", None, "C"]
+
+
+def test_features_are_the_same_whatever_was_built_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = frames()
+    other = tables | {"posts": tables["posts"].assign(likes=3), "comments": tables["comments"].head(1)}
+    bare = {name: tables[name] for name in ("collaborations", "creators")}
+    folders = [write(tmp_path / str(i), made) for i, made in enumerate((tables, other, bare))]
+
+    def built(folder: Path, *, left_out: bool = False) -> pd.DataFrame:
+        with open_history(folder, threads=1) as history:
+            deals = history.collaborations.to_pandas()
+            kept = history.without([*deals.collaboration_id[:1]]) if left_out else history
+            with FeatureBuilder(kept) as builder:
+                first, second = builder.build(deals.head(2)), builder.build(deals)
+        pd.testing.assert_frame_equal(first, second.head(2), check_exact=True)
+        return second
+
+    alone = []
+    for folder in folders:
+        monkeypatch.setattr(compiled, "_results", type(compiled._results)())
+        alone.append((built(folder), built(folder, left_out=True)))
+    assert not alone[0][0].equals(alone[1][0])
+    for folder, wanted in zip(folders, alone, strict=True):
+        for left_out, frame in enumerate(wanted):
+            pd.testing.assert_frame_equal(built(folder, left_out=bool(left_out)), frame, check_exact=True)
