@@ -23,6 +23,7 @@ from models.registry.names import check_name
 if TYPE_CHECKING:
     from features.history.append.add import Added
     from models.alarms import Alarm
+    from models.monitoring.checked import Checked
     from models.monitoring.findings import Intake
     from models.monitoring.promise_report import Watched
     from models.pipeline import Retrained
@@ -119,8 +120,11 @@ def train(args: argparse.Namespace) -> int:
             sentence = "the data or the call is at fault; nothing was trained"
             write_report(args, _outcome(args, began, AT_FAULT, "failed", sentence, faults=faults), None)
         raise
-    if done.intake and not done.report:
-        print_check(done)
+    if done.checked:
+        print_check(done.checked)
+    elif done.intake and not done.report:
+        for line in done.intake.in_words():
+            print(line)
     if done.report:
         print_summary(done.report, time.time() - began)
     if done.intake and len(done.intake.kept_out):
@@ -248,6 +252,7 @@ def write_report(args: argparse.Namespace, outcome: Outcome, done: Retrained | N
         changed = done.decision.changed if done and done.decision else None
         pages = [model_card(report, changed=changed)] if report else []
         pages += [watched.page()] if watched else []
+        pages += [done.checked.page()] if done and done.checked else []
         figures = (plots(report) if report else {}) | (watched.plots if watched else {})
         text = outcome_page(outcome, "\n".join(pages), figures)
     output = behind(args.report)
@@ -257,15 +262,12 @@ def write_report(args: argparse.Namespace, outcome: Outcome, done: Retrained | N
         replace(made, output, "--report")
 
 
-def print_check(done: Retrained) -> None:
-    """What was found before the training, where there was none."""
-    from features.usage import in_words
-
-    if done.intake:
-        for line in done.intake.in_words():
-            print(line)
-    for line in in_words(done.details.get("unused_features", {})):
-        print(f"not in use, {line}")
+def print_check(found: Checked) -> None:
+    """What a check found: sentences, and units as a table."""
+    for line in found.lines():
+        print(line)
+    if units := found.units():
+        cli.show_table(units)
 
 
 def print_kept_out(intake: Intake) -> None:

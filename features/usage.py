@@ -102,6 +102,12 @@ def columns_read(given: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
     return {table: sorted({*columns} - UNREAD.get(table, set())) for table, columns in given.items()}
 
 
+def unread(given: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+    """The columns of DATA that no feature reads, by table that has some. given: by table, those that it has."""
+    left = {table: sorted({*columns} & UNREAD.get(table, set())) for table, columns in given.items()}
+    return {table: names for table, names in left.items() if names}
+
+
 def changed_columns(
     trained: Mapping[str, Collection[str]], given: Mapping[str, Collection[str]], candidates: Collection[str]
 ) -> str | None:

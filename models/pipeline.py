@@ -21,10 +21,12 @@ from features.usage import columns_read
 from models.alarms import Alarm
 from models.estimators.recipes import TRIES, with_settings
 from models.evaluation.backtest import Progress
-from models.monitoring import level_drift, promise_report, training_rows
+from models.monitoring import checked, level_drift, promise_report, training_rows
 from models.monitoring.anchors import anchor, known_heads
+from models.monitoring.checked import Checked
 from models.monitoring.findings import Intake
 from models.monitoring.intake import examine
+from models.monitoring.level_drift import LevelDrift
 from models.monitoring.promise_report import Watched, watch
 from models.registry import promotion, unchanged
 from models.registry.gate import Decision, Promote
@@ -55,6 +57,7 @@ class Retrained:
     report: Report | None = None
     decision: Decision | None = None
     intake: Intake | None = None
+    checked: Checked | None = None
     watched: Watched | None = None
     alarms: tuple[Alarm, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -106,13 +109,16 @@ def check(
     note: Note = lambda notes: None,
     progress: Progress | None = None,
 ) -> Retrained:
-    """Everything but the training: DATA, its features, and the door. Nothing is written, not even a run."""
+    """Everything but the training: DATA, its joins and units, features, the door, the level. Nothing is written."""
     with _opened(data, name, seed, TRIES, comment_classifier, note, progress) as source:
         door = _door(source, _store(note))
+        level = LevelDrift()
+        if not door.intake.closed:
+            level = level_drift.examine(door.training, door.champion, door.before)
+        found = checked.inspect(source.history, door.whole, door.intake, level)
         source.history.stamp.require_unchanged("DATA")
-    details = {"intake": door.intake.to_dict(), "unused_features": dict(door.whole.unused)}
-    alarms = door.intake.alarms()
-    return Retrained("checked", "checked; nothing was trained", intake=door.intake, alarms=alarms, details=details)
+    sentence, details = "checked; nothing was trained", found.to_dict()
+    return Retrained("checked", sentence, intake=door.intake, checked=found, alarms=found.alarms, details=details)
 
 
 def retrain(
@@ -185,9 +191,9 @@ def retrain(
         report,
         decision,
         door.intake,
-        watched,
-        (*found, *decision.alarms),
-        _details(report)
+        watched=watched,
+        alarms=(*found, *decision.alarms),
+        details=_details(report)
         | {
             "decided_by": decision.by,
             "intake": door.intake.to_dict(),

@@ -40,6 +40,7 @@ TESTED_BY = {
     "features/history/test_replaced_files.py": ("features.history.freshness",),
     "features/history/test_unread.py": ("features.history.score_columns",),
     "commands/test_commands.py": ("models.batch.score_file",),
+    "commands/test_door.py": ("models.monitoring.checked",),
     "models/estimators/test_rate.py": ("models.estimators.mixed",),
     "models/explanations/test_tree_shap.py": ("models.explanations.tree_text",),
     "models/registry/test_gate.py": ("models.registry.window",),

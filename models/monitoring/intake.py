@@ -18,7 +18,7 @@ from models.monitoring.changes import LEAST_TWINS, Changes, compare, twins, vani
 from models.monitoring.findings import Finding, Intake, kept_out
 from models.monitoring.level_slips import level_slips
 from models.monitoring.links import LEAST_FALL, LEAST_SHARE, unlinked
-from models.monitoring.order import shuffled
+from models.monitoring.order import shuffled, unrelated
 from models.monitoring.residuals import LEAST_OLDER
 from models.monitoring.training_rows import training_rows
 from models.scorer import Scorer
@@ -51,7 +51,7 @@ def examine(
     findings = [*_still_out(batch)]
     if changes is not None and before is not None:
         findings += [*_gone(rows, changes, before), *_changed(batch, changes), *_unlinked_since(changes)]
-    findings += [*_copies(batch), *level_slips(batch), *unlinked(batch), *shuffled(batch)]
+    findings += [*_copies(batch), *level_slips(batch), *unlinked(batch), *shuffled(batch), *unrelated(training)]
     kept = kept_out(findings)
     reason = _reason_to_close(len(rows), changes, len(kept))
     counts = {} if changes is None else changes.counts()

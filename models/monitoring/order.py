@@ -1,4 +1,6 @@
-"""Whether the counts of a batch follow what is expected of their rows, as those of older rows do."""
+"""Whether the counts of a batch follow what is expected of their rows, as those of older rows do; and all counts what
+they must follow.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +8,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.stats import rankdata
 
 from models.monitoring.batch import Batch
 from models.monitoring.findings import Finding
 from models.monitoring.residuals import LEAST_OLDER
+from models.training import TrainingSet
 
 # The rank correlation must be below a third of the older one, and 4 standard deviations below it: it is looked at once
 # or twice a batch, by the kind of its rows, and not by brand or platform.
 LEAST_ORDER, SURE_OF_ORDER, LEAST_ROWS = 1 / 3, 4.0, 15
 DRAWS = 200
+# All counts: of this many settled results, prices that differ by this standard deviation in logs. Rank correlations are
+# all below FLAT and, with two standard deviations, below SOME_ORDER, where ordinary markets have 0.4 to 0.8.
+LEAST_RESULTS, LEAST_SPREAD, FLAT, SOME_ORDER = 200, 0.5, 0.1, 0.2
 
 
 @dataclass(frozen=True)
@@ -84,3 +91,46 @@ def shuffled(batch: Batch) -> Iterator[Finding]:
     effect = order.now / order.before
     yield Finding(name, "order of conversions", likely, sentence, batch.ids(order.rows), True, effect, low, high)
     batch.out |= order.rows
+
+
+def unrelated(training: TrainingSet) -> Iterator[Finding]:
+    """Counts that as a whole follow nothing that they must follow: of a first training no older row shows that."""
+    results = training.results
+    rows = np.flatnonzero(results.until >= results.final)
+    spend, counts = results.spend[rows], results.counts[rows]
+    if len(rows) < LEAST_RESULTS or np.log(spend).std() < LEAST_SPREAD:
+        return
+    before = {
+        "what their creators had brought before": earlier_mean(counts, training.creators[rows]),
+        "what their brands had": earlier_mean(counts, training.spine.brand.to_numpy(object)[rows]),
+    }
+    known = {"what the deals cost": spend} | {
+        name: values for name, values in before.items() if np.isfinite(values).sum() >= LEAST_RESULTS
+    }
+    found = {name: _flat(values, counts) for name, values in known.items()}
+    if any(correlation is None for correlation in found.values()):
+        return
+    segment, likely = f"all {len(rows):,} settled results", "counts beside the wrong rows"
+    shown = ", ".join(f"{name} ({correlation:.2f})" for name, correlation in found.items())
+    sentence = (
+        f"conversions of {segment} follow nothing that they should, by rank correlation: {shown}; most likely "
+        f"{likely}: check how they were joined to the deals"
+    )
+    yield Finding(segment, "order of conversions", likely, sentence, (), False)
+
+
+def earlier_mean(counts: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Mean of log(count + 1) over the earlier rows of each row's group (rows,), NaN where there are none."""
+    logs = pd.Series(np.log1p(counts))
+    grouped = logs.groupby(pd.factorize(groups)[0])
+    number = grouped.cumcount().to_numpy(float)
+    total = (grouped.cumsum() - logs).to_numpy(float)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+
+def _flat(values: np.ndarray, counts: np.ndarray) -> float | None:
+    """The rank correlation of known values with counts where it is as good as none; else None."""
+    known = np.isfinite(values)
+    found = float(rank_correlation(values[known], counts[known]))
+    spread = float(np.sqrt((1 + found**2 / 2) / (known.sum() - 3)))
+    return found if found < FLAT and np.tanh(np.arctanh(found) + 2 * spread) < SOME_ORDER else None

@@ -64,6 +64,20 @@ def shuffled(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(conversions=frame.conversions.sample(frac=1, random_state=1).to_numpy())
 
 
+def stopped(data: str, named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Train on a bad batch, which ends at the door; what standard output said."""
+    before = champion()
+    report = tmp_path / "outcome.json"
+    assert run_train(data, "--report", str(report)) == 3
+    said = capsys.readouterr()
+    assert named in said.err
+    assert champion() == before
+    outcome = json.loads(report.read_text(encoding="utf-8"))
+    assert (outcome["status"], outcome["action"]) == (3, "stopped")
+    assert any(named in alarm["sentence"] and alarm["source"] == "intake" for alarm in outcome["alarms"])
+    return said.out
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -77,43 +91,51 @@ def shuffled(frame: pd.DataFrame) -> pd.DataFrame:
 def test_a_bad_batch_ends_with_3_and_leaves_the_champion(
     change: Callable[[pd.DataFrame], pd.DataFrame], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = champion()
-    report = tmp_path / "outcome.json"
-    assert run_train(write(tmp_path / "data", change), "--report", str(report)) == 3
-    said = capsys.readouterr()
-    assert named in said.err
-    assert champion() == before
-    outcome = json.loads(report.read_text(encoding="utf-8"))
-    assert (outcome["status"], outcome["action"]) == (3, "stopped")
-    assert any(named in alarm["sentence"] and alarm["source"] == "intake" for alarm in outcome["alarms"])
+    stopped(write(tmp_path / "data", change), named, tmp_path, capsys)
+
+
+def fewer(frame: pd.DataFrame) -> pd.DataFrame:
+    """160 results more, with fewer conversions than were promised."""
+    batch = frame.sample(160, random_state=0).reset_index(drop=True)
+    hours = pd.to_timedelta(3 * batch.index, unit="h")
+    return pd.concat([frame, batch.assign(
+        collaboration_id=[f"fewer{i:03}" for i in range(160)], conversions=batch.conversions // 2.7,
+        starts_at=frame.starts_at.max() + hours, observed_until=frame.observed_until.max() + hours,
+        spend=(batch.spend * 1.1).round(2),
+    )], ignore_index=True)  # fmt: skip
 
 
 def test_check_says_what_a_training_would(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = write(tmp_path / "data", in_cents)
+    data = write(tmp_path / "data", fewer)
+    report, page = tmp_path / "outcome.json", tmp_path / "outcome.html"
     before = {path: path.stat().st_mtime_ns for path in Path.cwd().rglob("*") if path.name != "mlflow.db"}
     rows = Path("mlflow.db").read_bytes()
-    assert run_train(data, "--check") == 3
+    assert run_train(data, "--check", "--report", str(report)) == 3
     said = capsys.readouterr()
-    assert f"kept out, {NEW} results (spend: cents given as dollars): new000, " in said.out
-    assert f"since the last training {NEW} new" in said.out
+    assert "since the last training 160 new" in said.out
+    assert "collaborations.creator_id: 460 of 460 rows find their creator; 60 of 60 creators have rows" in said.out
+    assert "of 460 collaborations find earlier deals of their creator by their start (not '" in said.out
+    assert "at ×0." in said.out, "the level"
+    assert "drift: the " in said.err
+    assert "spend of a deal" in said.out
+    assert "every quantity that is known is plausible" in said.out
     assert "checked; nothing was trained" in said.out
+    details = json.loads(report.read_text(encoding="utf-8"))["details"]
+    assert [join["matched"] for join in details["joins"]] == [460]
+    assert details["level_drift"][0]["drifted"]
+    assert {unit["plausible"] for unit in details["units"]} == {True}
     assert {path: path.stat().st_mtime_ns for path in Path.cwd().rglob("*") if path.name != "mlflow.db"} == before
     assert Path("mlflow.db").read_bytes() == rows
-    assert run_train("data", "--check") == 0
+    assert run_train("data", "--check", "--report", str(page)) == 0
+    shown = page.read_text(encoding="utf-8")
+    assert "300 of 300 rows find their creator" in shown
+    assert "<td>spend of a deal</td>" in shown
+    assert "no table posts: " in shown
 
 
 def test_a_level_that_moved_is_trained_on_and_raises_an_alarm(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fewer(frame: pd.DataFrame) -> pd.DataFrame:
-        batch = frame.sample(160, random_state=0).reset_index(drop=True)
-        hours = pd.to_timedelta(3 * batch.index, unit="h")
-        return pd.concat([frame, batch.assign(
-            collaboration_id=[f"fewer{i:03}" for i in range(160)], conversions=batch.conversions // 2.7,
-            starts_at=frame.starts_at.max() + hours, observed_until=frame.observed_until.max() + hours,
-            spend=(batch.spend * 1.1).round(2),
-        )], ignore_index=True)  # fmt: skip
-
     report = tmp_path / "outcome.json"
     assert run_train(write(tmp_path / "data", fewer), "--search", "0", "--report", str(report)) == 3
     said = capsys.readouterr()

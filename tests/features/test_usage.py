@@ -9,7 +9,7 @@ import pytest
 
 from features.history.source import open_history
 from features.matrix import FeatureBuilder
-from features.usage import UNREAD, changed_columns, columns_read, in_words, unused
+from features.usage import UNREAD, changed_columns, columns_read, in_words, unread, unused
 from tests.support.small_world import StubClassifier, Tables, small_world, write
 
 pytestmark = pytest.mark.slow  # each opens a history anew
@@ -102,6 +102,8 @@ def test_columns_that_have_come_or_gone_since_the_training_are_named() -> None:
         changed_columns(trained, {"comments": ["text"], "posts": ["saves"], "collaborations": ["objective"]}, terms)
         is None
     )
+    given = {"collaborations": {"objective", "revenue"}, "posts": {"saves", "caption"}, "comments": {"text"}}
+    assert unread(given) == {"collaborations": ["revenue"], "posts": ["caption"]}
     now = {"collaborations": {"objective", "clicks"}, "posts": {"views", "likes"}, "conversions": {"date"}}
     assert changed_columns(trained, now, ["deliverables"]) == (
         "the model was trained on other columns: gone since then: posts.saves, table comments, candidates.objective; "

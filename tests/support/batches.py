@@ -37,7 +37,7 @@ def market(rows: int = 400, seed: int = 0) -> pd.DataFrame:
     own = frame.creator_id.map(price).to_numpy(float) + rng.normal(0, 0.4, rows)
     frame["spend"] = np.round(np.exp(6.2 + own), 2)
     frame["promotion_hours"] = frame.promotion_hours * np.exp(rng.normal(0, 0.2, rows))
-    frame["conversions"] = rng.poisson(frame.rate * 500 * rng.gamma(2.5, 0.4, rows))
+    frame["conversions"] = rng.poisson(frame.rate * frame.spend * rng.gamma(2.5, 0.4, rows))
     return frame
 
 

@@ -198,3 +198,11 @@ def test_the_same_is_found_again_and_is_plain_json() -> None:
     first, again = look(slipped).to_dict(), look(slipped).to_dict()
     assert first == again
     assert json.loads(json.dumps(first, allow_nan=False)) == first
+
+
+def test_a_first_training_on_counts_beside_the_wrong_rows_has_an_alarm() -> None:
+    counts = np.random.default_rng(0).permutation(FRAME.conversions.to_numpy())
+    found = look(FRAME.assign(conversions=counts), None)
+    assert any("all 400 settled results follow nothing that they should" in str(alarm) for alarm in found.alarms())
+    assert not found.closed
+    assert not len(found.kept_out)

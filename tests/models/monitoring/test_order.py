@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from models.monitoring.order import lost_order, rank_correlation
+from models.monitoring.order import earlier_mean, lost_order, rank_correlation, unrelated
+from tests.support.past_market import spine, training
 
 ROWS = 600
 RNG = np.random.default_rng(1)
@@ -42,3 +44,46 @@ def test_the_correlation_is_spearmans() -> None:
     expected = [spearmanr(a, b).statistic for a, b in zip(one, other, strict=True)]
     np.testing.assert_allclose(rank_correlation(one, other), expected)
     assert rank_correlation(np.ones(5), np.arange(5.0)) == 0
+
+
+def in_another_order(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The same with all counts in another order."""
+    return frame.assign(conversions=np.random.default_rng(seed).permutation(frame.conversions.to_numpy()))
+
+
+def test_all_counts_in_another_order_are_found() -> None:
+    (finding,) = unrelated(training(in_another_order(spine(400), 1)))
+    assert finding.likely == "counts beside the wrong rows"
+    assert not finding.kept_out
+    assert "what the deals cost (0.0" in finding.sentence or "what the deals cost (-0.0" in finding.sentence
+
+
+@pytest.mark.parametrize("rows", [200, 400])
+def test_ordinary_counts_are_never_found_and_shuffled_ones_mostly(rows: int) -> None:
+    markets = [spine(rows, seed) for seed in range(30)]
+    assert not any([*unrelated(training(frame))] for frame in markets)
+    found = sum(bool([*unrelated(training(in_another_order(frame, seed)))]) for seed, frame in enumerate(markets))
+    assert found >= {200: 10, 400: 24}[rows]
+
+
+def test_counts_that_follow_their_creators_or_brands_alone_pass() -> None:
+    frame = spine(400)
+    for column in ("creator_id", "brand"):
+        usual = 5.0 * 2.0 ** (pd.factorize(frame[column])[0] % 4)
+        frame["conversions"] = np.random.default_rng(0).poisson(usual)
+        assert list(unrelated(training(frame))) == []
+
+
+def test_few_or_young_results_and_even_prices_say_nothing() -> None:
+    frame = in_another_order(spine(400), 1)
+    for other in (
+        frame[:199],
+        frame.assign(observed_until=frame.starts_at + pd.Timedelta("1D")),
+        frame.assign(spend=100.0 + frame.noise),
+    ):
+        assert list(unrelated(training(other))) == []
+
+
+def test_the_earlier_mean_knows_only_rows_before() -> None:
+    counts, groups = np.array([0.0, np.e - 1, np.e**3 - 1, 5.0]), np.array(["a", "a", "a", "b"])
+    np.testing.assert_allclose(earlier_mean(counts, groups), [np.nan, 0.0, 0.5, np.nan])
