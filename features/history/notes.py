@@ -116,14 +116,16 @@ def _later_than(table: ir.Table, columns: Collection[str], moment: datetime) -> 
 
 
 def notes_on_candidates(
-    candidates: Mapping[str, ir.Column], collaborations: ir.Table, creators: ir.Table
+    candidates: Mapping[str, ir.Column], raw: ir.Table, collaborations: ir.Table, creators: ir.Table
 ) -> tuple[str, ...]:
-    """Notes on a list of candidates, given as its columns in the contract's types."""
-    notes = unmatched("candidates.creator_id", candidates["creator_id"], creators.creator_id, "DATA's creators")
+    """Notes on a list of candidates, given as its columns in the contract's types, and as it came."""
+    key = compiled.shape({"candidates": raw, "collaborations": collaborations, "creators": creators})
+    ids = candidates["creator_id"]
+    notes = unmatched("candidates.creator_id", ids, creators.creator_id, "DATA's creators", key=key)
     for column in ("brand", "product_niche", "product_country", "objective"):
         if isinstance(names := candidates[column], ir.Column):  # not the NULL of an absent one
             others = f"the collaborations' values of {column}"
-            notes += unmatched(f"candidates.{column}", names, collaborations[column], others, new=True)
+            notes += unmatched(f"candidates.{column}", names, collaborations[column], others, new=True, key=key)
     return tuple(notes)
 
 

@@ -285,7 +285,7 @@ def open_candidates(history: History, path: Path) -> Candidates:
         if faults:
             raise InputError(faults)
         rows, query = raw.count().to_pyarrow().as_py(), _query(history.backend, source, extra)
-        notes = notes_on_candidates(casts(CANDIDATES, raw), history.collaborations, history.creators)
+        notes = notes_on_candidates(casts(CANDIDATES, raw), raw, history.collaborations, history.creators)
         stamp.require_unchanged(table)
         return Candidates(rows, tuple(source.columns), extra, stamp, notes, connection, query)
     except duckdb.Error as error:

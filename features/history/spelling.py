@@ -113,12 +113,12 @@ def unmatched(
     *,
     few: bool = True,
     new: bool = False,
-    key: Hashable = None,
+    key: Hashable,
 ) -> list[str]:
     """A sentence on keys that are not among the `known` ones, where most are not or some look like one.
 
     few: whether to look at all where most are known. new: whether strange ones are ordinary unless they look like one.
-    key: all that the columns depend on, where they are compared again and again.
+    key: all that the columns depend on.
     """
     rows, held = keys.name("key").as_table(), known.name("held").as_table().distinct()
     rows = rows.filter(rows.key.notnull())

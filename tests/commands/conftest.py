@@ -20,7 +20,7 @@ def trained_world(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
             patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-            assert run_train("data") == 0
+            assert run_train("data", "--search", "0") == 0
 
     return make_once(tmp_path_factory, "world", make)
 

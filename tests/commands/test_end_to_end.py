@@ -33,6 +33,7 @@ SCORES = [
 ]  # fmt: skip
 WARNINGS = {*NEEDED, "unknown_category", "outside_training_range", UNLIKE, FAR_AHEAD}
 HELP_SECONDS = 1.5  # importing mlflow alone takes more
+ONE_TRY, MIXED = ("--search", "1", "--seed", "0"), ("--search", "0", "--force")  # past the door
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,8 @@ def workspaces(market: Path, empty_store: Path) -> tuple[Path, Path]:
         folder.mkdir()
         shutil.copy(empty_store, folder / "mlflow.db")
     with ThreadPoolExecutor(2) as pool:  # the second one started for real, with other hashes of texts
-        first = pool.submit(run, one, "train.py", str(market / "older"))
-        second = pool.submit(run, two, "train.py", str(market / "older_csv"), "--seed", "0", PYTHONHASHSEED="7")
+        first = pool.submit(run, one, "train.py", str(market / "older"), *ONE_TRY)
+        second = pool.submit(run, two, "train.py", str(market / "older_csv"), *ONE_TRY, PYTHONHASHSEED="7")
         said = [first.result(), second.result()]
     for done in said:
         assert done.status == 0, done.err
@@ -230,8 +231,8 @@ def test_csv_and_parquet_train_and_score_to_the_bit_alike(
 @pytest.fixture(scope="module")
 def retrained(workspaces: tuple[Path, Path], market: Path) -> list[Done]:
     """The first workspace trains again, with new results too; the second on an export whose creators were mixed up."""
-    one = (workspaces[0], "train.py", market / "data", "--report", "training.html")
-    two = (workspaces[1], "train.py", market / "mixed", "--force", "--report", "training.json")  # past the door
+    one = (workspaces[0], "train.py", market / "data", "--search", "0", "--report", "training.html")
+    two = (workspaces[1], "train.py", market / "mixed", *MIXED, "--report", "training.json")
     return both(one, two, statuses=(0, 3))
 
 
@@ -276,7 +277,7 @@ def test_the_outcome_is_a_page_and_json(
 
 def test_nothing_new_is_not_trained_again(workspaces: tuple[Path, Path], retrained: list[Done], market: Path) -> None:
     before = len(client(workspaces[1]).search_model_versions(f"name = '{NAME}'"))
-    done = run(workspaces[1], "train.py", str(market / "mixed"), "--report", "again.json")
+    done = run(workspaces[1], "train.py", str(market / "mixed"), "--search", "0", "--report", "again.json")
     assert done.status == 3, "the alarm of that training stands"
     assert "nothing new: data, code and settings are those of models:/" in done.out
     assert "--force trains all the same" in done.out

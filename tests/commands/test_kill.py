@@ -40,7 +40,7 @@ CHAMPION = f"models:/{NAME}@champion"
 OUTPUT = "scores.csv"
 STARTS, STORES = (0.2, 1.2), (0.15, 0.5, 0.85)  # seconds, and shares of the whole time
 # of trainings and predictions: a moment in each of so many equal parts of their time, in full and in `make test`
-KILLS, FEW_KILLS = (6, 10), (2, 3)
+KILLS, FEW_KILLS = (6, 10), (1, 2)
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["train", "predict", "models.pipeline", "models.batch.score_file", "models.tracking", *(
     f"mlflow.store.{name}" for name in (

@@ -80,11 +80,11 @@ def test_a_retrained_model_passes_the_gate_and_a_worse_one_does_not(
     from models import tracking
     from models.evaluation import backtest
 
-    assert run_train("data", "--experiment", "gate") == 0
+    assert run_train("data", "--experiment", "gate", "--search", "0") == 0
     assert "models:/gate/1 is now the champion: it is the first" in capsys.readouterr().out
     learn = backtest._learn
     monkeypatch.setattr(backtest, "_learn", lambda rows, recipes: (learn(rows, recipes)[0], 3.0))
-    assert run_train("data", "--experiment", "gate", "--force") == 3
+    assert run_train("data", "--experiment", "gate", "--search", "0", "--force") == 3
     said = capsys.readouterr()
     assert "models:/gate/2 is not promoted: its total on the newest results is off" in said.out
     assert "alarm: gate: on the newest " in said.err
@@ -103,7 +103,7 @@ def test_a_training_that_fails_leaves_the_champion(
         raise RuntimeError("the disk\nis full")
 
     monkeypatch.setattr(summary, "plots", broken)
-    assert run_train("data", "--force") == 1
+    assert run_train("data", "--search", "0", "--force") == 1
     assert capsys.readouterr().err.splitlines()[-1] == "RuntimeError: the disk is full (--debug shows where)"
     client = tracking.connect()
     assert client.get_model_version_by_alias("conversions-per-dollar", "champion").version == 1

@@ -34,6 +34,7 @@ IMPORTED = (
     "train", "predict", "models.pipeline", "models.batch.score_file", "models.batch.sealing", "features.matrix",
     "features.history.append.add", "models.report.plots", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store", "matplotlib.backends.backend_agg", "joblib.externals.loky",
+    "sqlalchemy.dialects.sqlite", "pyarrow.dataset", "PIL.Image",
 )  # fmt: skip
 LONGEST = 1 << 20  # bytes of a request
 
@@ -102,9 +103,28 @@ def _serve(address: str) -> dict[str, Any]:
                         connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
 
 
+def _compile() -> None:
+    """The checks of a made-up market and its features, which `features.engines.compiled` remembers."""
+    from demo.__main__ import write_world
+    from demo.market import make_market
+    from demo.settings import MarketSettings
+    from features.history.source import open_candidates, open_history
+    from features.matrix import FeatureBuilder
+
+    settings = MarketSettings(creators=5, results=10, candidates=3)
+    with tempfile.TemporaryDirectory() as folder:
+        market = Path(folder) / "market"
+        write_world(make_market(settings, 0), market, settings, 0)
+        with open_history(market / "data", threads=1) as history, FeatureBuilder(history) as builder:
+            builder.build(history.collaborations.to_pandas())
+            candidates = open_candidates(history, market / "candidates.parquet")
+            builder.build(next(candidates.batches(10)).to_pandas())
+
+
 def main() -> None:
-    for name in IMPORTED:
-        importlib.import_module(name)
+    for module in IMPORTED:
+        importlib.import_module(module)
+    _compile()
     gc.freeze()
     request = _serve(sys.argv[1])
     nothing = os.open(os.devnull, os.O_RDWR)
