@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint docs format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak soak-serve fuzz-serve ledger test-bare test-clients client-types audit lock clean
+.PHONY: help install demo test test-fast test-long lint docs format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak soak-serve fuzz-serve ledger test-bare test-clients client-types audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,10 @@ test: install lint ## lint, then run all tests, two files at a time
 	$(PYTEST) --durations=10
 
 test-fast: install ## the fast half of the tests, within a minute
-	$(PYTEST) -m "not slow and not bare and not clients"
+	$(PYTEST) -m "not slow and not long and not bare and not clients"
+
+test-long: install ## what trains, serves or is killed again and again: a quarter of an hour
+	$(PYTEST) -m long --durations=10
 
 test-bare: install ## load the registered model in an environment made from its own requirements alone
 	$(BIN)/python -m pytest -m bare

@@ -109,16 +109,18 @@ def test_the_section_names_every_file_that_is_changed(section: str) -> None:
     assert missing == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_columns_agree_with_plain_sql(project: Path) -> None:
     done = module(project, "pytest", "-p", "no:cacheprovider", "tests/features/families/test_oracle.py")
     assert done.returncode == 0, done.stdout[-3000:]
 
 
+@pytest.mark.long
 def test_a_column_of_each_kind_is_in_the_model(model: dict[str, Any]) -> None:
     assert {COLUMN, TABLE_COLUMN} <= set(re.findall(r"\w+", model["inputs"]))
 
 
+@pytest.mark.long
 def test_the_service_gives_the_scores_of_the_batch(
     server: Server, predicted: pd.DataFrame, candidates: pd.DataFrame
 ) -> None:
@@ -131,10 +133,12 @@ def test_the_service_gives_the_scores_of_the_batch(
         assert found[column].tolist() == predicted.loc[found.index, column].tolist(), column
 
 
+@pytest.mark.long
 def test_the_recipe_is_tried_and_chosen(model: dict[str, Any]) -> None:
     assert RECIPE in model["recipes"]
 
 
+@pytest.mark.long
 def test_the_table_is_checked(project: Path, market: Path, tmp_path: Path) -> None:
     data = shutil.copytree(market / "data", tmp_path / "data")
     stories = pd.read_parquet(data / f"{TABLE}.parquet")
@@ -155,6 +159,7 @@ def test_the_pages_describe_column_and_table(project: Path) -> None:
     assert f"`{TABLE_COLUMN}`" in page
 
 
+@pytest.mark.long
 def test_without_the_table_it_says_what_is_missing(project: Path, workspace: Path, market: Path) -> None:
     data = shutil.copytree(market / "data", workspace / "without", ignore=shutil.ignore_patterns(f"{TABLE}.*"))
     words = (str(market / "candidates.parquet"), "--data", str(data), "--output", "without.parquet")

@@ -153,7 +153,7 @@ def run_make(folder: Path, *words: str, **more: str) -> subprocess.CompletedProc
     return subprocess.run(["make", *words], cwd=folder, env=kept | more, capture_output=True, text=True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_make_installs_the_lock_and_no_newer_release_in_a_folder_of_any_name(tmp_path: Path) -> None:
     folder = project_copy(tmp_path / "50 %20 of #1? ümlaut")
     (folder / "requirements-dev.lock").write_text(make_index(tmp_path / "index", "requirements-dev.lock"))

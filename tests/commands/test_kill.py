@@ -39,8 +39,8 @@ NAME = "conversions-per-dollar"
 CHAMPION = f"models:/{NAME}@champion"
 OUTPUT = "scores.csv"
 STARTS, STORES = (0.2, 1.2), (0.15, 0.5, 0.85)  # seconds, and shares of the whole time
-# of trainings and predictions: a moment in each of so many equal parts of their time, in full and in `make test`
-KILLS, FEW_KILLS = (6, 10), (1, 2)
+# of trainings and predictions: a moment in each of so many equal parts of their time, in full and in `make test-long`
+KILLS, FEW_KILLS = (6, 10), (2, 3)
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["train", "predict", "models.pipeline", "models.batch.score_file", "models.tracking", *(
     f"mlflow.store.{name}" for name in (
@@ -234,6 +234,7 @@ def writing(path: Path, old: bytes, left: set[Path]) -> bool:
     return not path.exists() or path.read_bytes() != old or any(list(folder.glob("whole*")) for folder in aside)
 
 
+@pytest.mark.long
 def test_a_kill_leaves_whole_outputs_and_a_champion_that_scores(
     tmp_path: Path, tiny_market: Path, empty_store: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -65,6 +65,7 @@ def test_a_notebook_is_short_says_that_it_is_made_up_and_defines_nothing(path: P
     assert len(imports) == 1, "all imports are in the first cell"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", EVALUATED)
 def test_a_notebook_shows_tables_and_plots_and_no_warning(name: str, executed: dict[str, Any]) -> None:
     outputs, _ = executed[name]
@@ -75,6 +76,7 @@ def test_a_notebook_shows_tables_and_plots_and_no_warning(name: str, executed: d
     assert tables >= 2
 
 
+@pytest.mark.long
 def test_engagement_tells_little_and_comments_more(executed: dict[str, Any]) -> None:
     outputs, values = executed["01-features"]
     assert "is made up" in outputs[0].text
@@ -92,6 +94,7 @@ def test_engagement_tells_little_and_comments_more(executed: dict[str, Any]) -> 
     assert max(related.values()) < 0.7
 
 
+@pytest.mark.long
 def test_the_backtest_shows_what_its_words_conclude(executed: dict[str, Any]) -> None:
     _, values = executed["02-backtest"]
     ours = "this model"
@@ -107,6 +110,7 @@ def test_the_backtest_shows_what_its_words_conclude(executed: dict[str, Any]) ->
     assert all(values["axes"])
 
 
+@pytest.mark.long
 def test_the_claims_show_what_their_words_conclude(executed: dict[str, Any]) -> None:
     _, values = executed["03-claims"]
     assert values["verdicts"]["Comments of substance bring more"] == "holds here"

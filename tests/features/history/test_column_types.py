@@ -149,6 +149,7 @@ ODD = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 def test_no_type_of_a_database_is_more_than_a_fault(tmp_path: Path) -> None:
     """Each type in a column of each kind: opened or refused, in one way or the other."""
     columns = {

@@ -228,6 +228,7 @@ def test_extra_columns_of_candidates_keep_their_types(tmp_path: Path) -> None:
     assert read["nested"].to_pylist() == nested.to_pylist()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("world", ["market", "kag"])
 def test_shared_worlds_open_and_agree_as_csv(world: str, shared_data: Path, tmp_path: Path) -> None:
     data = shared_data / world / "data"

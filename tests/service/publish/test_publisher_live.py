@@ -22,6 +22,8 @@ from models import tracking
 from models.registry import runs
 from tests.support.workspace import Reply, Server, copy_workspace, running
 
+pytestmark = pytest.mark.long
+
 NAME = "conversions-per-dollar"
 ITEM = {"creator_id": "creator_000001", "brand": "somebody", "product_niche": "beauty", "promotion_hours": 48,
         "spend": 300}  # fmt: skip
