@@ -68,7 +68,7 @@ def stopped(data: str, named: str, tmp_path: Path, capsys: pytest.CaptureFixture
     """Train on a bad batch, which ends at the door; what standard output said."""
     before = champion()
     report = tmp_path / "outcome.json"
-    assert run_train(data, "--report", str(report)) == 3
+    assert run_train(data, "--search", "0", "--report", str(report)) == 3
     said = capsys.readouterr()
     assert named in said.err
     assert champion() == before
