@@ -130,11 +130,13 @@ def predict(args: argparse.Namespace) -> None:
         check_candidates(history, candidates, args.output, target)
         from models import tracking
         from models.batch.output_file import check_not_kept
-        from models.registry import artifacts
+        from models.registry import artifacts, left_out
 
         client = tracking.connect(create=False)
         check_not_kept(args.output, artifacts.places(client))
         model = tracking.require(client, args.model)
+        model, unread = left_out.without_announced(client, model, left_out.announced(client, model.name))
+        cli.note(unread)
         sealing = None
         if args.ledger:
             from models.batch.sealing import Sealing, check_apart
@@ -142,14 +144,14 @@ def predict(args: argparse.Namespace) -> None:
             inputs = history.stamp.also(candidates.stamp)
             check_apart(args.ledger, args.output, inputs, artifacts.places(client))
             sealing = Sealing(args.ledger, client, model, history, level=args.level, clock=now)
-        notes = candidates.notes
+        notes = (*candidates.notes, *unread)
         if trained := model.scorer.facts.columns:  # not recorded by a training outside train.py
             changed = changed_columns(trained, history.given, candidates.columns)
             cli.note([changed] if changed else [])
             notes += (changed,) if changed else ()
-        left_out = notes_on_left_out(history.collaborations, model.scorer.facts.kept_out)
-        cli.note(left_out)
-        notes += left_out
+        without = notes_on_left_out(history.collaborations, model.scorer.facts.kept_out)
+        cli.note(without)
+        notes += without
         listed = Listed(candidates.rows)
         summary = score_file(
             history, candidates, model.scorer, model.label, args.output, level=args.level, target=target,

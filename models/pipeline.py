@@ -28,7 +28,7 @@ from models.monitoring.findings import Intake
 from models.monitoring.intake import examine
 from models.monitoring.level_drift import LevelDrift
 from models.monitoring.promise_report import Watched, watch
-from models.registry import promotion, unchanged
+from models.registry import left_out, promotion, unchanged
 from models.registry.gate import Decision, Promote
 from models.registry.registry import CHAMPION, NotRegisteredError, load
 from models.registry.run_log import log_alarms, log_intake
@@ -148,22 +148,24 @@ def retrain(
         prints = fingerprint(source.history)
         mark = source.fingerprint(prints)
         if not force and (earlier := unchanged.earlier_training(connect(), name, mark)):
+            left_out.announce_again(connect(), name, earlier.run)
             return _nothing_new(name, earlier)
         # the run begins here, so that a store that cannot take the results shows before the work
         with open_run(name, int(began * 1000)) as run:
             source.note(run.notes)
             door = _door(source, run.client)
             log_intake(run.client, run.id, door.intake.to_dict())
+            kept_out = () if force else tuple(door.intake.kept_out.collaboration_id)
+            left_out.announce(run.client, name, run.id, len(kept_out))
             training, history = door.whole, source.history
             if not force:
                 if door.intake.closed:
                     return _stopped(run, door.intake, door.intake.reason)
-                if len(door.intake.kept_out):
+                if kept_out:
                     training, history, prints = door.training, door.history, fingerprint(door.history)
                     if earlier := unchanged.earlier_training(run.client, name, source.fingerprint(prints)):
                         since = f"without the results that are kept out, nothing is new since models:/{name}/"
                         return _stopped(run, door.intake, since + earlier.version)
-            kept_out = () if force else tuple(door.intake.kept_out.collaboration_id)
             level = level_drift.examine(training, door.champion, door.before)
             trained = _fit(source, training, prints, kept_out)
             report = summary.study(trained)

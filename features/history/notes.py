@@ -130,10 +130,10 @@ def notes_on_candidates(
 
 
 def notes_on_left_out(collaborations: ir.Table, left_out: Collection[str]) -> tuple[str, ...]:
-    """A note on results, by id, that a model's training was kept from, and so its features are, too."""
+    """A note on results, by id, that a training kept out, and features are made without."""
     there = collaborations.collaboration_id.isin(sorted(left_out)) if left_out else None
     count = 0 if there is None else collaborations.filter(there).count().to_pyarrow().as_py()
     one = count == 1
-    what = "result is" if one else "results are"
-    why = f"the model was trained without {'it' if one else 'them'}, because {'it' if one else 'they'} looked wrong"
+    what, them, they = ("result is", "it", "it") if one else ("results are", "them", "they")
+    why = f"a training kept {them} out, because {they} looked wrong"
     return (f"collaborations: {count:,} {what} left out of the features; {why}",) if count else ()

@@ -18,7 +18,7 @@ import pyarrow as pa
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from models.registry.artifacts import fetch, local_path
+from models.registry.artifacts import fetch_file
 from models.registry.store_faults import guarded
 from models.scorer import FilesMissingError, Scorer
 from models.training import TrainingSet
@@ -156,10 +156,7 @@ def newest(
         return None
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            address = run.info.artifact_uri
-            there = local_path(address) is not None  # elsewhere one file is brought, not all of the run's
-            found_at = fetch(client, address if there else f"{address}/{FILE}", scratch)
-            return _read(found_at / FILE if there else found_at)
+            return _read(fetch_file(client, run.info.artifact_uri, FILE, scratch))
     except (MlflowException, FilesMissingError, OSError, pa.ArrowException, ValueError) as error:
         missing = isinstance(error, FileNotFoundError | FilesMissingError)
         why = "it is not there" if missing else f"it is damaged, {type(error).__name__}"

@@ -47,6 +47,13 @@ def fetch(client: MlflowClient, address: str, scratch: str) -> Path:
     return (beside(folder, path) if folder else None) or path
 
 
+def fetch_file(client: MlflowClient, address: str, name: str, scratch: str) -> Path:
+    """Where one of the files at an address lies; of those elsewhere it alone is brought. Raises as `fetch` does."""
+    if local_path(address) is None:
+        return fetch(client, f"{address}/{name}", scratch)
+    return fetch(client, address, scratch) / name
+
+
 def local_path(address: str) -> Path | None:
     """The path that an address on this machine stands for; None for one elsewhere."""
     return Path(local_file_uri_to_path(address)) if urlsplit(address).scheme in ("", "file") else None

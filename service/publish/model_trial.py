@@ -7,17 +7,20 @@ python -m service.publish.model_trial STATE URI FOLDER
 from __future__ import annotations
 
 import hashlib
+import logging
 import sys
 from pathlib import Path
 
 from features.catalogue import BY_NAME
-from models.registry import registry, store
+from models.registry import left_out, registry, store
 from models.scorer import ModelError, Scorer
 from service.publish import children
 
+log = logging.getLogger("creator_yield")
+
 
 def try_model(state: Path, uri: str, folder: str) -> dict[str, object]:
-    """Save the model; its label, run and card, and the key of the features that it needs.
+    """Save the model; its label, run and card, the run whose kept-out results it leaves out, and its features' key.
 
     Raises InputError for a URI that names no model, or one that is damaged, and for a store that cannot be used.
     """
@@ -25,8 +28,12 @@ def try_model(state: Path, uri: str, folder: str) -> dict[str, object]:
     model = registry.require(client, uri)
     require_signature(model)
     require_columns(model.scorer)
+    card, run = registry.card(client, model), left_out.announced(client, model.name)
+    model, notes = left_out.without_announced(client, model, run)
+    for note in notes:
+        log.warning("a note on the model", extra={"facts": {"note": note}})
     model.scorer.save(state / folder)
-    return {"label": model.label, "run": model.run, "card": registry.card(client, model), "key": key(model.scorer)}
+    return {"label": model.label, "run": model.run, "card": card, "left_out": run, "key": key(model.scorer)}
 
 
 def key(scorer: Scorer) -> str:

@@ -29,9 +29,10 @@ class Publication:
     """serial: rises with each. label: registry name and version. model, features: folders within the state's.
 
     card: what a reader may know of the model. catalogue: by feature, its label, unit and formula. alarms: what went
-    wrong since, by what it is about. run: of the training in the registry. key: what decides the features beside the
-    data. data: folder of DATA's private copy. socket: where the batch code answers. known: tables and columns
-    (`posts`, `posts.views`) that DATA has had since the server's start. missing: those that it lacks now.
+    wrong since, by what it is about. run: of the training in the registry. left_out: the run whose kept-out results no
+    feature sees. key: what decides the features beside the data. data: folder of DATA's private copy. socket: where the
+    batch code answers. known: tables and columns (`posts`, `posts.views`) that DATA has had since the server's start.
+    missing: those that it lacks now.
     """
 
     serial: int
@@ -42,6 +43,7 @@ class Publication:
     catalogue: dict[str, dict[str, Any]]
     alarms: dict[str, str] = field(default_factory=dict)
     run: str | None = None
+    left_out: str | None = None
     key: str = ""
     data: str = ""
     socket: str = ""

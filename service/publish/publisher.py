@@ -32,7 +32,7 @@ from service.publish.heartbeat import beat
 from service.publish.kept_history import missing_text, names_in, stamp_of
 from service.publish.publication import KNOWLEDGE, Publication
 from service.publish.refusals import Refusal
-from service.publish.registry_watch import RegistryWatch
+from service.publish.registry_watch import RegistryWatch, Version
 
 EVERY = 1.0  # seconds between two looks
 DATABASE_EVERY = 5.0  # and between two questions to a database server
@@ -122,11 +122,11 @@ class Publisher:
             alarms["data"] = missing_text(self.published.missing)
         return alarms
 
-    def _new_version(self) -> tuple[str, str | None] | None:
-        """The version that the URI names now, and its run, where that is not the published one."""
+    def _new_version(self) -> Version | None:
+        """What the URI names now, where it differs from what is published."""
         assert self.published is not None
         version = self.registry.version()
-        if version == (self.published.label, self.published.run):
+        if version == (self.published.label, self.published.run, self.published.left_out):
             self.refused.pop("model", None)
             return None
         return version
@@ -145,7 +145,7 @@ class Publisher:
             return None
         return seen if seen == before else None
 
-    def _begin(self, version: tuple[str, str | None] | None, seen: Stamp | None) -> None:
+    def _begin(self, version: Version | None, seen: Stamp | None) -> None:
         """Start the most urgent trial."""
         assert self.published is not None
         old = self.published
@@ -154,7 +154,7 @@ class Publisher:
         elif seen is not None and not self._refused("features", seen):
             self._try("features", seen, lambda: self._prepare(None, old, fresh=True))
         elif version is not None and not self._refused("model", version):
-            self._try("model", version, lambda: self._prepare(f"models:/{version[0]}", old))
+            self._try("model", version, lambda: self._prepare(f"models:/{version.label}", old))
 
     def _refused(self, about: str, what: Any) -> bool:
         return about in self.refused and self.refused[about].holds(what)
@@ -200,7 +200,7 @@ class Publisher:
         return Prepared(made, batch)
 
     def _fetch(self, uri: str, folder: str) -> dict[str, Any]:
-        """Label, run, card and key of a model that was brought into `folder` and loads. Raises TrialError."""
+        """What `model_trial` says of a model that was brought into `folder` and loads. Raises TrialError."""
         trial = Child("service.publish.model_trial", "loaded the model", self.folder, uri, folder)
         try:
             return trial.reply()

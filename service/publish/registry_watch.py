@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import logging
+from typing import NamedTuple
 
 from mlflow import MlflowClient
 
 from features.faults import InputError
 from features.secrets import mask
-from models.registry import registry, store
+from models.registry import left_out, registry, store
 from models.registry.store_faults import store_faults
 from service.publish.children import without_paths
 
 log = logging.getLogger("creator_yield")
+
+
+class Version(NamedTuple):
+    """label: NAME/NUMBER. run: of its training. left_out: the run whose kept-out results no feature should see."""
+
+    label: str
+    run: str | None
+    left_out: str | None
 
 
 class RegistryWatch:
@@ -23,13 +32,14 @@ class RegistryWatch:
         self.away: str | None = None  # why the registry could not be read the last time
         self._client: MlflowClient | None = None
 
-    def version(self) -> tuple[str, str | None] | None:
-        """The version that the URI names now, as NAME/NUMBER, and its run; None while the registry cannot be read."""
+    def version(self) -> Version | None:
+        """What the URI names now; None while the registry cannot be read."""
         try:
             self._client = self._client or store.connect(create=False)
             name, number = registry.resolve(self._client, self.uri)
             with store_faults(self._client.tracking_uri):
-                found = f"{name}/{number}", self._client.get_model_version(name, number).run_id
+                run = self._client.get_model_version(name, number).run_id
+            found = Version(f"{name}/{number}", run, left_out.announced(self._client, name))
         except Exception as error:  # the registry may be away, in any of the ways that its store can be
             self._note(f"the model stays as it is: {_cause(error)}")
             return None

@@ -15,6 +15,7 @@ from service.publish.children import TrialError
 from service.publish.publication import Publication
 from service.publish.publisher import DATABASE_EVERY, Job, Publisher
 from service.publish.refusals import FIRST_WAIT, LONGEST_WAIT
+from service.publish.registry_watch import Version
 from tests.support.contract_tables import frames, write
 
 
@@ -248,3 +249,13 @@ def test_a_database_server_is_asked_every_few_seconds(publishing: Publisher, mon
     assert look(publishing, DATABASE_EVERY) == {"features": "InputError: bad data"}
     assert len(asked) == 2
     assert tries == ["tried"]
+
+
+def test_results_that_were_kept_out_since_are_a_reason_to_prepare_the_model_again(
+    publishing: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = tried(publishing, monkeypatch, TrialError("InputError", "x"))
+    for left_out, count in ((None, 0), ("r7", 1)):
+        monkeypatch.setattr(publishing.registry, "version", lambda run=left_out: Version("m/1", "r", run))
+        look(publishing)
+        assert len(trials) == count

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
+from models.registry.left_out import RUN
 from models.registry.store import connect
 from service.publish import registry_watch
 from service.publish.registry_watch import RegistryWatch
@@ -44,7 +45,9 @@ def test_an_alarm_of_the_registry_is_a_sentence_with_its_cause(
     version = client.create_model_version("m", "file:///nowhere").version
     client.set_registered_model_alias("m", "champion", version)
     watch = RegistryWatch("models:/m@champion")
-    assert watch.version() == ("m/1", None)
+    assert watch.version() == ("m/1", None, None)
+    client.set_registered_model_tag("m", RUN, "r7")
+    assert watch.version() == ("m/1", None, "r7")
     with sqlite3.connect(store) as connection:
         connection.execute(damage)
     assert watch.version() is None
