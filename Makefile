@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-long lint docs format bench bench-peers bench-efficiency bench-ablation bench-serve bench-memory soak soak-serve fuzz-serve ledger test-bare test-clients client-types audit lock clean
+.PHONY: help install demo test test-fast test-long lint docs format bench bench-peers bench-efficiency bench-ablation replay bench-serve bench-memory soak soak-serve fuzz-serve ledger test-bare test-clients client-types audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -121,6 +121,9 @@ bench-efficiency: $(PEERS) ## how many results a ranking needs: ours and the pee
 
 bench-ablation: install ## which part of our model brings what
 	$(BIN)/python -m benchmarks.ablation
+
+replay: install ## a year of the demo market, retrained week by week (an hour or so): door, gate, ledger, what lists bought
+	$(BIN)/python -m benchmarks.replay
 
 COMPILE := build/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 lock: ## resolve the locks anew, keeping pins that still fit (delete the locks first to raise them)
