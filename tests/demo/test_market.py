@@ -88,6 +88,7 @@ def test_references_hold(world: World) -> None:
     assert (world.truth["candidate_id"] == world.candidates["candidate_id"]).all()
 
 
+@pytest.mark.slow
 def test_times_are_utc_in_microseconds_and_on_their_side_of_the_cut_off(world: World) -> None:
     times = {"collaborations": ["starts_at", "observed_until"], "posts": ["posted_at"], "comments": ["commented_at"]}
     for name, columns in {**times, "candidates": ["starts_at"]}.items():
@@ -125,6 +126,7 @@ def test_daily_conversions_add_up_within_start_and_observed_until(world: World) 
     assert len(sums) / len(world.collaborations) == pytest.approx(MarketSettings().by_day_share, abs=0.03)
 
 
+@pytest.mark.slow
 def test_truth_is_consistent_and_holds_the_unseen_and_the_silent(world: World) -> None:
     truth = world.truth
     np.testing.assert_allclose(truth["rate"], truth["mean"] / world.candidates["spend"])
@@ -217,6 +219,7 @@ def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
     assert "python -m demo build/market --seed 7 --force" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "status", "errors"),
     [

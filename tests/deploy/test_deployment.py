@@ -62,6 +62,7 @@ def test_the_container_installs_as_make_does() -> None:
     assert [one for one in wanted if one not in container] == []
 
 
+@pytest.mark.slow
 def test_the_container_holds_what_the_commands_import_and_nothing_else() -> None:
     copied = [name for line in re.findall(r"^COPY (.*) \S+$", (DEPLOY / "Containerfile").read_text(), re.M)
               for name in line.split()]  # fmt: skip
@@ -122,6 +123,7 @@ def test_trainings_are_called_as_train_py_is(tmp_path: Path) -> None:
         assert args.report.suffix == ".html"
 
 
+@pytest.mark.slow
 def test_the_compose_file_s_services_are_wired() -> None:
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     services = compose["services"]

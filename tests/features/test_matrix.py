@@ -126,6 +126,7 @@ def test_the_future_never_changes_the_past(
     assert_same(found, matrix[earlier].reset_index(drop=True))
 
 
+@pytest.mark.slow
 def test_a_deal_far_ahead_is_judged_on_the_last_days_that_there_are(matrix: pd.DataFrame, tables: Tables) -> None:
     """Every window ends where the history does: two years after the last of all, none is empty that was not before."""
     last = max(tables[name][at].max() for name, at in MOMENTS.items())

@@ -61,12 +61,14 @@ def test_neither_help_nor_closed_streams_end_in_an_error(tmp_path: Path, line: s
     assert done.stderr == b""
 
 
+@pytest.mark.slow
 def test_a_file_never_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
     assert _shell(tmp_path, "work out >&- 2>err").returncode == 0
     assert (tmp_path / "out").read_text() == "whole"
     assert _shell(tmp_path, "work fault >out 2>&-").returncode == 2
 
 
+@pytest.mark.slow
 @full
 def test_a_full_standard_output_is_one_line_and_a_status(tmp_path: Path) -> None:
     done = _shell(tmp_path, "work out > /dev/full")
@@ -79,6 +81,7 @@ def test_a_full_standard_output_is_one_line_and_a_status(tmp_path: Path) -> None
     assert _shell(tmp_path, "work fault > /dev/full 2> /dev/full").returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("encoding", "row"),
     [

@@ -35,6 +35,7 @@ def test_the_true_rate_is_found(trained: Trained) -> None:
     assert skill["ours"] > skill["one_rate"] + 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["30", "one_creator", "one_brand", "constant", "mostly_none", "two"])
 def test_odd_data_are_survived(case: str) -> None:
     frame = spine({"30": 30, "two": 2}.get(case, 130))

@@ -227,6 +227,7 @@ def test_held_out_sentences_in_many_languages(shipped: CommentClassifier) -> Non
     )
 
 
+@pytest.mark.slow
 def test_batches_and_order_change_no_bit(shipped: CommentClassifier) -> None:
     texts = (read_examples()["text"].tolist() * 2)[: BATCH + 100]
     whole = shipped.classify(texts)

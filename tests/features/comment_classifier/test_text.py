@@ -17,6 +17,7 @@ def seconds(text: str) -> float:
     return time.process_time() - began
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [

@@ -15,6 +15,8 @@ from features.history.source import open_history
 from features.matrix import FeatureBuilder
 from tests.support.contract_tables import frames, write
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         yield builder.build(tables["spine"]), oracle(tables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_equals_plain_sql(both: Both, family: str) -> None:
     matrix, expected = both[0], both[1][family]

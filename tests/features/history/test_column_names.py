@@ -22,6 +22,7 @@ def faults(folder: Path, table: str, content: str) -> list[str]:
         return [str(fault) for fault in error.faults if fault.where == table]
 
 
+@pytest.mark.slow
 def test_a_table_of_none_of_the_columns_is_one_fault(tmp_path: Path) -> None:
     assert faults(tmp_path / "ab", "collaborations", "a,b\n1,2\n") == [
         "collaborations: 9 required columns are missing (collaboration_id, creator_id, brand, product_niche, "
@@ -64,6 +65,7 @@ def test_usual_and_similar_names_are_known(given: str, column: str, wanted: obje
     assert likely(["x", given, "y"], wanted.columns) == {column: given}  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["Likes", "likes ", " likes", "likes\u00a0", "\ufefflikes"])
 def test_an_optional_column_that_is_almost_named_is_refused(given: str, tmp_path: Path) -> None:
     assert faults(tmp_path, "posts", f"post_id,creator_id,posted_at,{given}\np1,c1,2025-01-01,9\n") == [
@@ -71,6 +73,7 @@ def test_an_optional_column_that_is_almost_named_is_refused(given: str, tmp_path
     ]
 
 
+@pytest.mark.slow
 def test_a_column_beside_its_twin_is_an_extra_one(tmp_path: Path) -> None:
     content = "post_id,creator_id,posted_at,likes,likes_,Reach (Avg.)\np1,c1,2025-01-01,9,8,7\n"
     frames_without = write(tmp_path, {k: v for k, v in frames().items() if k != "posts"})

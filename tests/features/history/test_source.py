@@ -16,6 +16,8 @@ from features.history.source import History, fingerprint, open_candidates, open_
 from tests.support.contract_tables import Frames, candidates, frames, write
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def rows(history: History, table: str) -> list[dict[str, object]]:
     return list(getattr(history, table).to_pyarrow().to_pylist())

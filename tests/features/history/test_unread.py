@@ -27,6 +27,7 @@ def test_a_file_named_almost_like_an_absent_table_is_said(name: str, tmp_path: P
     assert notes(tmp_path) == (f"posts: {name} is not read; {FORMS}, or posts.sql may join several files",)
 
 
+@pytest.mark.slow
 def test_files_beside_the_table_are_said_with_their_number(tmp_path: Path) -> None:
     write(tmp_path, frames())
     for month in range(1, 6):
@@ -37,6 +38,7 @@ def test_files_beside_the_table_are_said_with_their_number(tmp_path: Path) -> No
     )
 
 
+@pytest.mark.slow
 def test_what_a_mapping_reads_and_what_is_no_table_is_not_said(tmp_path: Path) -> None:
     write(tmp_path, REQUIRED)
     write(tmp_path / "parts of comments", {"a": frames()["comments"]})
@@ -62,6 +64,7 @@ def test_a_name_is_taken_by_its_words(name: str, table: str | None) -> None:
     assert table_of(name) == table
 
 
+@pytest.mark.slow
 def test_tables_of_other_schemas_and_names_are_said(tmp_path: Path) -> None:
     write(tmp_path, frames())
     with duckdb.connect(tmp_path / "history.db") as connection:
@@ -86,6 +89,7 @@ BY_EXPRESSION = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", ["'po' || 'sts.txt'", "lower('POSTS.TXT')", "['none', 'po' || 'sts.txt'][2:]"])
 def test_files_that_an_expression_names_are_said(named: str, tmp_path: Path) -> None:
     write(tmp_path, REQUIRED)

@@ -18,6 +18,7 @@ from models.training import Trained
 from tests.support.past_market import spine
 
 
+@pytest.mark.slow
 @given(rows=st.integers(2, 200), folds=st.integers(1, 6), window=st.sampled_from([0.0, 30.0]))
 def test_folds_have_a_gap_and_never_overlap(rows: int, folds: int, window: float) -> None:
     frame = spine(rows)
@@ -36,6 +37,7 @@ def test_folds_have_a_gap_and_never_overlap(rows: int, folds: int, window: float
         assert earlier.test.max() < later.test.min()
 
 
+@pytest.mark.slow
 def test_coverage_in_the_backtest(trained: Trained) -> None:
     assert 0.7 < float(trained.backtest.figures().coverage.iloc[0]) < 0.9
 

@@ -33,6 +33,7 @@ def test_one_rate_for_all_buys_its_share_of_the_conversions() -> None:
     assert value(np.full(3, 0.2), spend, conversions, 0.1) == pytest.approx(0.1 * 10 / 5)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_no_figure_depends_on_the_order_of_rows(data: st.DataObject) -> None:
     rows = data.draw(st.integers(2, 40))

@@ -80,6 +80,7 @@ def test_a_creators_deals_are_drawn_together() -> None:
     assert not both.any(), "the two deals of a are drawn as often as each other"
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_difference_holds_the_truth_where_creators_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paired, "SAMPLES", 200)
     rng = np.random.default_rng(5)

@@ -19,6 +19,7 @@ def market(rows: int, dispersion: float, seed: int) -> tuple[np.ndarray, np.ndar
     return expected, rng.poisson(expected * rng.gamma(1 / dispersion, dispersion, rows)).astype(float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dispersion", [0.2, 1.0])
 def test_the_expected_loss_comes(dispersion: float) -> None:
     expected, counts = market(1_500, dispersion, 0)

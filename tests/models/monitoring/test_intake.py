@@ -127,6 +127,7 @@ def test_a_batch_under_new_ids_is_found(known: bool) -> None:
     assert set(found.kept_out.collaboration_id) == set(twice.collaboration_id)
 
 
+@pytest.mark.slow
 def test_rows_that_vanish_close_the_door() -> None:
     found = look(FRAME[:100])
     assert found.closed
@@ -193,6 +194,7 @@ def test_five_rows_pass_and_few_older_rows_judge_nothing() -> None:
     assert look(FRAME[:1], None).findings == ()
 
 
+@pytest.mark.slow
 def test_the_same_is_found_again_and_is_plain_json() -> None:
     slipped = changed(FRAME, NEW, {"spend": FRAME.spend * 100})
     first, again = look(slipped).to_dict(), look(slipped).to_dict()

@@ -220,6 +220,7 @@ def _seal_many(path: Path, number: int) -> int:
     return 0
 
 
+@pytest.mark.slow
 def test_writers_at_the_same_time_never_mix_their_lines(path: Path) -> None:
     children = [multiprocessing.get_context("fork").Process(target=_seal_many, args=(path, i)) for i in range(4)]
     for child in children:
@@ -231,6 +232,7 @@ def test_writers_at_the_same_time_never_mix_their_lines(path: Path) -> None:
     assert read(path).promises.model.value_counts().to_dict() == {f"m/{i}": 60 for i in range(4)}
 
 
+@pytest.mark.slow
 def test_every_byte_that_is_changed_is_found(path: Path) -> None:
     sealed(path, 2)
     data = path.read_bytes()

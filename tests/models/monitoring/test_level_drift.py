@@ -57,6 +57,7 @@ def test_a_level_is_found_whatever_it_is(intervals: Intervals, factor: float) ->
     assert 0.005 < error < 0.03
 
 
+@pytest.mark.slow
 def test_its_error_is_that_of_chance_with_creators_who_come_again(intervals: Intervals) -> None:
     for creators, own in ((10_000, 0.0), (40, 0.5)):
         made = [found(intervals, deals(300, seed, creators=creators, own=own)) for seed in range(2, 62)]

@@ -58,6 +58,7 @@ def test_all_counts_in_another_order_are_found() -> None:
     assert "what the deals cost (0.0" in finding.sentence or "what the deals cost (-0.0" in finding.sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [200, 400])
 def test_ordinary_counts_are_never_found_and_shuffled_ones_mostly(rows: int) -> None:
     markets = [spine(rows, seed) for seed in range(30)]

@@ -66,6 +66,7 @@ def test_there_is_a_row_for_every_model_month_and_both() -> None:
     assert row.bias == pytest.approx(np.log((part.rate * part.exposure).sum() / part.counts.sum()))
 
 
+@pytest.mark.slow
 def test_an_interval_of_the_bias_covers_what_it_promises() -> None:
     hits = 0
     for seed in range(200):

@@ -70,6 +70,7 @@ def test_good_promises_raise_nothing_and_the_page_says_how_good(path: Path) -> N
     assert ("promises.judged", 480.0, 0) in found.metrics
 
 
+@pytest.mark.slow
 def test_coverage_that_is_gone_is_an_alarm_once(path: Path) -> None:
     spine = market()
     promised(path, spine, spine.true.to_numpy(), 1.1)

@@ -43,6 +43,7 @@ def test_a_slip_does_not_hide_in_its_own_baseline() -> None:
     np.testing.assert_allclose(shifted.values[~batch], plain.values[~batch])
 
 
+@pytest.mark.slow
 def test_the_spread_is_that_of_batches() -> None:
     off = np.array([residuals.mean(batch) for residuals, batch in (measured(seed, newest=60) for seed in range(25))])
     assert 0.4 < (off[:, 0] / off[:, 1]).std() < 1.4

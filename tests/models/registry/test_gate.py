@@ -102,6 +102,7 @@ def noise(trained: Trained, spread: float, seed: int = 0) -> np.ndarray:
     return np.exp(np.random.default_rng(seed).normal(0, spread, len(trained.backtest.rows)))
 
 
+@pytest.mark.slow
 def test_the_first_is_promoted_and_what_is_odd_about_it_is_said(trained: Trained) -> None:
     decision = gate.first(trained)
     assert (decision.promoted, decision.why, decision.alarms) == (True, "it is the first", ())
@@ -233,6 +234,7 @@ def test_differences_that_are_certain_and_too_small_to_matter_do_no_harm() -> No
     assert gate.weigh(blurred, renewed) == (False, "it is neither better nor surely as good")
 
 
+@pytest.mark.slow
 def test_a_model_of_other_results_is_compared_on_scores(trained: Trained) -> None:
     other = spine(600, seed=8).assign(collaboration_id=[f"new{i}" for i in range(600)])
     fresh = fitted(other)

@@ -24,6 +24,7 @@ def other() -> Trained:
     return fitted(frame.assign(conversions=np.random.default_rng(3).permutation(frame.conversions)))
 
 
+@pytest.mark.slow
 def test_the_same_model_changes_nothing(small_trained: Trained) -> None:
     training, scorer = small_trained.training, small_trained.scorer
     found = changed_ranks(scorer, scorer, training.matrix, training.spine, BEST)
@@ -31,6 +32,7 @@ def test_the_same_model_changes_nothing(small_trained: Trained) -> None:
     assert "0 of the best 10 by the new model" in model_card(study(small_trained), changed=found)
 
 
+@pytest.mark.slow
 def test_who_enters_and_who_leaves_the_best_and_why(small_trained: Trained, other: Trained) -> None:
     training, now, before = small_trained.training, small_trained.scorer, other.scorer
     found = changed_ranks(now, before, training.matrix, training.spine, BEST)

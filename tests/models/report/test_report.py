@@ -33,6 +33,7 @@ def found() -> Report:
     return summary.study(fitted(spine(300)))
 
 
+@pytest.mark.slow
 def test_a_creator_is_seen_where_a_result_of_theirs_was_known_at_the_cut_off(found: Report) -> None:
     trained = found.trained
     results, creators = trained.training.results, trained.training.creators
@@ -45,6 +46,7 @@ def test_a_creator_is_seen_where_a_result_of_theirs_was_known_at_the_cut_off(fou
     assert found.rows.came.to_numpy() == pytest.approx(results.counts[found.rows.row.to_numpy(int)])
 
 
+@pytest.mark.slow
 def test_figures_by_part_are_those_of_the_part_alone(found: Report) -> None:
     rows = found.rows
     card = model_card(found)
@@ -58,6 +60,7 @@ def test_figures_by_part_are_those_of_the_part_alone(found: Report) -> None:
     assert "| unknown | this model |" in card, "a platform that is not known is a part, too"
 
 
+@pytest.mark.slow
 def test_the_card_has_all_parts_and_plots_have_their_axes(found: Report) -> None:
     card = model_card(found)
     titles = [line[3:] for line in card.splitlines() if line.startswith("## ")]
@@ -79,6 +82,7 @@ def test_the_card_has_all_parts_and_plots_have_their_axes(found: Report) -> None
     assert model_card(summary.study(found.trained)) == card
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [2, 30])
 def test_few_results_make_a_report_that_says_how_little_is_known(rows: int) -> None:
     frame = spine(rows)
@@ -94,6 +98,7 @@ def test_few_results_make_a_report_that_says_how_little_is_known(rows: int) -> N
         figure.draw_without_rendering()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_no_plot_divides_conversions_that_never_came() -> None:
     frame = spine(60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from models.report import summary
 from models.studies.budget_study import AVERAGE, CHOICES, SHARES, compare
@@ -30,6 +31,7 @@ def deals(seed: int, rows: int = 240, creators: int = 40) -> pd.DataFrame:
     )
 
 
+@pytest.mark.slow
 def test_intervals_of_a_budget_cover_what_it_buys_on_average() -> None:
     worlds = [compare(deals(seed), seed) for seed in range(30)]
     covered = []
@@ -43,6 +45,7 @@ def test_intervals_of_a_budget_cover_what_it_buys_on_average() -> None:
     assert np.mean(covered) > 0.9, "deals drawn anew instead of creators would cover 0.85"
 
 
+@pytest.mark.slow
 def test_a_model_that_knows_nothing_buys_no_more() -> None:
     blind = [compare(deals(seed).assign(ours=np.random.default_rng(seed).random(240)), seed) for seed in range(30)]
     average = [b for world in blind for b in world if b.choice == AVERAGE and b.share == SHARES[0]]

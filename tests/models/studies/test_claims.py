@@ -36,6 +36,7 @@ def known() -> list[dict[str, ClaimTest]]:
     return [found(made, None, *KNOWN) for made in markets]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KNOWN)
 def test_intervals_cover_the_truth(name: str, known: list[dict[str, ClaimTest]]) -> None:
     effects = [tests[name].adjusted for tests in known]
@@ -56,6 +57,7 @@ def test_verdicts_follow_the_truth(known: list[dict[str, ClaimTest]]) -> None:
             assert verdicts.count(HOLDS) <= 2, name
 
 
+@pytest.mark.slow
 def test_where_nothing_is_true_nothing_holds_and_enough_data_say_so() -> None:
     none = [found(market(seed)) for seed in range(14)]
     wrong = sum(any(test.verdict == HOLDS for test in tests.values()) for tests in none)
@@ -66,6 +68,7 @@ def test_where_nothing_is_true_nothing_holds_and_enough_data_say_so() -> None:
     assert large["repeated"].verdict == FAILS
 
 
+@pytest.mark.slow
 def test_a_confounded_comparison_does_not_pass_as_an_effect() -> None:
     """Where the price is below the median and engagement is high at TikTok, which sells three times as much."""
     tests = [found(market(seed, platform=3.0), None, "engagement")["engagement"] for seed in range(10)]
@@ -146,6 +149,7 @@ def with_days(training: TrainingSet) -> TrainingSet:
     return replace(training, results=replace(results, starts=noon, daily=pd.concat(parts, ignore_index=True)))
 
 
+@pytest.mark.slow
 def test_how_soon_conversions_come_is_told_by_tier() -> None:
     claims: ClaimTests = examine(with_days(market(8)), taken_as_final())
     speed = claims.speed.set_index("tier")

@@ -89,6 +89,7 @@ OTHER_KINDS: dict[str, tuple[bytes, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OTHER_KINDS)
 def test_a_file_that_is_no_csv_is_named(page: Any, kind: str) -> None:
     content, words = OTHER_KINDS[kind]
@@ -226,6 +227,7 @@ def test_a_shape_that_cannot_be_read_names_its_line(page: Any, text: str, line: 
     assert words in fault["detail"]
 
 
+@pytest.mark.slow
 def test_ten_thousand_rows_are_read_and_one_more_is_refused_before_it_is_sent(page: Any) -> None:
     assert len(read(page, f"{HEADER}\n" + f"{ROW}\n" * 10_000)["items"]) == 10_000
     assert "10,001 rows; 10,000 can be scored at once" in read(page, f"{HEADER}\n" + f"{ROW}\n" * 10_001)["detail"]

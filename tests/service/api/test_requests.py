@@ -82,6 +82,7 @@ def test_moments_are_those_of_the_schema() -> None:
     assert wrong_time("20260301") == NO_MOMENT
 
 
+@pytest.mark.slow
 @given(st.from_regex(MOMENT, fullmatch=True))
 def test_every_moment_of_the_schema_is_read(text: str) -> None:
     if text.isascii():

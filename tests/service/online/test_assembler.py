@@ -43,6 +43,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield tables, builder, Snapshot.load(folder / "snapshot")
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_the_batch_to_the_bit(world: tuple[Tables, FeatureBuilder, Snapshot]) -> None:
     tables, builder, snapshot = world
     spine = random_spine(snapshot, builder.history, ROWS, seed=1)

@@ -17,6 +17,8 @@ from features.history.contract import TABLES
 from tests.support.additions import EXPECTED, KEYS, NOW, batch, contents, merged, results
 from tests.support.contract_tables import Frames, frames, write
 
+pytestmark = pytest.mark.slow
+
 FORMS = ["parquet", "csv", "csv.gz", "parts", "duckdb"]
 
 

@@ -180,6 +180,7 @@ def test_a_full_disk_at_any_step_is_one_message(
     assert {True, False} == {*outcomes}
 
 
+@pytest.mark.slow
 def test_a_store_that_may_not_be_written_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, new = make(tmp_path, "csv")
     before = state(data)
