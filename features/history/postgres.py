@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import duckdb
 import pyarrow as pa
 
-from features.engines.duckdb import Source, explain, name, quote
+from features.engines.duckdb import Source, explain, name
 from features.engines.postgres import PostgresError, Session, connected
 from features.faults import Fault, InputError, fail
 from features.history import unread
@@ -47,12 +47,6 @@ _COLUMNS = """
 _EXACT = {"bool", "int2", "int4", "int8", "float4", "float8", "text", "varchar", "bytea", "interval", "time"}
 # the first moment of each type that is read as infinite: later ones do not fit into the engine's
 _ENDS = {"date": "infinity", "timestamp": "290000-01-01", "timestamptz": "290000-01-01"}
-_ENGINE_TYPES = {
-    "bool": "BOOLEAN", "int2": "SMALLINT", "int4": "INTEGER", "int8": "BIGINT", "float4": "FLOAT", "float8": "DOUBLE",
-    "date": "DATE", "timestamp": "TIMESTAMP", "timestamptz": "TIMESTAMP WITH TIME ZONE", "interval": "INTERVAL",
-    "uuid": "UUID",
-}  # fmt: skip
-MOST_DIGITS = 38  # of the engine's decimals
 _PLACE = "place of the row"
 _numbers = itertools.count()
 
@@ -81,21 +75,6 @@ class Column:
         if self.type in ("numeric", "money"):
             return f"trim_scale({own}::numeric)::text"
         return f"to_jsonb({own})::text" if self.is_nested else f"{own}::text"
-
-    @property
-    def engine_type(self) -> str | None:
-        """The engine's type, which holds what the column does; None where that is any text, or not known."""
-        size = self.modifier - 4
-        if self.type == "numeric" and size >= 0:
-            digits, scale = size >> 16, size & 0x7FF
-            return f"DECIMAL({digits},{scale})" if scale <= digits <= MOST_DIGITS else None
-        if self.type in ("varchar", "bpchar"):
-            return f"VARCHAR({size})" if size >= 0 else None
-        if self.of_type == "e":
-            return f"ENUM({', '.join(map(quote, self.labels))})"
-        if self.type in ("timestamp", "timestamptz") and self.modifier >= 0:
-            return {0: "TIMESTAMP_S", 3: "TIMESTAMP_MS", 6: "TIMESTAMP"}.get(self.modifier)
-        return _ENGINE_TYPES.get(self.type)
 
     @property
     def is_nested(self) -> bool:

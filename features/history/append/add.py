@@ -93,6 +93,7 @@ def add_results(data: str, new: Path, *, now: datetime, note: Note = lambda sent
                 if tries == TRIES:
                     cure = "Add again later; where a constraint of a table is named, correct NEW or the constraint."
                     raise not_written(mask(data), f"{TRIES} tries have failed: {error}", cure) from error
+    note(changes.notes)
     counts = {
         table: Counts(
             change.of_kind(NEW).num_rows, change.of_kind(CHANGED).num_rows, change.unchanged,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -22,6 +22,7 @@ from ibis.backends.duckdb import Backend
 from features.engines.duckdb import name, quote
 from features.faults import shorten
 from features.history.append.batch import Batch, NewTable, Refused, key_of
+from features.history.append.postgres_types import Exact
 from features.history.checks import ROW
 from features.history.column_types import KINDS, kind_of
 from features.history.contract import COLLABORATIONS, CONVERSIONS, TABLES
@@ -34,16 +35,18 @@ _ORDER = ("creators", COLLABORATIONS.name, CONVERSIONS.name, "posts", "comments"
 SQL_TYPES = {"text": "VARCHAR", "prose": "VARCHAR", "number": "DOUBLE", "hours": "DOUBLE", "count": "BIGINT",
              "flag": "BOOLEAN", "time": "TIMESTAMP", "date": "DATE"}  # fmt: skip
 _SINGLE = 1e-6  # relative precision that a 32-bit float is granted
+_LENGTHS = ("VARCHAR(", "CHAR(")
 
 
 @dataclass(frozen=True)
 class Present:
     """DATA as it is before the addition. tables: in the contract's types, under their own names in `backend`. held: by
-    table, the DuckDB types of its columns that do not hold whatever they are given, as those of a CSV do."""
+    table, what those of its columns hold that do not hold whatever they are given, as those of a CSV do: a DuckDB type,
+    or a rule."""
 
     backend: Backend
     tables: Mapping[str, ir.Table]
-    held: Mapping[str, Mapping[str, str]]
+    held: Mapping[str, Mapping[str, str | Exact]]
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes:
-    """All that is to be written, by table of NEW, and what is not, with the reasons."""
+    """All that is to be written, by table of NEW, and what is not, with the reasons. notes: what is written in
+    another way than it came."""
 
     tables: dict[str, Change]
     refused: dict[str, Refused] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def any(self) -> bool:
@@ -83,7 +88,8 @@ def merge(present: Present, batch: Batch, now: datetime) -> Changes:
         if table in batch.tables:
             merger.compare(table)
     merger.refuse_breaches(now)
-    return Changes({table: merger.change(table) for table in TABLES if table in batch.tables}, merger.refused)
+    changes = {table: merger.change(table) for table in TABLES if table in batch.tables}
+    return Changes(changes, merger.refused, tuple(merger.notes))
 
 
 def _was(table: str) -> str:
@@ -102,6 +108,7 @@ class _Merger:
         self.connection: duckdb.DuckDBPyConnection = present.backend.con
         self.refused: dict[str, Refused] = {t: defaultdict(list, new.refused) for t, new in batch.tables.items()}
         self.unchanged: dict[str, int] = {}
+        self.notes: list[str] = []
 
     def compare(self, table: str) -> None:
         """Sort the good rows of NEW into new, changed and unchanged ones."""
@@ -146,35 +153,50 @@ class _Merger:
     def _fitted(self, table: str, new: NewTable) -> str:
         """The good rows as DATA's columns would hold them; those that these cannot hold are refused."""
         held = self.present.held.get(table, {})
-        values, doubtful = {}, {}
+        values = {column: name(column) for column in new.given}
+        unfit: set[int] = set()
         for column in new.given:
-            kind = kind_of(TABLES[table].columns[column])
-            stored = held.get(column)
-            values[column] = name(column)
-            if stored is None or stored in ("VARCHAR", "INTERVAL", SQL_TYPES[kind]):
+            stored, kind = held.get(column), SQL_TYPES[kind_of(TABLES[table].columns[column])]
+            if stored is None or stored in ("VARCHAR", "INTERVAL", kind):
                 continue
-            if most := re.fullmatch(r"VARCHAR\((\d+)\)", stored):
-                doubtful[column] = f"coalesce(length({name(column)}::VARCHAR) > {most[1]}, false)"
-                continue
-            back = f"TRY_CAST(TRY_CAST({name(column)} AS {stored}) AS {SQL_TYPES[kind]})"
-            same = f"{back} = {name(column)}"
-            if stored == "FLOAT":
-                same = f"abs({back} - {name(column)}) <= {_SINGLE} * abs({name(column)})"
-            values[column], doubtful[column] = back, f"{name(column)} IS NOT NULL AND NOT coalesce({same}, false)"
-        for column, fails in doubtful.items():
-            for row, value in self.connection.execute(
-                f"SELECT {name(ROW)}, {name(column)}::VARCHAR FROM {name(f'good {table}')} WHERE {fails}"
-            ).fetchall():
+            if isinstance(stored, str) and not stored.startswith(_LENGTHS):
+                values[column] = f"TRY_CAST(TRY_CAST({name(column)} AS {stored}) AS {kind})"
+            for row, value in self._unheld(table, column, values[column], stored, kind):
+                unfit.add(row)
                 self.refused[table][row].append(
-                    f"{column}: DATA keeps it as {held[column]}, which cannot hold {shorten(value)}. "
+                    f"{column}: DATA keeps it as {stored}, which cannot hold {shorten(value)}. "
                     f"Change the type of the column there, or the value."
                 )
-        keep = " AND ".join(f"NOT ({fails})" for fails in doubtful.values()) or "true"
         listed = ", ".join(f"{value} AS {name(column)}" for column, value in values.items())
         fitted = name(f"fitted {table}")
-        source = f"SELECT {listed}, {name(ROW)} FROM {name(f'good {table}')} WHERE {keep}"
+        source = f"SELECT {listed}, {name(ROW)} FROM {name(f'good {table}')}"
         self.connection.execute(f"CREATE TABLE {fitted} AS {source}")
+        self._drop(fitted, unfit)
         return fitted
+
+    def _unheld(self, table: str, column: str, value: str, stored: str | Exact, kind: str) -> list[tuple[int, str]]:
+        """Rows, and values of one of their columns that DATA's column would change; a rounding of 32 bits is noted."""
+        own, rows = name(column), name(f"good {table}")
+        if isinstance(stored, Exact):
+            query = f"SELECT {name(ROW)}, {own}::VARCHAR, {own} FROM {rows} WHERE {own} IS NOT NULL"
+            return [
+                (row, text) for row, text, one in self.connection.execute(query).fetchall() if not stored.holds(one)
+            ]
+        if length := re.fullmatch(r"(VAR)?CHAR\((\d+)\)", stored):
+            text = f"{own}::VARCHAR"
+            fits = f"length({text}) <= {length[2]}" + ("" if length[1] else f" AND NOT ends_with({text}, ' ')")
+        elif stored == "FLOAT" and kind == "DOUBLE":
+            fits = f"abs({value} - {own}) <= {_SINGLE} * abs({own})"
+            rounded = f"SELECT count(*) FROM {rows} WHERE {value} != {own} AND {fits}"
+            if count := self.connection.execute(rounded).fetchall()[0][0]:
+                few = "1 value of NEW is" if count == 1 else f"{count:,} values of NEW are"
+                self.notes.append(f"{table}: DATA keeps {column} in 32 bits, so {few} rounded to 7 digits")
+        else:
+            fits = f"{value} = {own}"
+        query = (
+            f"SELECT {name(ROW)}, {own}::VARCHAR FROM {rows} WHERE {own} IS NOT NULL AND NOT coalesce({fits}, false)"
+        )
+        return self.connection.execute(query).fetchall()
 
     def _refuse_unclear(self, table: str) -> None:
         """Refuse another count of a day for which DATA has several rows."""
@@ -188,7 +210,7 @@ class _Merger:
             self.refused[table][row].append(
                 "date: DATA has several rows of this day, and nothing says which to correct. Make them one there."
             )
-        self._drop(table, [row for (row,) in unclear])
+        self._drop(name(_to_write(table)), [row for (row,) in unclear])
         self.connection.execute(f"UPDATE {name(_to_write(table))} SET {KIND} = 'unchanged' WHERE {KIND} = 'several'")
 
     def refuse_breaches(self, now: datetime) -> None:
@@ -202,7 +224,7 @@ class _Merger:
                 for fault in row_faults(table, self._rows(table), merged, latest, values=False):
                     if fault.row is not None:
                         self.refused[table][fault.row].append(fault.reason)
-                self._drop(table, [*self.refused[table]])
+                self._drop(name(_to_write(table)), self.refused[table])
 
     def _refuse_collaborations(self, merged: dict[str, ir.Table], latest: datetime) -> None:
         """What NEW says of a collaboration goes out whole where DATA with it would break the contract."""
@@ -232,7 +254,7 @@ class _Merger:
             for row, others in out:
                 if not self.refused[table].get(row):
                     self.refused[table][row].append(others[0])
-            self._drop(table, [row for row, _ in out])
+            self._drop(rows, [row for row, _ in out])
 
     def _rows(self, table: str) -> ir.Table:
         """The rows to write, of one table, with their numbers."""
@@ -253,11 +275,10 @@ class _Merger:
             merged[table] = rows if there is None else there.anti_join(rows, key_of(table)).union(rows)
         return {table: self.present.backend.create_view(f"merged {table}", rows) for table, rows in merged.items()}
 
-    def _drop(self, table: str, rows: list[int]) -> None:
-        self.connection.register("rows out", pa.table({ROW: pa.array(rows, pa.int64())}))
-        self.connection.execute(
-            f'DELETE FROM {name(_to_write(table))} WHERE {name(ROW)} IN (SELECT {name(ROW)} FROM "rows out")'
-        )
+    def _drop(self, table: str, rows: Collection[int]) -> None:
+        """Take rows out of a table of the engine, by their numbers."""
+        self.connection.register("rows out", pa.table({ROW: pa.array([*rows], pa.int64())}))
+        self.connection.execute(f'DELETE FROM {table} WHERE {name(ROW)} IN (SELECT {name(ROW)} FROM "rows out")')
         self.connection.unregister("rows out")
 
     def change(self, table: str) -> Change:

@@ -17,6 +17,7 @@ from features.history.append import log, steps
 from features.history.append.batch import key_of
 from features.history.append.faults import CollisionError, Note, not_written
 from features.history.append.merge import CHANGED, KIND, NEW, NUMBER, Change, Changes, Present
+from features.history.append.postgres_types import held
 from features.history.column_types import kind_of
 from features.history.contract import TABLES
 from features.history.postgres import KINDS, Catalogue, Column, Relation, Through, catalogue, elsewhere
@@ -115,8 +116,9 @@ class PostgresDatabase:
         with open_history(self.url, now=now, through=through) as history:
             self.places = {t: pa.chunked_array(parts, pa.string()) for t, parts in through.places.items()}
             there = {table: getattr(history, table) for table in history.given}
+            decimals = int(self.session.rows("SELECT scale(0::money::numeric)")[0][0])
             kept = {
-                table: {c.name: kept for c in self.held.tables[table].columns if (kept := c.engine_type)}
+                table: {c.name: kept for c in self.held.tables[table].columns if (kept := held(c, decimals))}
                 for table in there
             }
             yield Present(history.backend, there, kept)

@@ -125,10 +125,10 @@ def test_columns_take_what_they_can_hold_and_the_rest_is_refused(postgres_server
     assert done.refused_file is not None
     reasons = pd.read_csv(done.refused_file).reason.tolist()
     assert [reason.partition(".  ")[0].partition(" Change")[0] for reason in reasons] == [
-        "spend: DATA keeps it as DECIMAL(8,2), which cannot hold '1.005'.",
+        "spend: DATA keeps it as numeric(8,2), which cannot hold '1.005'.",
         "deliverables: DATA keeps it as SMALLINT, which cannot hold '70000'.",
         "brand: DATA keeps it as ENUM('ash', 'birch'), which cannot hold 'oak'.",
-        "starts_at: DATA keeps it as TIMESTAMP_S, which cannot hold '2025-01-10 12:00:00.5'.",
+        "starts_at: DATA keeps it as timestamp(0) without time zone, which cannot hold '2025-01-10 12:00:00.5'.",
         "collaboration_id: DATA keeps it as VARCHAR(4), which cannot hold 'n6789'.",
     ]
     assert spends(postgres_server, database) | {"r0": 123_456.78, "r2": 80.25, "n5": 1.0} == spends(
@@ -138,6 +138,58 @@ def test_columns_take_what_they_can_hold_and_the_rest_is_refused(postgres_server
     assert [rows["r0"][c] for c in ("revenue", "promotion_hours", "deliverables")] == [1_234.5, 12.5, 9]
     again = add_results(postgres_server.url(database), tmp_path / "new.parquet", now=NOW)
     assert again.counts == {"collaborations": Counts(0, 0, 4, 5)}
+
+
+# By column: a type, what it holds, and what it would round, cut off or pad.
+ROUNDING: dict[str, tuple[str, object, object]] = {
+    "creator_id": ("char(4)", "c1", "c1 "),
+    "starts_at": (
+        "timestamptz(3)",
+        pd.Timestamp("2025-01-10T12:00:00.125Z"),
+        pd.Timestamp("2025-01-10T12:00:00.1255Z"),
+    ),
+    "promotion_hours": ("interval(0)", 0.5, 0.0001),
+    "deliverables": ("smallint", 32_767, 32_768),
+    "spend": ("money", 1_234.56, 19.999),
+    "conversions": ("real", 16_777_216, 16_777_217),
+    "observed_until": ("date", pd.Timestamp("2025-04-01T00:00Z"), pd.Timestamp("2025-04-01T12:00Z")),
+    "revenue": ("numeric(40,1)", 0.5, 0.25),
+}
+
+
+def test_what_a_column_would_round_is_refused_row_by_row(postgres_server: Server, tmp_path: Path) -> None:
+    database = postgres_server.database(results())
+    own = {"spend": "spend::numeric::money", "promotion_hours": "promotion_hours * interval '1 hour'"}
+    types = [f"ALTER {c} TYPE {kind} USING {own.get(c, f'{c}::{kind}')}" for c, (kind, *_) in ROUNDING.items()]
+    postgres_server.execute(f"ALTER TABLE collaborations {', '.join(types)}, ADD clicks real", database=database)
+    row = results()["collaborations"].iloc[0].to_dict() | {"observed_until": pd.Timestamp("2025-03-01", tz="UTC")}
+    held = [row | {"collaboration_id": f"n{i}", c: value} for i, (c, (_, value, _)) in enumerate(ROUNDING.items())]
+    unheld = [row | {"collaboration_id": f"x{c}", c: value} for c, (*_, value) in ROUNDING.items()]
+    new = tmp_path / "new.parquet"
+    pd.DataFrame([*held, *unheld]).assign(clicks=[0.1, *[0.5] * (2 * len(held) - 1)]).to_parquet(new)
+    said: list[str] = []
+    done = add_results(postgres_server.url(database), new, now=NOW, note=said.extend)
+    assert done.counts == {"collaborations": Counts(len(held), 0, 0, len(unheld))}
+    assert said == ["collaborations: DATA keeps clicks in 32 bits, so 1 value of NEW is rounded to 7 digits"]
+    assert done.refused_file is not None
+    assert [reason.partition(" Change")[0] for reason in pd.read_csv(done.refused_file).reason] == [
+        "creator_id: DATA keeps it as CHAR(4), which cannot hold 'c1 '.",
+        "starts_at: DATA keeps it as timestamp(3) with time zone, which cannot hold '2025-01-10 12:00:00.1255'.",
+        "promotion_hours: DATA keeps it as interval(0), which cannot hold '0.0001'.",
+        "deliverables: DATA keeps it as SMALLINT, which cannot hold '32768'.",
+        "spend: DATA keeps it as money, which cannot hold '19.999'.",
+        "conversions: DATA keeps it as FLOAT, which cannot hold '16777217'.",
+        "observed_until: DATA keeps it as DATE, which cannot hold '2025-04-01 12:00:00'.",
+        "revenue: DATA keeps it as numeric(40,1), which cannot hold '0.25'.",
+    ]
+    rows = {one["collaboration_id"]: one for one in contents(postgres_server.url(database))["collaborations"]}
+    for given in held:
+        found = rows[given["collaboration_id"]]
+        assert {c: found[c] for c in ROUNDING} == {
+            c: given[c].tz_localize(None) if isinstance(given[c], pd.Timestamp) else given[c] for c in ROUNDING
+        }
+    again = add_results(postgres_server.url(database), new, now=NOW)
+    assert again.counts == {"collaborations": Counts(0, 0, len(held), len(unheld))}
 
 
 def test_an_empty_cell_goes_into_a_column_of_limited_length(postgres_server: Server, tmp_path: Path) -> None:

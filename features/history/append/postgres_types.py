@@ -1,0 +1,118 @@
+"""What a column of PostgreSQL's keeps as it is. The server rounds, cuts off or pads whatever else is assigned to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from features.engines.duckdb import quote
+from features.history.postgres import Column
+
+_LIKE = {
+    "bool": "BOOLEAN", "int2": "SMALLINT", "int4": "INTEGER", "int8": "BIGINT", "float4": "FLOAT", "float8": "DOUBLE",
+    "date": "DATE", "timestamp": "TIMESTAMP", "timestamptz": "TIMESTAMP WITH TIME ZONE", "uuid": "UUID",
+}  # fmt: skip
+_MOST_CENTS = 2**63  # money is a whole number of 64 bits
+# fields that an interval may be limited to, in seconds
+_FIELDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "month": 0, "year": 0}
+_MICROSECONDS = 6  # decimals of a second in times and intervals
+
+
+@dataclass(frozen=True)
+class Exact:
+    """A type that the engine has none like. holds: whether it keeps a value of the contract's as it is."""
+
+    declared: str
+    holds: Callable[[Any], bool]
+
+    def __str__(self) -> str:
+        """As SQL declares it."""
+        return self.declared
+
+
+def held(column: Column, money_decimals: int) -> str | Exact | None:
+    """The engine's type that holds what a column does, or a rule where there is none; None for any text, or where it
+    is not known. money_decimals: those of the server's currency.
+    """
+    length = column.modifier - 4
+    if column.type == "numeric" and length >= 0:
+        digits, scale = length >> 16, length & 0x7FF
+        return Exact(column.declared, _decimals(digits, scale - 0x800 if scale > 0x3FF else scale))
+    if column.type == "money":
+        return Exact("money", _money(money_decimals))
+    if column.type in ("varchar", "bpchar"):
+        return f"{'CHAR' if column.type == 'bpchar' else 'VARCHAR'}({length})" if length >= 0 else None
+    if column.of_type == "e":
+        return f"ENUM({', '.join(map(quote, column.labels))})"
+    if column.type in ("timestamp", "timestamptz") and 0 <= column.modifier < _MICROSECONDS:
+        return Exact(column.declared, _moments(column.modifier))
+    if column.type == "interval":
+        return Exact(column.declared, _spans(_unit(column)))
+    return _LIKE.get(column.type)
+
+
+def _decimals(digits: int, scale: int) -> Callable[[Any], bool]:
+    """Numbers of so many digits, of which `scale` are decimals; below 0, it is a count of zeros."""
+    limit = Decimal(10) ** (digits - scale)
+
+    def holds(value: Any) -> bool:
+        number = _number(value)
+        exponent = number.as_tuple().exponent if number is not None else None
+        return number == 0 or (
+            number is not None and isinstance(exponent, int) and exponent >= -scale and abs(number) < limit
+        )
+
+    return holds
+
+
+def _money(decimals: int) -> Callable[[Any], bool]:
+    def holds(value: Any) -> bool:
+        number = _number(value)
+        if number is None:
+            return False
+        cents = number.scaleb(decimals)
+        return cents == cents.to_integral_value() and abs(cents) < _MOST_CENTS
+
+    return holds
+
+
+def _number(value: Any) -> Decimal | None:
+    """The digits that are written, not those of the binary fraction; None for a text that is none, or not like that."""
+    if isinstance(value, str):
+        try:
+            number = Decimal(value).normalize()
+        except InvalidOperation:
+            return None
+        return number if f"{number:f}" == value else None
+    return Decimal(repr(int(value) if isinstance(value, bool) else value)).normalize()
+
+
+def _moments(decimals: int) -> Callable[[Any], bool]:
+    """Times with so many decimals of a second."""
+    unit = 10 ** (_MICROSECONDS - decimals)
+
+    def holds(value: Any) -> bool:
+        return value.microsecond % unit == 0 if isinstance(value, datetime) else isinstance(value, date)
+
+    return holds
+
+
+def _unit(column: Column) -> float:
+    """Microseconds of which an interval is a multiple; 0 for one of months."""
+    fields = [seconds for name, seconds in _FIELDS.items() if name in column.declared]
+    if fields and fields[0] != 1:
+        return fields[0] * 1e6
+    decimals = column.modifier & 0xFFFF if column.modifier >= 0 else _MICROSECONDS
+    return 10.0 ** (_MICROSECONDS - min(decimals, _MICROSECONDS))
+
+
+def _spans(unit: float) -> Callable[[Any], bool]:
+    """Hours that are a multiple of so many microseconds, as an interval gives them back."""
+
+    def holds(value: Any) -> bool:
+        return not value or (unit > 0 and round(value * 3_600e6 / unit) * unit / 3_600e6 == value)
+
+    return holds
