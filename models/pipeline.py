@@ -184,7 +184,8 @@ def retrain(
             unchanged.mark(run.client, run.id, mark)
             version, decision = promotion.record(run, report, history, prints, promote, data)
             if watched and (head := watched.seal(now)):
-                anchor(run.client, name, version, head)
+                with promotion.in_use(version if decision.promoted else None):
+                    anchor(run.client, name, version, head)
     outcome = "is now the champion" if decision.promoted else "is not promoted"
     return Retrained(
         "promoted" if decision.promoted else "kept",

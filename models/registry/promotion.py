@@ -9,7 +9,9 @@ and the later one counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -25,7 +27,7 @@ from models.registry.rollback import kept_out
 from models.registry.run_log import log_alarms, log_run
 from models.registry.runs import Run, example, register, signature
 from models.registry.store import alone
-from models.registry.store_faults import guarded
+from models.registry.store_faults import StoreError, guarded
 from models.registry.version_record import BEFORE, NONE, PROMOTED, announce, outcome, write_decision
 from models.scorer import FilesMissingError, ModelError, NewerFormatError, OlderFormatError
 
@@ -111,19 +113,38 @@ def award(run: Run, version: str, comparison: Comparison, compare_again: Callabl
         with alone(run.client):
             if champion_version(run.client, run.name) == against:
                 _conclude(run.client, run, version, decision, against)
+                with in_use(version if decision.promoted else None):
+                    _announce(run.client, run, version, decision, against)
                 return decision
         comparison = compare_again()
 
 
 @guarded
 def _conclude(client: MlflowClient, run: Run, version: str, decision: Decision, before: str | None) -> None:
-    """Write down the decision, then set the alias, then write that it is set; see `models.registry.version_record`."""
+    """Write down the decision, then set the alias; see `models.registry.version_record`."""
     client.set_tag(run.id, PROMOTED, outcome(decision))
     log_alarms(client, run.id, decision.alarms)
     write_decision(client, run.name, version, decision, client.get_run(run.id).data.tags.get("skill", ""))
     if decision.promoted:
         client.set_model_version_tag(run.name, version, BEFORE, before or NONE)
     client.set_registered_model_alias(run.name, CHAMPION if decision.promoted else CHALLENGER, version)
+
+
+@guarded
+def _announce(client: MlflowClient, run: Run, version: str, decision: Decision, before: str | None) -> None:
+    """Write that the alias is set."""
     if decision.promoted:
         announce(client, run.name, version, before, datetime.now(UTC), f"the {decision.by}'s decision: {decision.why}")
     client.set_terminated(run.id, "FINISHED")
+
+
+@contextmanager
+def in_use(champion: str | None) -> Iterator[None]:
+    """Where the store fails now, say that this version, if one is given, serves all the same."""
+    try:
+        yield
+    except StoreError as error:
+        if champion is None:
+            raise
+        so_far = f"Version {champion} is the champion already; the next training completes its record."
+        raise StoreError([replace(fault, remedy=f"{fault.remedy} {so_far}") for fault in error.faults]) from error

@@ -6,39 +6,77 @@ with it (`models.registry.version_record` says in which order that is written).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import LoggedModelStatus, Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from models.registry.artifacts import beside, local_path
+from models.registry.processes import TAG, is_dead
 from models.registry.registry import ABSENT, champion_version
 from models.registry.rollback import complete
-from models.registry.store import alone
+from models.registry.store import alone, folder_of
 from models.registry.store_faults import guarded
 from models.registry.version_record import BEFORE, NONE, PROMOTED, ROLLED_BACK, SINCE, announce, announced
 
 CUT_OFF = ("FAILED", "KILLED")  # how a run stands whose training did not end by itself
-NEWEST = 8  # versions that are looked at: as many as trainings may have been cut off since the last whole one
+NEWEST = 8  # versions and models that are looked at: as many trainings may have been cut off since the last whole one
+HALF_WRITTEN = ".artifact.uploading.*"  # a file that MLflow has not given its name yet
 
 
 @guarded
 def put_in_order(client: MlflowClient, name: str, now: datetime) -> tuple[str, ...]:
-    """Complete or undo the records of promotions and rollbacks that were cut off; returns a sentence for each.
+    """Mark what trainings that were cut off left open, and complete or undo the records of their promotions, and of
+    rollbacks; returns a sentence for each.
 
-    Versions whose training still runs are left alone.
+    What belongs to a training that still runs is left alone.
     """
-    notes = []
     with alone(client):
+        notes = _end_runs(client, name)
         champion = champion_version(client, name)
         if champion and (done := complete(client, name, now)):
             notes.append(f"The rollback from version {done[0]} to {done[1]} was cut off; its record is complete now.")
         for version in _newest(client, name, champion):
-            run = _run(client, version)
+            run = _run(client, version.run_id)
             if run is None or run.info.status != "RUNNING":
                 notes += _mend(client, version, run, str(version.version) == champion, now)
     return tuple(notes)
+
+
+def _end_runs(client: MlflowClient, name: str) -> list[str]:
+    """Mark runs that a dead process left running as killed, and models that runs which are over left half written as
+    failed; remove files that were being written."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        return []
+    notes = []
+    for run in client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'"):
+        identifier = run.info.run_id
+        # read again: it may have ended well since, and only the dead change no more
+        if is_dead(run.data.tags.get(TAG, "")) and client.get_run(identifier).info.status == "RUNNING":
+            _remove_half_written(client, run)
+            client.set_terminated(identifier, "KILLED")
+            if "mlflow.parentRunId" not in run.data.tags:  # the folds of a backtest have one
+                notes.append(f"The training of run {identifier} was cut off; it is marked as killed.")
+    for model in client.search_logged_models([experiment.experiment_id], max_results=NEWEST):
+        if model.status == LoggedModelStatus.PENDING and model.source_run_id:
+            source = _run(client, model.source_run_id)
+            if source is None or source.info.status in CUT_OFF:
+                client.finalize_logged_model(model.model_id, "FAILED")
+                notes.append(f"The model {model.model_id} was cut off while it was written; it is marked as failed.")
+    return notes
+
+
+def _remove_half_written(client: MlflowClient, run: Run) -> None:
+    """Remove files that a run was writing, where they lie on this machine."""
+    folder, recorded = folder_of(client), local_path(run.info.artifact_uri or "")
+    if folder and recorded and (path := beside(folder, recorded)):
+        for file in path.rglob(HALF_WRITTEN):
+            with suppress(OSError):  # it does no harm
+                file.unlink()
 
 
 def _newest(client: MlflowClient, name: str, champion: str | None) -> list[ModelVersion]:
@@ -59,9 +97,9 @@ def _newest(client: MlflowClient, name: str, champion: str | None) -> list[Model
     return found
 
 
-def _run(client: MlflowClient, version: ModelVersion) -> Run | None:
+def _run(client: MlflowClient, identifier: str | None) -> Run | None:
     try:
-        return client.get_run(version.run_id) if version.run_id else None
+        return client.get_run(identifier) if identifier else None
     except MlflowException as error:
         if error.error_code not in ABSENT:
             raise

@@ -5,8 +5,8 @@
 
 The run begins before the work, so that whatever keeps the store from taking results shows then. The version is
 registered when all of its files are there; `models.registry.promotion` sets the alias last, so that a training that is
-cut off at any moment leaves the champion as it was. A run that was cut off is marked KILLED by the next training of the
-experiment, where its process is known to be dead.
+cut off at any moment leaves the champion as it was. What was cut off is marked, and said, by the next training of
+the experiment, where its process is known to be dead (`models.registry.recovery`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from features.faults import Fault, InputError
 from models.registry.artifacts import home_of, local_path, settle
 from models.registry.names import check_name
 from models.registry.origin import commit, user
-from models.registry.processes import TAG, is_dead, name_process
+from models.registry.processes import TAG, name_process
 from models.registry.recovery import put_in_order
 from models.registry.registry import SCORER
 from models.registry.store import connect
@@ -91,14 +91,14 @@ def open_run(name: str, began_ms: int) -> Iterator[Run]:
     client = connect()
     with impatient():
         identifier = start(client, name, began_ms)
-        run = Run(client, name, identifier, put_in_order(client, name, datetime.fromtimestamp(began_ms / 1000, UTC)))
     try:
         with impatient(), store_faults(client.tracking_uri):
-            client.log_text(run.id, _environment(), "environment.txt")  # shows that files can be stored, too
-        yield run
+            notes = put_in_order(client, name, datetime.fromtimestamp(began_ms / 1000, UTC))
+            client.log_text(identifier, _environment(), "environment.txt")  # shows that files can be stored, too
+        yield Run(client, name, identifier, notes)
     except BaseException:
         with suppress(StoreError), impatient():
-            _end(client, run.id, "FAILED")
+            _end(client, identifier, "FAILED")
         raise
 
 
@@ -106,12 +106,10 @@ def open_run(name: str, began_ms: int) -> Iterator[Run]:
 def start(client: MlflowClient, experiment: str, started_ms: int) -> str:
     """A new run's id; makes the experiment where there is none, its artefacts beside a store that is a file.
 
-    Runs of the experiment whose process is dead are marked as killed. Raises InputError where the experiment or the
-    model of that name is no place for a training.
+    Raises InputError where the experiment or the model of that name is no place for a training.
     """
     _require_model(client, experiment)
     found = _experiment(client, experiment)
-    _bury(client, found.experiment_id)
     mine = name_process(os.getpid())
     tags = {
         MLFLOW_USER: user(),
@@ -170,15 +168,6 @@ def _require_room(address: str | None) -> None:
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(ROOM))
         file.flush()
-
-
-def _bury(client: MlflowClient, experiment: str) -> None:
-    """Mark runs that were left running by a process that is dead."""
-    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
-        identifier = run.info.run_id
-        # read again: it may have ended well since, and only the dead change no more
-        if is_dead(run.data.tags.get(TAG, "")) and client.get_run(identifier).info.status == "RUNNING":
-            client.set_terminated(identifier, "KILLED")
 
 
 def _environment() -> str:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from mlflow.store.artifact import artifact_repository_registry as repositories
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 from models import tracking
-from models.registry import processes, runs
+from models.registry import processes, recovery, runs
 from models.registry.processes import is_dead, name_process
 from tests.support.past_market import fitted, spine
 from tests.support.paths import ROOT
@@ -43,7 +44,9 @@ def test_runs_of_dead_processes_are_marked_as_killed(client: MlflowClient) -> No
         run = client.create_run(experiment, tags={"process": name} if name else {}).info.run_id
         if ended:
             client.set_terminated(run, ended)
-        runs.start(client, "here", 0)
+        notes = recovery.put_in_order(client, "here", datetime(2026, 5, 4, tzinfo=UTC))
+        said = f"The training of run {run} was cut off; it is marked as killed." in notes
+        assert said == (client.get_run(run).info.status == "KILLED")
         return client.get_run(run).info.status
 
     with subprocess.Popen(SLEEPER) as child:
