@@ -1,8 +1,10 @@
-"""Lets an addition die at each of its steps in turn, as by SIGKILL.
+"""Lets an addition die at each of its steps in turn, as by SIGKILL, and at any moment.
 
-`python -m tests.support.dying CHANGES FOLDER`: CHANGES is a pickled `Changes`, or the word `finish` for what finishes
-an interrupted addition. FOLDER holds `data`, which is a folder of DATA or holds `history.db`. For each N, FOLDER/N
-becomes a copy of it in which the addition died before its Nth step; in the last copy it came to its end.
+`python -m tests.support.dying CHANGES FOLDER [KILLS]`: CHANGES is a pickled `Changes`, or the word `finish` for
+what finishes an interrupted addition. FOLDER holds `data`, which is a folder of DATA or holds `history.db`. For each
+N, FOLDER/N becomes a copy of it in which the addition died before its Nth step; in the last copy it came to its end.
+KILLS: how many more copies there are to be, FOLDER/killed-N, in which it was killed somewhere between its start and its
+end.
 """
 
 from __future__ import annotations
@@ -10,8 +12,11 @@ from __future__ import annotations
 import itertools
 import os
 import pickle
+import random
 import shutil
+import signal
 import sys
+import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -71,10 +76,28 @@ def die_in_turn(folder: Path, run: Callable[[Path], None]) -> None:
             return
 
 
+def kill_at_random(folder: Path, run: Callable[[Path], None], kills: int) -> None:
+    """Make copies in which it was killed, by how long it takes when it is not."""
+    chances, seconds = random.Random(kills), 0.0
+    for number in range(-1, kills):
+        copy = folder / (f"killed-{number}" if number >= 0 else "whole")
+        shutil.copytree(folder / "data", copy)
+        began = time.monotonic()
+        if (child := os.fork()) == 0:
+            run(copy)
+            os._exit(0)
+        if number >= 0:
+            time.sleep(chances.random() * seconds)
+            os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        seconds = seconds or time.monotonic() - began
+
+
 if __name__ == "__main__":
-    pickled, work = map(Path, sys.argv[1:])
+    pickled, work = map(Path, sys.argv[1:3])
     if pickled.name == "finish":
         die_in_turn(work, lambda copy: print(journal.finish(copy)))
     else:
         loaded = pickle.loads(pickled.read_bytes())
+        kill_at_random(work, lambda copy: add(copy, loaded), int(sys.argv[3]))
         die_in_turn(work, lambda copy: add(copy, loaded))

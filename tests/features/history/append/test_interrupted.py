@@ -29,6 +29,7 @@ from tests.support.dying import NOW, STEPS
 from tests.support.paths import ROOT
 
 FORMS = ["csv", "parts", "duckdb", "empty"]
+KILLS, FEW_KILLS = 20, 2  # of each form, in full and in `make test`
 State = dict[str, bytes | str]
 
 
@@ -75,9 +76,12 @@ def state(data: Path) -> State:
     return {str(path.relative_to(data)): path.read_bytes() for path in files}
 
 
-def die(folder: Path, what: Path | str) -> list[Path]:
-    """Copies of DATA in which the addition died before its first step, its second, and so on; the last one lived."""
-    words = [sys.executable, "-m", "tests.support.dying", str(what), str(folder)]
+def die(folder: Path, what: Path | str, kills: int = 0) -> list[Path]:
+    """Copies of DATA in which the addition died before its first step, its second, and so on; the last one lived.
+
+    kills: copies in which it was killed at any moment, FOLDER/killed-0 and so on.
+    """
+    words = [sys.executable, "-m", "tests.support.dying", str(what), str(folder), str(kills)]
     subprocess.run(words, cwd=ROOT, check=True, capture_output=True, timeout=300)
     return sorted((path for path in folder.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
 
@@ -102,19 +106,25 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
-def test_dying_at_any_step_leaves_all_or_nothing(form: str, prepared: Prepared, tmp_path: Path) -> None:
+def test_dying_at_any_step_or_moment_leaves_all_or_nothing(
+    form: str, prepared: Prepared, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     data, _ = prepared(form)
     shutil.copytree(data, tmp_path / "data")
-    *died, lived = die(tmp_path, data.parent / "changes")
+    kills = KILLS if request.config.getoption("--soak") else FEW_KILLS
+    *died, lived = die(tmp_path, data.parent / "changes", kills)
+    killed = [*tmp_path.glob("killed-*")]
+    assert len(killed) == kills
     before, after = state(data), state(lived)
     assert before != after
     assert len(died) >= 8
     outcomes = []
-    for copy in died:
+    for copy in [*died, *killed]:
         finished = journal.finish(copy)
         assert state(copy) in (before, after), copy.name
         assert bool(finished) <= (state(copy) == after)
-        outcomes.append(state(copy) == after)
+        if copy in died:
+            outcomes.append(state(copy) == after)
         with dying.store(copy).locked():  # the next addition clears up
             assert [path.name for path in copy.iterdir() if path.name.startswith(".")] == []
     assert outcomes == sorted(outcomes)  # before up to one step, after from then on
