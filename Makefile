@@ -3,6 +3,8 @@ PYTHON ?=
 FIND_PYTHON = python=$$(sh .ci/find-python $(if $(PYTHON),"$(PYTHON)"))
 # Nothing is resolved: what the lock does not name is not installed, whatever has been released since.
 PIP_LOCKED := -m pip install --no-deps --require-hashes --only-binary :all:
+# compiled as pip compiles the rest: where Python may write no bytecode, each process would compile it anew
+CODE := $(wildcard features models service client/creator_yield_client cli.py train.py predict.py serve.py)
 # Only relative paths and `python -m`: make's targets, and some scripts' first lines, know no blanks in a path.
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,6 +29,7 @@ $(STAMP): requirements-dev.lock pyproject.toml client/pyproject.toml
 	$(FIND_PYTHON) && "$$python" -m venv --clear $(VENV)
 	$(BIN)/python $(PIP_LOCKED) -r requirements-dev.lock
 	$(BIN)/python -m pip install --no-deps --no-build-isolation --no-index -e . -e ./client
+	$(BIN)/python -m compileall -q -j 0 $(CODE)
 	@error=$$($(BIN)/python -c 'import lightgbm' 2>&1) || { printf '%s\n' "$$error" | tail -n 1; \
 		echo 'LightGBM needs OpenMP: apt-get install libgomp1 (Debian, Ubuntu) or brew install libomp (macOS)'; exit 1; } >&2
 	pwd -P > $@
@@ -47,7 +50,7 @@ test: install lint ## lint, then run all tests, two files at a time
 test-fast: install ## the fast half of the tests, within a minute
 	$(PYTEST) -m "not slow and not long and not bare and not clients"
 
-test-long: install ## what trains, serves or is killed again and again: a quarter of an hour
+test-long: install ## what trains, serves or is killed again and again: some ten minutes
 	$(PYTEST) -m long --durations=10
 
 test-bare: install ## load the registered model in an environment made from its own requirements alone

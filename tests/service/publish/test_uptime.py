@@ -28,7 +28,7 @@ from models.scorer import ModelError, Scorer
 from service.publish.model_trial import require_signature
 from tests.support.workspace import Reply, Server, copy_workspace, running
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 NAME = "conversions-per-dollar"
 CREATORS = [f"creator_{i:06}" for i in range(1, 21)]
