@@ -114,7 +114,7 @@ def unrelated(training: TrainingSet) -> Iterator[Finding]:
     shown = ", ".join(f"{name} ({correlation:.2f})" for name, correlation in found.items())
     sentence = (
         f"conversions of {segment} follow nothing that they should, by rank correlation: {shown}; most likely "
-        f"{likely}: check how they were joined to the deals"
+        f"{likely}, or made-up ones: check how they were joined to the deals"
     )
     yield Finding(segment, "order of conversions", likely, sentence, (), False)
 

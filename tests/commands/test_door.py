@@ -100,7 +100,7 @@ def test_the_champion_leaves_out_what_was_kept_out_since(tmp_path: Path, capsys:
     assert run_predict("candidates.parquet", "--data", data, "--output", str(tmp_path / "scores.csv")) == 0
     without = f"collaborations: {NEW} results are left out of the features; a training kept them out"
     assert f"note: {without}" in capsys.readouterr().err
-    assert run_train("data") == 0
+    assert run_train("data", "--search", "0") == 0
     assert "nothing new" in capsys.readouterr().out
     from models import tracking
     from models.registry.left_out import announced
