@@ -18,15 +18,14 @@ from models.monitoring.training_rows import links
 from models.report.model_card import markdown_table
 from models.training import TrainingSet
 
-TABLES = {"posts": "posts", "comments": "comments", "daily": "conversions"}  # of LINKED that DATA may lack
+TABLES = ("posts", "comments")  # what is found in these as of a start; a join says it of conversions by day
 HEADER = ["quantity", "typical", "plausible", "because"]
-BY_START = " by their start"  # as features know it
 NO_LEVEL = "the level of the newest results cannot be held against what was promised: too few results, or no champion"
 
 
 @dataclass(frozen=True)
 class Known:
-    """How many of all collaborations find something. without: the first ids of the others."""
+    """How many of all collaborations find something by their start. without: the first ids of the others."""
 
     what: str
     collaborations: int
@@ -34,7 +33,7 @@ class Known:
     without: tuple[str, ...]
 
     def __str__(self) -> str:
-        found = f"{self.collaborations:,} of {self.of:,} collaborations find {self.what}"
+        found = f"{self.collaborations:,} of {self.of:,} collaborations find {self.what} by their start"
         return found + first_of(self.without)
 
 
@@ -108,15 +107,10 @@ class Checked:
 def inspect(history: History, training: TrainingSet, intake: Intake, level: LevelDrift) -> Checked:
     """Count joins, measure units, and list what is in use. training: of all collaborations of the history."""
     ids = training.results.identifiers.astype(str)
+    found, there = links(training), [name for name in TABLES if getattr(history, name) is not None]
     known = tuple(
-        Known(
-            LINKED[name] + BY_START * (name != "daily"),
-            int(found.sum()),
-            len(found),
-            tuple(ids[~found][:SHOWN].tolist()),
-        )
-        for name, found in links(training).items()
-        if name not in TABLES or getattr(history, TABLES[name]) is not None
+        Known(LINKED[name], int(found[name].sum()), len(ids), tuple(ids[~found[name]][:SHOWN].tolist()))
+        for name in (*there, "record")
     )
     return Checked(
         intake, level, joins(history), known, measure(training), columns_read(history.given), unread(history.given),
