@@ -264,25 +264,36 @@ def test_calls_that_cannot_be_met(words: list[str]) -> None:
         check(arguments(words))
 
 
-@pytest.mark.slow
-def test_a_week(tmp_path: Path, empty_store: Path) -> None:
-    """The first one: DATA begins, a model is trained and promoted, the coming list is sealed."""
+@pytest.mark.long
+def test_two_weeks(tmp_path: Path, empty_store: Path) -> None:
+    """DATA begins, a model is trained and promoted, what is offered is sealed; a week later the batch is in cents."""
     shutil.copy(empty_store, tmp_path / "mlflow.db")
-    year = make_year(260, 60, 6, 2)
+    year = make_year(500, 80, 6, 1)
     with store(tmp_path):
         team = Team(year, tmp_path)
-        found = team.week(0)
+        first = team.week(0)
+        sealed = read(tmp_path / "ledger.jsonl").promises
+        second = team.week(1)
         kept = team.settle()
-    assert found["action"] == "promoted"
-    assert found["new"] == len(year.started(-np.inf, year.day(0)))
-    assert (found["spoilt"], found["refused"], found["truth"]) == (0, 0, None)
-    assert found["gate"] == found["never"] == found["always"] == found["no_door"] <= found["all_knowing"]
-    sealed = read(tmp_path / "ledger.jsonl").promises
-    coming = year.offered(0, AFTER)
-    assert sorted(sealed.candidate_id) == sorted(coming.candidate_id)
+    assert first["action"] == "promoted"
+    assert first["new"] == len(year.started(-np.inf, year.day(0)))
+    assert (first["spoilt"], first["refused"], first["truth"]) == (0, 0, None)
+    assert first["gate"] == first["never"] == first["always"] == first["no_door"] <= first["all_knowing"]
+    offered = year.offered(0, AFTER)
+    assert sorted(sealed.candidate_id) == sorted(offered.candidate_id)
     assert (sealed.when == pd.Timestamp(year.moment(0))).all()
-    assert kept.reasons["judged"] + kept.reasons["young"] == len(coming) / 2, "those that were made"
-    assert AFTER * 7 > 30
+    assert (second["slip"], second["status"], second["intake_alarm"], second["intake_false"]) == (
+        "cents",
+        3,
+        True,
+        False,
+    )
+    assert second["rightly"] == second["spoilt"] == second["kept_out"] > 20
+    assert second["missed"] == 0
+    assert second["truth"] in (-1, 0, 1)
+    lists = pd.concat([offered, year.offered(1, 1 + AFTER)])
+    assert kept.reasons["unmatched"] == (~lists.candidate_id.isin(year.collaborations.collaboration_id)).sum()
+    assert kept.reasons["judged"] > 20
 
 
 def test_the_market_is_the_same_again(year: Year) -> None:
