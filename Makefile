@@ -93,8 +93,10 @@ bench-memory: install ## what a million creators take of memory in the service's
 soak-serve: install ## ten minutes of load, swaps, killed workers and an absent registry
 	$(BIN)/python -m benchmarks.serve_soak
 
-soak: install ## kills at any moment, and trainings at once on PostgreSQL, in full number
-	$(BIN)/python -m pytest --soak tests/commands/test_kill.py tests/models/registry/test_team_server.py
+soak: install ## kills at any moment, and trainings and additions at once, in full number
+	$(BIN)/python -m pytest --soak tests/commands/test_kill.py \
+		tests/models/registry/test_team_server.py \
+		tests/features/history/append/test_interrupted.py tests/features/history/append/test_at_once.py
 
 fuzz-serve: install ## thousands of requests made from the OpenAPI document (schemathesis), all answers checked
 	$(BIN)/python -m tests.support.service_fuzz
