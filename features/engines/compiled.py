@@ -46,7 +46,7 @@ class Query:
 def shape(tables: Mapping[str, ir.Table | None]) -> Hashable:
     """What the SQL of an expression over these tables depends on: their names, columns and types.
 
-    Equal to nothing else where one of them is no table of the engine but an expression itself.
+    Where one of them is not a table of the engine but an expression itself, the result equals no other.
     """
     there = {key: table for key, table in tables.items() if table is not None}
     if not all(isinstance(table.op(), ops.DatabaseTable) for table in there.values()):

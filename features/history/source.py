@@ -57,14 +57,18 @@ class History:
         row sees them either. Usable as long as this one is open."""
         if not collaborations:
             return self
-        listed = pa.table({"collaboration_id": pa.array(sorted(set(collaborations)), pa.string())})
-        left_out = self.backend.create_table(f"left out {next(_numbers)}", listed, temp=True)
-        deals, days = self.collaborations, self.conversions
-        return replace(
-            self,
-            collaborations=deals.anti_join(left_out, "collaboration_id"),
-            conversions=None if days is None else days.anti_join(left_out, "collaboration_id"),
-        )
+        ids = sorted(set(collaborations))
+        # views, by names that depend on the list alone: what is compiled for them can be used again
+        mark = hashlib.sha256("\0".join(ids).encode()).hexdigest()[:16]
+        listed = pa.table({"collaboration_id": pa.array(ids, pa.string())})
+        left_out = self.backend.create_table(f"left out {mark}", listed, overwrite=True)
+
+        def rest(table: ir.Table) -> ir.Table:
+            view = f"{table.get_name()} without {mark}"
+            return self.backend.create_view(view, table.anti_join(left_out, "collaboration_id"), overwrite=True)
+
+        days = self.conversions
+        return replace(self, collaborations=rest(self.collaborations), conversions=None if days is None else rest(days))
 
 
 @dataclass(frozen=True)

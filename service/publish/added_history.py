@@ -6,7 +6,6 @@ their own creators alone, so that a request cannot change what is known of other
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,7 +28,6 @@ Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 # names that a request makes up must not meet those of DATA
 OWN = {"posts": ("post_id",), "comments": ("comment_id", "post_id"), "collaborations": ("collaboration_id",),
        "conversions": ("collaboration_id",)}  # fmt: skip
-_numbers = itertools.count()
 
 
 def matrix(history: History, scorer: Scorer, tables: Rows, spine: pd.DataFrame) -> pd.DataFrame:
@@ -40,26 +38,35 @@ def matrix(history: History, scorer: Scorer, tables: Rows, spine: pd.DataFrame) 
 
 @contextmanager
 def _beside(history: History, tables: Rows) -> Iterator[History]:
-    """DATA with the rows; all that was put into the engine is gone afterwards."""
+    """DATA with the rows, one request at a time; all that was put into the engine is gone afterwards.
+
+    Names are the same for every request, so that what is compiled for one serves the next.
+    """
     given = {name: rows for name, rows in tables.items() if rows}
     _require_own(history, given)
-    connection, names = history.backend.con, []
-    raw: dict[str, ir.Table] = {}
+    backend, raw = history.backend, dict[str, ir.Table]()
     try:
         for name, rows in given.items():
-            names.append(f"inline_{next(_numbers)}")
-            connection.register(names[-1], _arrow(name, rows))
-            raw[name] = history.backend.table(names[-1])
+            backend.con.register(f"{name} of a request", _arrow(name, rows))
+            raw[name] = backend.table(f"{name} of a request")
         faults = [
             fault for name, table in raw.items() for fault in check_table(TABLES[name], table, table.columns, raw)
         ]
         if faults:
             raise InputError(faults)
-        typed = {name: table.select(**casts(TABLES[name], table)) for name, table in raw.items()}
-        yield replace(history, **{name: _union(getattr(history, name), table) for name, table in typed.items()})
+        both = {
+            name: backend.create_view(f"{name} with a request's", _union(getattr(history, name), _typed(name, table)))
+            for name, table in raw.items()
+        }
+        yield replace(history, **both)
     finally:
-        for name in names:
-            connection.unregister(name)
+        for name in given:
+            backend.drop_view(f"{name} with a request's", force=True)
+            backend.con.unregister(f"{name} of a request")
+
+
+def _typed(name: str, table: ir.Table) -> ir.Table:
+    return table.select(**casts(TABLES[name], table))
 
 
 def _union(known: ir.Table | None, more: ir.Table) -> ir.Table:

@@ -167,6 +167,10 @@ def test_the_run_holds_what_a_reader_asks_for(workspaces: tuple[Path, Path]) -> 
     assert {"recipes", "maturity", "tier_bounds", "attribution_days"} <= set(found.data.params)
     assert {"skill", "rank", "one_rate/skill", "own_record/rank", "coverage"} <= set(found.data.metrics)
     assert len(client(workspace).get_metric_history(run_id(version), "folds/ours.skill")) >= 3
+    below = f"tags.`mlflow.parentRunId` = '{run_id(version)}'"
+    folds = client(workspace).search_runs([found.info.experiment_id], below)
+    assert all({"recipe.poisson.skill", "recipe.poisson-1.skill"} <= set(fold.data.metrics) for fold in folds)
+    assert len(folds) >= 3
     plots = client(workspace).list_artifacts(run_id(version), "plots")
     assert {Path(p.path).name for p in plots} >= {"calibration.png", "lift.png", "importance.png"}
     assert all((p.file_size or 0) > 1000 for p in plots)

@@ -37,7 +37,7 @@ def test_the_run_tells_all(world: Path) -> None:
     below = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{version.run_id}'")
     assert sorted(fold.info.run_name for fold in below) == [f"fold {j}" for j in range(len(steps))]
     assert {fold.info.status for fold in below} == {"FINISHED"}
-    assert all({"ours.rank", "recipe.mixed.skill", "recipe.poisson-1.skill"} <= set(f.data.metrics) for f in below)
+    assert all({"ours.rank", "recipe.mixed.skill", "recipe.poisson.skill"} <= set(f.data.metrics) for f in below)
     assert len({fold.data.params["cutoff"] for fold in below}) == len(steps)
     files = {f.path for f in client.list_artifacts(version.run_id)}
     assert {"model_card.md", "plots", "backtest.csv"} <= files

@@ -133,6 +133,7 @@ def main() -> None:
         os.close(stream)
     os.environ.clear()
     os.environ.update(request["variables"])
+    tempfile.tempdir = None  # by the variables, not as it was found before
     os.chdir(request["folder"])
     sys.argv = request["words"]
     sys.path[0] = str(Path(sys.argv[0]).parent)

@@ -90,3 +90,26 @@ def test_features_are_the_same_whatever_was_built_before(tmp_path: Path, monkeyp
     pd.testing.assert_frame_equal(built(two), alone, check_exact=True)
     assert not before.equals(alone)
     assert not built(one, *tables["collaborations"].collaboration_id[:3]).equals(before)
+
+
+def test_results_that_are_left_out_are_compiled_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, made = write(tmp_path / "data", frames()), list[str]()
+    of = compiled.Query.of
+
+    def noted(expression: ibis.Table) -> compiled.Query:
+        made.append(str(ibis.to_sql(expression)))
+        return of(expression)
+
+    monkeypatch.setattr(compiled.Query, "of", noted)
+
+    def build() -> list[str]:
+        made.clear()
+        with open_history(folder, threads=1) as history:
+            rest = history.without(["r0"])
+            deals = rest.collaborations.to_pandas()
+            with FeatureBuilder(rest) as builder:
+                builder.build(deals)
+        return made
+
+    assert len(build()) > 10
+    assert [sql for sql in build() if "text_id" not in sql] == []  # of comments, each text once
