@@ -135,7 +135,8 @@ def predict(args: argparse.Namespace) -> None:
         client = tracking.connect(create=False)
         check_not_kept(args.output, artifacts.places(client))
         model = tracking.require(client, args.model)
-        model, unread = left_out.without_announced(client, model, left_out.announced(client, model.name))
+        newest = left_out.announced(client, model.name)
+        model, unread = left_out.without_announced(client, model, newest)
         cli.note(unread)
         sealing = None
         if args.ledger:
@@ -149,7 +150,9 @@ def predict(args: argparse.Namespace) -> None:
             changed = changed_columns(trained, history.given, candidates.columns)
             cli.note([changed] if changed else [])
             notes += (changed,) if changed else ()
-        without = notes_on_left_out(history.collaborations, model.scorer.facts.kept_out)
+        without = notes_on_left_out(
+            history.collaborations, model.scorer.facts.kept_out, (None if unread else newest) or model.run
+        )
         cli.note(without)
         notes += without
         listed = Listed(candidates.rows)

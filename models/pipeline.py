@@ -25,7 +25,7 @@ from models.monitoring import checked, level_drift, promise_report, training_row
 from models.monitoring.anchors import anchor, known_heads
 from models.monitoring.checked import Checked
 from models.monitoring.findings import Intake
-from models.monitoring.intake import examine
+from models.monitoring.intake import MOST_KEPT_OUT, examine
 from models.monitoring.level_drift import LevelDrift
 from models.monitoring.promise_report import Watched, watch
 from models.registry import left_out, promotion, unchanged
@@ -148,7 +148,7 @@ def retrain(
         prints = fingerprint(source.history)
         mark = source.fingerprint(prints)
         if not force and (earlier := unchanged.earlier_training(connect(), name, mark)):
-            left_out.announce_again(connect(), name, earlier.run)
+            left_out.announce(connect(), name, earlier.run)
             return _nothing_new(name, earlier)
         # the run begins here, so that a store that cannot take the results shows before the work
         with open_run(name, int(began * 1000)) as run:
@@ -156,22 +156,24 @@ def retrain(
             door = _door(source, run.client)
             log_intake(run.client, run.id, door.intake.to_dict())
             kept_out = () if force else tuple(door.intake.kept_out.collaboration_id)
-            left_out.announce(run.client, name, run.id, len(kept_out))
+            left_out.record(run.client, run.id, kept_out)
             training, history = door.whole, source.history
             if not force:
                 if door.intake.closed:
-                    return _stopped(run, door.intake, door.intake.reason)
+                    return _stopped(run, source, door.intake, door.intake.reason)
                 if kept_out:
                     training, history, prints = door.training, door.history, fingerprint(door.history)
                     if earlier := unchanged.earlier_training(run.client, name, source.fingerprint(prints)):
                         since = f"without the results that are kept out, nothing is new since models:/{name}/"
-                        return _stopped(run, door.intake, since + earlier.version)
+                        return _stopped(run, source, door.intake, since + earlier.version)
             level = level_drift.examine(training, door.champion, door.before)
             trained = _fit(source, training, prints, kept_out)
             report = summary.study(trained)
             if progress:
                 progress("report", 1, 1)
             source.history.stamp.require_unchanged("DATA")
+            if not force:
+                left_out.announce(run.client, name, run.id)
             seen = training_rows.training_rows(door.whole, trained.scorer, kept_out, level.promised)
             training_rows.log(run.client, run.id, seen)
             level_drift.log(run.client, run.id, level)
@@ -183,6 +185,9 @@ def retrain(
             log_alarms(run.client, run.id, found)
             unchanged.mark(run.client, run.id, mark)
             version, decision = promotion.record(run, report, history, prints, promote, data)
+            if force:  # only now is it sure that there is a training on all results
+                with promotion.in_use(version if decision.promoted else None):
+                    left_out.announce(run.client, name, run.id)
             if watched and (head := watched.seal(now)):
                 with promotion.in_use(version if decision.promoted else None):
                     anchor(run.client, name, version, head)
@@ -280,8 +285,14 @@ def _nothing_new(name: str, earlier: unchanged.Earlier) -> Retrained:
     return Retrained("nothing new", sentence, earlier.version, alarms=earlier.alarms)
 
 
-def _stopped(run: Run, intake: Intake, reason: str) -> Retrained:
-    """The run ends without a model, so that the next training compares with the one before."""
+def _stopped(run: Run, source: _Source, intake: Intake, reason: str) -> Retrained:
+    """The run ends without a model, so that the next training compares with the one before.
+
+    The champion leaves out what is kept out, unless the rest would be another market.
+    """
+    source.history.stamp.require_unchanged("DATA")
+    if len(intake.kept_out) <= MOST_KEPT_OUT * intake.rows:
+        left_out.announce(run.client, run.name, run.id)
     alarms = intake.alarms()
     log_alarms(run.client, run.id, alarms)
     run.client.set_terminated(run.id, "FAILED")

@@ -56,7 +56,7 @@ TESTED_BY = {
     "models/report/test_report.py": ("models.report.model_card", "models.report.plots", "models.report.summary"),
     "models/studies/test_claims.py": ("models.studies.claim_tests", "models.studies.effects"),
     "commands/test_end_to_end.py": (
-        "models.alarms", "models.pipeline", "models.training_facts",
+        "models.alarms", "models.training_facts",
     ),
     "service/api/test_protocol.py": ("service.api.hosts", "service.api.replies"),
     "service/api/test_requests.py": (

@@ -129,11 +129,12 @@ def notes_on_candidates(
     return tuple(notes)
 
 
-def notes_on_left_out(collaborations: ir.Table, left_out: Collection[str]) -> tuple[str, ...]:
-    """A note on results, by id, that a training kept out, and features are made without."""
+def notes_on_left_out(collaborations: ir.Table, left_out: Collection[str], run: str | None) -> tuple[str, ...]:
+    """A note on results, by id, that a training (of that run) kept out, and features are made without."""
     there = collaborations.collaboration_id.isin(sorted(left_out)) if left_out else None
     count = 0 if there is None else collaborations.filter(there).count().to_pyarrow().as_py()
     one = count == 1
     what, them, they = ("result is", "it", "it") if one else ("results are", "them", "they")
-    why = f"a training kept {them} out, because {they} looked wrong"
+    named = f" (run {run})" if run else ""
+    why = f"a training kept {them} out, because {they} looked wrong{named}"
     return (f"collaborations: {count:,} {what} left out of the features; {why}",) if count else ()

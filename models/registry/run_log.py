@@ -4,8 +4,9 @@
 - params: seed, results, recipes, maturity, features (number), tier_bounds, attribution_days; RECIPE.SETTING, the
   settings of LightGBM that each recipe of the model was fitted with, and RECIPE.trees (number)
 - tags: data.TABLE (fingerprint of each table), comment_classifier (fingerprint), skill (a sentence), promoted (why),
-  alarm.SOURCE (why a person should look, if one should), kept_out (how many results it kept out), process (what
-  names the training process); MLflow's own for the description, user, program and commit
+  alarm.SOURCE (why a person should look, if one should), kept_out (how many results it kept out), kept_out.rows
+  (digest of their ids), process (what names the training process); MLflow's own for the description, user, program
+  and commit
 - datasets: each table with its place and fingerprint (`models.registry.lineage`)
 - metrics: skill, rank, value, total, coverage, width of the model over all folds, skill_t (t of the skill),
   level_correction; MODEL/skill, /rank, /value, /total of each baseline; folds/MODEL.skill and so on with step = fold;

@@ -35,13 +35,16 @@ from service.variables import LEDGER
 @dataclass(frozen=True)
 class Task:
     """Names within the state folder. model: a folder that is there. data, features: folders, made where they are not
-    there yet, the former from `source`. socket: where to answer."""
+    there yet, the former from `source`. socket: where to answer. kept_out_by: the run that kept out what
+    the model leaves out.
+    """
 
     model: str
     data: str
     features: str
     socket: str
     source: str
+    kept_out_by: str | None
 
     def text(self) -> str:
         """As an argument."""
@@ -60,7 +63,7 @@ def work(state: Path, task: Task, reply: children.Reply) -> None:
         notes = keep(task.source, state / task.data)
     with ExitStack() as stack:
         history = stack.enter_context(open_history(f"duckdb://{state / task.data / HISTORY}"))
-        notes += notes_on_left_out(history.collaborations, scorer.facts.kept_out)
+        notes += notes_on_left_out(history.collaborations, scorer.facts.kept_out, task.kept_out_by)
         history = history.without(scorer.facts.kept_out)
         builder = stack.enter_context(FeatureBuilder(history, scorer.settings, scorer.classifier))
         if not (state / task.features).exists():

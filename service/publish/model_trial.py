@@ -20,7 +20,8 @@ log = logging.getLogger("creator_yield")
 
 
 def try_model(state: Path, uri: str, folder: str) -> dict[str, object]:
-    """Save the model; its label, run and card, the run whose kept-out results it leaves out, and its features' key.
+    """Save the model; its label, run and card, its features' key, the run whose kept-out results it is to leave out
+    (`left_out`), and the one whose it does (`kept_out_by`): its own, where the former's are gone.
 
     Raises InputError for a URI that names no model, or one that is damaged, and for a store that cannot be used.
     """
@@ -33,7 +34,10 @@ def try_model(state: Path, uri: str, folder: str) -> dict[str, object]:
     for note in notes:
         log.warning("a note on the model", extra={"facts": {"note": note}})
     model.scorer.save(state / folder)
-    return {"label": model.label, "run": model.run, "card": card, "left_out": run, "key": key(model.scorer)}
+    return {
+        "label": model.label, "run": model.run, "card": card, "left_out": run, "key": key(model.scorer),
+        "kept_out_by": (None if notes else run) or model.run,
+    }  # fmt: skip
 
 
 def key(scorer: Scorer) -> str:

@@ -184,7 +184,7 @@ class Publisher:
             made = replace(made, features=_name("features"))
         if old is None or (made.model, made.features) != (old.model, old.features):
             made = replace(made, serial=made.serial + 1, socket=_name("batch"))
-        task = Task(made.model, made.data, made.features, made.socket, self.data)
+        task = Task(made.model, made.data, made.features, made.socket, self.data, made.kept_out_by)
         batch = Child("service.publish.batch_process", "read the data", self.folder, task.text())
         try:
             notes = batch.reply()["notes"]

@@ -99,13 +99,15 @@ def test_the_champion_leaves_out_what_was_kept_out_since(tmp_path: Path, capsys:
     assert f"kept out, {NEW} results (spend: cents given as dollars): new000, " in said
     assert run_predict("candidates.parquet", "--data", data, "--output", str(tmp_path / "scores.csv")) == 0
     without = f"collaborations: {NEW} results are left out of the features; a training kept them out"
-    assert f"note: {without}" in capsys.readouterr().err
-    assert run_train("data", "--search", "0") == 0
-    assert "nothing new" in capsys.readouterr().out
     from models import tracking
     from models.registry.left_out import announced
 
-    assert announced(tracking.connect(), NAME) is None, "the data without them are back"
+    client = tracking.connect()
+    named = f"because they looked wrong (run {announced(client, NAME)})"
+    assert f"note: {without}, {named}" in capsys.readouterr().err
+    assert run_train("data", "--search", "0") == 0
+    assert "nothing new" in capsys.readouterr().out
+    assert client.get_run(announced(client, NAME) or "").data.tags["kept_out"] == "0", "the data without them are back"
 
 
 def fewer(frame: pd.DataFrame) -> pd.DataFrame:

@@ -6,13 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from models.registry import runs
-from models.registry.left_out import announce
+from models.registry.left_out import announce, record
 from models.registry.run_log import log_intake
-from models.scorer import ModelError, Scorer
+from models.registry.store_faults import StoreError
+from models.scorer import FilesMissingError, ModelError, Scorer
 from service.publish.model_trial import key, require_columns, try_model
 from tests.support.small_store import NAME, enter, make_project
 
@@ -41,9 +43,19 @@ def test_what_a_stopped_training_kept_out_is_left_out_of_the_features(
     before = try_model(tmp_path, f"models:/{NAME}@champion", "before")
     run = runs.start(client, NAME, 0)
     log_intake(client, run, {"kept_out": [{"collaboration_id": "r00007"}]})
-    announce(client, NAME, run, 1)
+    record(client, run, ["r00007"])
+    announce(client, NAME, run)
     after = try_model(tmp_path, f"models:/{NAME}@champion", "after")
     assert (before["left_out"], after["left_out"]) == (None, run)
+    assert (before["kept_out_by"], after["kept_out_by"]) == (before["run"], run)
     assert after["key"] != before["key"]
     assert after["card"] == before["card"], "the card is of the training"
     assert Scorer.load(tmp_path / "after").facts.kept_out == ("r00007",)
+    with monkeypatch.context() as patch:
+        patch.setattr("models.registry.left_out.fetch_file", Mock(side_effect=FilesMissingError("503 for intake.json")))
+        with pytest.raises(StoreError, match="503 for"):
+            try_model(tmp_path, f"models:/{NAME}@champion", "later")
+    assert not (tmp_path / "later").exists()
+    (tmp_path / "project" / "mlartifacts" / NAME / run / "artifacts" / "intake.json").unlink()
+    gone = try_model(tmp_path, f"models:/{NAME}@champion", "gone")
+    assert (gone["left_out"], gone["kept_out_by"], gone["key"]) == (run, before["run"], before["key"])
