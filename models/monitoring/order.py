@@ -23,6 +23,11 @@ DRAWS = 200
 # All counts: of this many settled results, prices that differ by this standard deviation in logs. Rank correlations are
 # all below FLAT and, with two standard deviations, below SOME_ORDER, where ordinary markets have 0.4 to 0.8.
 LEAST_RESULTS, LEAST_SPREAD, FLAT, SOME_ORDER = 200, 0.5, 0.1, 0.2
+MOST_BY_CHANCE = 1.64  # standard deviations of a rank correlation: of counts in any order, 95 % are below
+# At least so many deals, and half of all, have earlier ones of their creator: spend alone proves nothing, as prices may
+# say little. Markets drawn from prices, and from creators who differ by this standard deviation in logs, show both by
+# a rank correlation of SHOWN.
+LEAST_REPEATED, MOSTLY, CREATORS_DIFFER, SHOWN, MARKETS = 100, 0.5, 0.7, 0.3, 20
 
 
 @dataclass(frozen=True)
@@ -94,21 +99,24 @@ def shuffled(batch: Batch) -> Iterator[Finding]:
 
 
 def unrelated(training: TrainingSet) -> Iterator[Finding]:
-    """Counts that as a whole follow nothing that they must follow: of a first training no older row shows that."""
+    """Counts that as a whole follow nothing that they must follow: of a first training no older row shows that.
+
+    Says nothing where counts that follow them might not show it: few conversions, or few creators with several deals.
+    """
     results = training.results
     rows = np.flatnonzero(results.until >= results.final)
     spend, counts = results.spend[rows], results.counts[rows]
     if len(rows) < LEAST_RESULTS or np.log(spend).std() < LEAST_SPREAD:
         return
-    before = {
-        "what their creators had brought before": earlier_mean(counts, training.creators[rows]),
-        "what their brands had": earlier_mean(counts, training.spine.brand.to_numpy(object)[rows]),
-    }
-    known = {"what the deals cost": spend} | {
-        name: values for name, values in before.items() if np.isfinite(values).sum() >= LEAST_RESULTS
-    }
+    creators, brands = training.creators[rows], training.spine.brand.to_numpy(object)[rows]
+    record = earlier_mean(counts, creators)
+    if np.isfinite(record).sum() < max(LEAST_REPEATED, MOSTLY * len(rows)):
+        return
+    known = {"what the deals cost": spend, "what their creators had brought before": record}
+    if len(set(brands)) > 1:  # of one brand it shows only how the level went
+        known["what their brands had"] = earlier_mean(counts, brands)
     found = {name: _flat(values, counts) for name, values in known.items()}
-    if any(correlation is None for correlation in found.values()):
+    if any(correlation is None for correlation in found.values()) or not _would_show(spend, creators, counts.sum()):
         return
     segment, likely = f"all {len(rows):,} settled results", "counts beside the wrong rows"
     shown = ", ".join(f"{name} ({correlation:.2f})" for name, correlation in found.items())
@@ -128,9 +136,25 @@ def earlier_mean(counts: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
+def _would_show(spend: np.ndarray, creators: np.ndarray, total: float) -> bool:
+    """Whether this many conversions would follow spend and creators by SHOWN: on average over Poisson markets in which
+    they are proportional to spend and to a level of each creator.
+    """
+    rng, group = np.random.default_rng(0), pd.factorize(creators)[0]
+    shown = np.zeros((MARKETS, 2))
+    for market in shown:
+        level = spend * np.exp(CREATORS_DIFFER * rng.normal(size=group.max() + 1))[group]
+        drawn = rng.poisson(total * level / level.sum()).astype(float)
+        record = earlier_mean(drawn, group)
+        known = np.isfinite(record)
+        market[:] = rank_correlation(spend, drawn), rank_correlation(record[known], drawn[known])
+    return bool((shown.mean(0) > SHOWN).all())
+
+
 def _flat(values: np.ndarray, counts: np.ndarray) -> float | None:
     """The rank correlation of known values with counts where it is as good as none; else None."""
     known = np.isfinite(values)
     found = float(rank_correlation(values[known], counts[known]))
     spread = float(np.sqrt((1 + found**2 / 2) / (known.sum() - 3)))
-    return found if found < FLAT and np.tanh(np.arctanh(found) + 2 * spread) < SOME_ORDER else None
+    sure = np.tanh(np.arctanh(found) + 2 * spread) < SOME_ORDER
+    return found if found < FLAT and found < MOST_BY_CHANCE * spread and sure else None

@@ -16,6 +16,9 @@ EXPECTED = np.exp(RNG.normal(2, 1, ROWS))
 COUNTS = RNG.poisson(EXPECTED * RNG.gamma(2, 0.5, ROWS)).astype(float)
 
 
+SPARSE_SEEDS = range(6)
+
+
 def batch_of(size: int) -> np.ndarray:
     return np.arange(ROWS) >= ROWS - size
 
@@ -73,6 +76,43 @@ def test_counts_that_follow_their_creators_or_brands_alone_pass() -> None:
         usual = 5.0 * 2.0 ** (pd.factorize(frame[column])[0] % 4)
         frame["conversions"] = np.random.default_rng(0).poisson(usual)
         assert list(unrelated(training(frame))) == []
+
+
+def sparse(
+    rows: int, mean: float, seed: int, *, creators: int = 500, brands: int = 1, elasticity: float = 1.0,
+    noise: float = 0.0, differ: float = 0.0,
+) -> pd.DataFrame:  # fmt: skip
+    """Poisson counts that follow spend, with a log-noise of deals and creators who differ."""
+    rng = np.random.default_rng(1_000 + seed)
+    spend, who = np.exp(rng.normal(6, 0.6, rows)), rng.integers(0, creators, rows)
+    level = spend**elasticity * np.exp(noise * rng.normal(size=rows) + differ * rng.normal(size=creators)[who])
+    return spine(rows, seed).assign(
+        spend=spend, creator_id=[f"c{i:03}" for i in who], brand=[f"b{i}" for i in rng.integers(0, brands, rows)],
+        conversions=rng.poisson(mean * level / level.mean()),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "mean", "settings"),
+    [
+        (1_000, 0.02, {}),
+        (1_000, 0.03, {"brands": 5}),
+        (2_000, 0.05, {}),
+        (600, 5.0, {"creators": 2_500, "elasticity": 0.3, "noise": 1.0}),
+        (600, 5.0, {"elasticity": 0.3, "noise": 1.5}),
+        (600, 5.0, {"creators": 2_500, "elasticity": 0.2, "noise": 1.0}),
+    ],
+    ids=["20 conversions", "30 of five brands", "100 conversions", "noisy", "noisier", "even prices"],
+)
+def test_sparse_or_noisy_counts_that_follow_spend_pass(rows: int, mean: float, settings: dict[str, float]) -> None:
+    for seed in SPARSE_SEEDS:
+        assert list(unrelated(training(sparse(rows, mean, seed, **settings)))) == []
+
+
+def test_a_market_with_returning_creators_shows_that_all_counts_are_in_another_order() -> None:
+    frames = [sparse(1_000, 20.0, seed, creators=100, brands=5, noise=0.6, differ=0.7) for seed in range(5)]
+    assert not any([*unrelated(training(frame))] for frame in frames)
+    assert sum(bool([*unrelated(training(in_another_order(frame, i)))]) for i, frame in enumerate(frames)) >= 3
 
 
 def test_few_or_young_results_and_even_prices_say_nothing() -> None:
