@@ -89,7 +89,7 @@ def merge(present: Present, batch: Batch, now: datetime) -> Changes:
             merger.compare(table)
     merger.refuse_breaches(now)
     changes = {table: merger.change(table) for table in TABLES if table in batch.tables}
-    return Changes(changes, merger.refused, tuple(merger.notes))
+    return Changes(changes, merger.refused, merger.notes())
 
 
 def _was(table: str) -> str:
@@ -108,7 +108,7 @@ class _Merger:
         self.connection: duckdb.DuckDBPyConnection = present.backend.con
         self.refused: dict[str, Refused] = {t: defaultdict(list, new.refused) for t, new in batch.tables.items()}
         self.unchanged: dict[str, int] = {}
-        self.notes: list[str] = []
+        self.rounded: dict[tuple[str, str], set[int]] = {}  # rows by table and column
 
     def compare(self, table: str) -> None:
         """Sort the good rows of NEW into new, changed and unchanged ones."""
@@ -175,7 +175,7 @@ class _Merger:
         return fitted
 
     def _unheld(self, table: str, column: str, value: str, stored: str | Exact, kind: str) -> list[tuple[int, str]]:
-        """Rows, and values of one of their columns that DATA's column would change; a rounding of 32 bits is noted."""
+        """Rows and values that DATA's column would change; those of 32 bits go to `rounded`."""
         own, rows = name(column), name(f"good {table}")
         if isinstance(stored, Exact):
             query = f"SELECT {name(ROW)}, {own}::VARCHAR, {own} FROM {rows} WHERE {own} IS NOT NULL"
@@ -187,10 +187,8 @@ class _Merger:
             fits = f"length({text}) <= {length[2]}" + ("" if length[1] else f" AND NOT ends_with({text}, ' ')")
         elif stored == "FLOAT" and kind == "DOUBLE":
             fits = f"abs({value} - {own}) <= {_SINGLE} * abs({own})"
-            rounded = f"SELECT count(*) FROM {rows} WHERE {value} != {own} AND {fits}"
-            if count := self.connection.execute(rounded).fetchall()[0][0]:
-                few = "1 value of NEW is" if count == 1 else f"{count:,} values of NEW are"
-                self.notes.append(f"{table}: DATA keeps {column} in 32 bits, so {few} rounded to 7 digits")
+            rounded = f"SELECT {name(ROW)} FROM {rows} WHERE {value} != {own} AND {fits}"
+            self.rounded[table, column] = {row for (row,) in self.connection.execute(rounded).fetchall()}
         else:
             fits = f"{value} = {own}"
         query = (
@@ -280,6 +278,16 @@ class _Merger:
         self.connection.register("rows out", pa.table({ROW: pa.array([*rows], pa.int64())}))
         self.connection.execute(f'DELETE FROM {table} WHERE {name(ROW)} IN (SELECT {name(ROW)} FROM "rows out")')
         self.connection.unregister("rows out")
+
+    def notes(self) -> tuple[str, ...]:
+        """What is rounded in the rows to write, as they are now."""
+        notes = []
+        for (table, column), rounded in self.rounded.items():
+            rows = self.connection.execute(f"SELECT {name(ROW)} FROM {name(_to_write(table))}").fetchall()
+            if count := sum(row in rounded for (row,) in rows):
+                few = "1 value of NEW is" if count == 1 else f"{count:,} values of NEW are"
+                notes.append(f"{table}: DATA keeps {column} in 32 bits, so {few} rounded to 7 digits")
+        return tuple(notes)
 
     def change(self, table: str) -> Change:
         """What is to be done to a table, as it is now."""

@@ -116,7 +116,9 @@ class PostgresDatabase:
         with open_history(self.url, now=now, through=through) as history:
             self.places = {t: pa.chunked_array(parts, pa.string()) for t, parts in through.places.items()}
             there = {table: getattr(history, table) for table in history.given}
-            decimals = int(self.session.rows("SELECT scale(0::money::numeric)")[0][0])
+            has_money = any(c.type == "money" for table in there for c in self.held.tables[table].columns)
+            # servers that are only like PostgreSQL may have no such type
+            decimals = int(self.session.rows("SELECT scale(0::money::numeric)")[0][0]) if has_money else 0
             kept = {
                 table: {c.name: kept for c in self.held.tables[table].columns if (kept := held(c, decimals))}
                 for table in there

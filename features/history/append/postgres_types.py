@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from features.engines.duckdb import quote
@@ -18,6 +18,7 @@ _LIKE = {
 _MOST_CENTS = 2**63  # money is a whole number of 64 bits
 # fields that an interval may be limited to, in seconds
 _FIELDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "month": 0, "year": 0}
+_ALL_DIGITS = Context(prec=1000)  # numeric(p) is declared with as many at most
 _MICROSECONDS = 6  # decimals of a second in times and intervals
 
 
@@ -62,7 +63,10 @@ def _decimals(digits: int, scale: int) -> Callable[[Any], bool]:
         number = _number(value)
         exponent = number.as_tuple().exponent if number is not None else None
         return number == 0 or (
-            number is not None and isinstance(exponent, int) and exponent >= -scale and abs(number) < limit
+            number is not None
+            and isinstance(exponent, int)
+            and exponent >= -scale
+            and number.copy_abs() < limit  # exact, as abs() is not
         )
 
     return holds
@@ -73,7 +77,7 @@ def _money(decimals: int) -> Callable[[Any], bool]:
         number = _number(value)
         if number is None:
             return False
-        cents = number.scaleb(decimals)
+        cents = number.scaleb(decimals, _ALL_DIGITS)
         return cents == cents.to_integral_value() and abs(cents) < _MOST_CENTS
 
     return holds
@@ -83,11 +87,11 @@ def _number(value: Any) -> Decimal | None:
     """The digits that are written, not those of the binary fraction; None for a text that is none, or not like that."""
     if isinstance(value, str):
         try:
-            number = Decimal(value).normalize()
+            number = Decimal(value).normalize(_ALL_DIGITS)
         except InvalidOperation:
             return None
         return number if f"{number:f}" == value else None
-    return Decimal(repr(int(value) if isinstance(value, bool) else value)).normalize()
+    return Decimal(repr(int(value) if isinstance(value, bool) else value)).normalize(_ALL_DIGITS)
 
 
 def _moments(decimals: int) -> Callable[[Any], bool]:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from features.engines.postgres import Session
 from features.faults import InputError, OutputError
 from features.history.append import add, steps
 from features.history.append.add import Added, Counts, add_results
@@ -166,7 +167,7 @@ def test_what_a_column_would_round_is_refused_row_by_row(postgres_server: Server
     held = [row | {"collaboration_id": f"n{i}", c: value} for i, (c, (_, value, _)) in enumerate(ROUNDING.items())]
     unheld = [row | {"collaboration_id": f"x{c}", c: value} for c, (*_, value) in ROUNDING.items()]
     new = tmp_path / "new.parquet"
-    pd.DataFrame([*held, *unheld]).assign(clicks=[0.1, *[0.5] * (2 * len(held) - 1)]).to_parquet(new)
+    pd.DataFrame([*held, *unheld]).assign(clicks=[0.1, *[0.5] * (len(held) - 1), *[0.1] * len(unheld)]).to_parquet(new)
     said: list[str] = []
     done = add_results(postgres_server.url(database), new, now=NOW, note=said.extend)
     assert done.counts == {"collaborations": Counts(len(held), 0, 0, len(unheld))}
@@ -188,8 +189,22 @@ def test_what_a_column_would_round_is_refused_row_by_row(postgres_server: Server
         assert {c: found[c] for c in ROUNDING} == {
             c: given[c].tz_localize(None) if isinstance(given[c], pd.Timestamp) else given[c] for c in ROUNDING
         }
-    again = add_results(postgres_server.url(database), new, now=NOW)
+    said.clear()
+    again = add_results(postgres_server.url(database), new, now=NOW, note=said.extend)
     assert again.counts == {"collaborations": Counts(0, 0, len(held), len(unheld))}
+    assert said == [], "nothing is written, so nothing is rounded"
+
+
+def test_only_a_column_of_money_asks_for_the_type(
+    postgres_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    rows = Session.rows
+    monkeypatch.setattr(Session, "rows", lambda self, query: (asked.append(query), rows(self, query))[1])
+    url = postgres_server.url(postgres_server.database(results()))
+    assert add_results(url, new_deal(tmp_path, "n1"), now=NOW).counts["collaborations"].new == 1
+    assert asked
+    assert not any("money" in query for query in asked)
 
 
 def test_an_empty_cell_goes_into_a_column_of_limited_length(postgres_server: Server, tmp_path: Path) -> None:

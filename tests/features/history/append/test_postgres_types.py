@@ -21,9 +21,10 @@ def numeric(digits: int, scale: int) -> tuple[str, str, int]:
 RULES: list[tuple[tuple[str, str, int], list[Any], list[Any]]] = [
     (numeric(8, 2), [0, 1.25, 999_999.99, 0.1, True, "12.5"], [1.255, 1e6, 0.1 + 0.2, "12.50", "twelve", "1e3"]),
     (numeric(40, 20), [250.55, 1e-20, 1e19], [1e-21, 1e20]),
+    (numeric(38, 0), ["1" * 38, "9" * 38, "1" * 29], ["1" * 39, "9" * 28 + ".5"]),
     (numeric(3, -2), [0, 1_200, 99_900.0], [1_250, 100_000, 1.0]),
     (numeric(2, 3), [0.012, 0.099], [0.1, 0.0125]),
-    (("money", "money", -1), [0.01, 1_234.5, 5], [0.001, 19.999, 1e17, "x"]),
+    (("money", "money", -1), [0.01, 1_234.5, 5], [0.001, 19.999, 1e17, "x", "1." + "0" * 30 + "1"]),
     (("timestamp", "timestamp(0) without time zone", 0), [NOON, date(2025, 1, 10)], [LATER]),
     (("timestamptz", "timestamp(1) with time zone", 1), [NOON], [LATER]),
     (("timestamptz", "timestamp(2) with time zone", 2), [NOON, LATER], [LATER.replace(microsecond=1_000)]),
