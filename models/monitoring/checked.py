@@ -21,6 +21,8 @@ from models.training import TrainingSet
 TABLES = ("posts", "comments")  # what is found in these as of a start; a join says it of conversions by day
 HEADER = ["quantity", "typical", "plausible", "because"]
 NO_LEVEL = "the level of the newest results cannot be held against what was promised: too few results, or no champion"
+PLAUSIBLE, TOO_FEW = "every quantity that is known is plausible", "too few deals to say what is usual"
+NOT_LOOKED_AT = "not looked at: the door is closed"
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,12 @@ class Checked:
         read = "; ".join(f"{table}: {', '.join(names)}" for table, names in self.columns.items())
         left = ", ".join(f"{table}.{name}" for table, names in self.unread.items() for name in names)
         notes = [one.note for one in self.measures if one.note]
+        no_level = NOT_LOOKED_AT if self.intake.closed else NO_LEVEL
         return {
             "The door": self.intake.in_words(),
-            "The level": [str(shift) for shift in self.level.shifts] or [NO_LEVEL],
+            "The level": [str(shift) for shift in self.level.shifts] or [no_level],
             "Joins": [str(one) for one in (*self.joins, *self.known)],
-            "Units": notes or ["every quantity that is known is plausible"],
+            "Units": notes or [PLAUSIBLE if self.measures else TOO_FEW],
             "Columns and features": [
                 f"columns in use, {read}",
                 *([f"columns not in use, because no feature reads them: {left}"] if left else []),

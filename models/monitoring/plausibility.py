@@ -47,7 +47,8 @@ RANGES = {
         "", "followers in thousands, or views given as conversions",
     ),
     "conversions_per_click": Range(
-        "conversions per click, in all", "conversions", 0, 1, "a click leads to one conversion at most",
+        "conversions per click, in all", "conversions", 0, 10,
+        "few clicks lead to a conversion, but who has a discount code buys without a click",
         "", "clicks and conversions that are swapped, or clicks that were not all counted",
     ),
     "revenue_per_conversion": Range(
@@ -55,7 +56,8 @@ RANGES = {
         "revenue in thousands of dollars", "revenue in cents or in another currency",
     ),
     "promotion_hours": Range(
-        "length of a promotion", "hours", 6, 8_760, "a story stays for a day, few codes for more than a year",
+        "length of a promotion", "hours", 0.5, 8_760,
+        "live shopping lasts an hour or some, few codes stay for more than a year",
         "days given as hours", "minutes or seconds given as hours",
     ),
     "deliverables": Range(
@@ -172,9 +174,10 @@ def _ratios(training: TrainingSet) -> Mapping[str, tuple[np.ndarray, np.ndarray]
     def column(name: str) -> np.ndarray:
         return spine[name].to_numpy(float, na_value=np.nan) if name in spine else np.full(len(spine), np.nan)
 
+    clicks = column("clicks")
     return {
         "conversions_per_dollar": (results.counts, results.spend),
-        "conversions_per_click": (results.counts, column("clicks")),
+        "conversions_per_click": (results.counts, np.where(clicks > 0, clicks, np.nan)),
         "revenue_per_conversion": (column("revenue"), results.counts),
     }
 

@@ -110,6 +110,22 @@ def test_the_champion_leaves_out_what_was_kept_out_since(tmp_path: Path, capsys:
     assert client.get_run(announced(client, NAME) or "").data.tags["kept_out"] == "0", "the data without them are back"
 
 
+def test_what_was_not_looked_at_is_said() -> None:
+    from models.monitoring.checked import NO_LEVEL, Checked
+    from models.monitoring.findings import Intake
+    from models.monitoring.level_drift import LevelDrift
+
+    def said(intake: Intake) -> list[str]:
+        return Checked(intake, LevelDrift(), (), (), (), {}, {}, 0, {}).lines()
+
+    closed, opened = said(Intake(5, {}, closed=True, reason="another export")), said(Intake(5, {}))
+    assert "not looked at: the door is closed" in closed
+    assert NO_LEVEL not in closed
+    assert NO_LEVEL in opened
+    assert "too few deals to say what is usual" in opened
+    assert not any("is plausible" in line for line in opened)
+
+
 def fewer(frame: pd.DataFrame) -> pd.DataFrame:
     """160 results more, with fewer conversions than were promised."""
     batch = frame.sample(160, random_state=0).reset_index(drop=True)

@@ -53,9 +53,9 @@ def test_an_ordinary_market_is_plausible() -> None:
         ("spend", 5e6, "conversions per dollar, in all", "spend in cents or in another currency"),
         ("conversions", 1e5, "conversions per dollar, in all", "clicks or views given as conversions"),
         ("conversions", 1e5, "conversions per follower", "views given as conversions"),
-        ("clicks", 1.0, "conversions per click, in all", "clicks and conversions that are swapped"),
+        ("clicks", 0.5, "conversions per click, in all", "clicks and conversions that are swapped"),
         ("revenue", 1e8, "revenue per conversion, in all", "revenue in cents"),
-        ("promotion_hours", 2.0, "length of a promotion", "days given as hours"),
+        ("promotion_hours", 0.3, "length of a promotion", "days given as hours"),
         ("promotion_hours", 1e5, "length of a promotion", "minutes or seconds given as hours"),
         ("deliverables", 3000, "deliverables of a deal", "something else, such as views"),
         ("followers", 40.0, "followers of a deal's creator", "followers given in thousands"),
@@ -75,6 +75,16 @@ def test_a_unit_beyond_its_range_is_named(column: str, value: float, name: str, 
     assert note.endswith("Nothing was changed")
 
 
+def test_live_shopping_and_discount_codes_are_plausible() -> None:
+    assert notes(made(promotion_hours=1.0)) == []
+    frame = market(ROWS)
+    by_code = np.arange(ROWS) % 2 == 0
+    clicks = np.where(by_code, 0.0, frame.conversions / 4)
+    found = {one.within.name: one for one in measure(training_of(frame.assign(clicks=clicks)))}
+    per_click = found["conversions per click, in all"]
+    assert (per_click.values, per_click.typical, per_click.note) == (ROWS // 2, pytest.approx(4), None)
+
+
 def test_few_values_say_nothing() -> None:
     training = made(followers=1.0)
     few = np.where(np.arange(ROWS) < LEAST - 1, 1.0, np.nan)
@@ -84,9 +94,10 @@ def test_few_values_say_nothing() -> None:
 
 
 def test_a_measure_shows_its_range_and_its_reason() -> None:
-    hours = Measure(RANGES["promotion_hours"], 60, 2.0)
+    hours = Measure(RANGES["promotion_hours"], 60, 0.25)
     assert hours.cells() == [
-        "length of a promotion", "2 hours", "6 to 8,760", "a story stays for a day, few codes for more than a year",
+        "length of a promotion", "0.25 hours", "0.5 to 8,760",
+        "live shopping lasts an hour or some, few codes stay for more than a year",
     ]  # fmt: skip
     assert hours.to_dict()["plausible"] is False
     assert [number(value) for value in (0, 1e-5, 0.0005, 0.12345, 12.345, 123.45, 1e6)] == [
