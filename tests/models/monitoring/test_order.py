@@ -100,7 +100,7 @@ def sparse(
         (2_000, 0.05, {}),
         (600, 5.0, {"creators": 2_500, "elasticity": 0.3, "noise": 1.0}),
         (600, 5.0, {"elasticity": 0.3, "noise": 1.5}),
-        (600, 5.0, {"creators": 2_500, "elasticity": 0.2, "noise": 1.0}),
+        (600, 5.0, {"creators": 2_500, "elasticity": 0.2, "noise": 1.5}),
     ],
     ids=["20 conversions", "30 of five brands", "100 conversions", "noisy", "noisier", "even prices"],
 )
