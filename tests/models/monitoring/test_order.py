@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -104,7 +106,7 @@ def sparse(
     ],
     ids=["20 conversions", "30 of five brands", "100 conversions", "noisy", "noisier", "even prices"],
 )
-def test_sparse_or_noisy_counts_that_follow_spend_pass(rows: int, mean: float, settings: dict[str, float]) -> None:
+def test_sparse_or_noisy_counts_that_follow_spend_pass(rows: int, mean: float, settings: dict[str, Any]) -> None:
     for seed in SPARSE_SEEDS:
         assert list(unrelated(training(sparse(rows, mean, seed, **settings)))) == []
 

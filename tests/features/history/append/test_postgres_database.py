@@ -200,7 +200,12 @@ def test_only_a_column_of_money_asks_for_the_type(
 ) -> None:
     asked: list[str] = []
     rows = Session.rows
-    monkeypatch.setattr(Session, "rows", lambda self, query: (asked.append(query), rows(self, query))[1])
+
+    def listen(session: Session, query: str) -> list[tuple[Any, ...]]:
+        asked.append(query)
+        return rows(session, query)
+
+    monkeypatch.setattr(Session, "rows", listen)
     url = postgres_server.url(postgres_server.database(results()))
     assert add_results(url, new_deal(tmp_path, "n1"), now=NOW).counts["collaborations"].new == 1
     assert asked
