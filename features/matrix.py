@@ -45,9 +45,11 @@ class FeatureBuilder:
         self.history = history
         self.settings = settings or FeatureSettings()
         self.stage = Stage(history.backend)
-        tables = {name: getattr(history, name) for name in TABLES}
-        self._key = (compiled.shape(tables), history.given.get("posts"), self.settings)
-        raw_posts, raw_comments = self._table("posts"), self._table("comments")
+        given = {name: getattr(history, name) for name in TABLES}
+        self._key = (compiled.shape(given), history.given.get("posts"), self.settings)
+        # an absent table is an empty one, whose joins leave missing values
+        self.tables = {name: self.stage.empty(name) if table is None else table for name, table in given.items()}
+        raw_posts, raw_comments = self.tables["posts"], self.tables["comments"]
         self.posts, self.days, self.sponsors, self.niche_posts, self.events, self.market = self.stage.tables(
             ("prepared", self._key), lambda: self._prepare(raw_posts, raw_comments)
         )
@@ -99,11 +101,6 @@ class FeatureBuilder:
         computed = {name: value for family in families for name, value in family.finish(s).items()}
         s = s.mutate(**computed, **promotion.finish(s, expressions))
         return s.select("row_id", *(f.name for f in CATALOGUE)).order_by("row_id")
-
-    def _table(self, name: str) -> ir.Table:
-        """A table of the history; an absent one as an empty one, whose joins leave missing values."""
-        table = getattr(self.history, name)
-        return self.stage.empty(name) if table is None else table
 
     def _prepare(self, posts: ir.Table, written: ir.Table) -> list[ir.Table]:
         """Posts, days, sponsors, posts by niche, and the events and the market of the track record."""

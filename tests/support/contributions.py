@@ -80,14 +80,14 @@ STORIES_365 = "stories before the start, from 365 days before history_end on"
         as_of=STORIES_365,
     ),
 """),
-    _after("features/matrix.py", '                (self._from_comments(creators), ("creator_id", AS_OF)),\n', """\
-                (self._from_stories(creators), ("creator_id", AS_OF)),
+    _after("features/matrix.py", '            (self._from_comments(creators), ("creator_id", AS_OF)),\n', """\
+            (self._from_stories(creators), ("creator_id", AS_OF)),
 """),
-    _after("features/matrix.py", "moments = (", """self._table("stories").posted_at, """),
+    _after("features/matrix.py", "moments = (", """self.tables["stories"].posted_at, """),
     _after("features/matrix.py", ".aggregate(**comments.from_comments(c))\n", f"""\
 
     def _from_stories(self, creators: ir.Table) -> ir.Table:
-        s = before(self._table("stories"), "posted_at", creators)
+        s = before(self.tables["stories"], "posted_at", creators)
         return s.group_by("creator_id", AS_OF).aggregate({TABLE_COLUMN}=s.replies.median())
 """),
     _after("tests/features/families/oracle/audience.sql", "SELECT row_id, z.followers::DOUBLE AS followers, ", f"""\

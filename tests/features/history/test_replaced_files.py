@@ -23,7 +23,7 @@ from models import pipeline
 from models.batch.score_file import score_file
 from models.monitoring import level_drift
 from models.monitoring.findings import Intake
-from models.registry import promotion, unchanged
+from models.registry import left_out, promotion, unchanged
 from models.report import summary
 from models.scorer import SCORES, Scorer
 from tests.support.contract_tables import candidates, frames, write
@@ -208,6 +208,7 @@ def test_no_model_is_recorded_of_files_that_changed(
     monkeypatch.setattr(unchanged, "earlier_training", lambda *_: None)
     monkeypatch.setattr(pipeline, "connect", lambda: None)
     monkeypatch.setattr(summary, "study", lambda _: SimpleNamespace())
+    monkeypatch.setattr(left_out, "record", lambda *_: None)
     run = SimpleNamespace(client=None, id="run", notes=())
     monkeypatch.setattr(pipeline, "open_run", lambda *_: nullcontext(run))
     monkeypatch.setattr(promotion, "record", lambda *_: pytest.fail("it was recorded"))
