@@ -43,6 +43,8 @@ SLOW_FIXTURES = {
 }
 
 
+MOST_WARNINGS = 20  # of a run
+
 # Tests of these folders call `http_server`: pytest-xdist runs them in one process, so that it is started once.
 SERVED = ("tests/service/api/", "tests/client/", "tests/deploy/")
 
@@ -74,6 +76,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
     slow_files = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (not item.nodeid.startswith(SERVED), item.path not in slow_files))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fails a run that prints more warnings than anybody reads."""
+    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")  # none in pytest-xdist's workers
+    count = len(reporter.stats.get("warnings", ())) if reporter else 0
+    if count > MOST_WARNINGS:
+        reporter.write_line(f"{count} warnings: mend their causes, or list them in pyproject.toml with a reason")
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

@@ -231,6 +231,24 @@ def test_python_given_to_make_is_the_only_one_tried(tmp_path: Path) -> None:
     assert not (folder / ".venv").exists()
 
 
+def test_the_readme_installs_as_make_does_and_says_what_each_system_needs_first() -> None:
+    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    options = re.search(r"^PIP_LOCKED := (-m pip install --no-deps --require-hashes .+)$", makefile, re.M)
+    assert options
+    assert f"\n    python {options[1]} -r requirements.lock\n" in readme
+    assert "`python -m pip install .`" in readme
+    rows = dict(re.findall(r"^\| ([\w, ]+) \| (.+) \|$", readme, re.M))
+    said = makefile + (ROOT / ".ci" / "find-python").read_text()  # what is named where something is missing
+    needed = {
+        "Debian, Ubuntu": {"make", *re.findall(r"apt-get install ([\w-]+)", said)},
+        "macOS": {"make", *re.findall(r"brew install ([\w-]+)", said)},
+        "Windows": {"WSL"},
+    }
+    assert needed["Debian, Ubuntu"] == {"make", "libgomp1", "python3-venv"}
+    missing = {system: words - {*re.findall(r"[\w-]+", rows[system])} for system, words in needed.items()}
+    assert missing == {system: set() for system in needed}
+
+
 @pytest.mark.bare
 @pytest.mark.parametrize("pip", ["pip==23.0", "pip"])
 def test_the_core_lock_alone_trains_and_scores(tmp_path: Path, tiny_market: Path, pip: str) -> None:

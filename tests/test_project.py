@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -153,3 +154,19 @@ def test_the_api_reference_documents_every_package() -> None:
     assert documented
     packages = {name.rstrip("*") for name in include} | {"creator_yield_client"}
     assert set(documented[1].split()) == packages | commands
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "status"), [(20, 0), (21, 1)])
+def test_a_run_that_prints_many_warnings_fails(tmp_path: Path, count: int, status: int) -> None:
+    other = f"[warnings.warn_explicit('old', FutureWarning, 'other.py', n) for n in range({count})]"
+    (tmp_path / "test_other.py").write_text(f"import warnings\n\ndef test_other():\n    {other}\n")
+    call = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "tests.conftest", "-p", "no:cacheprovider"]
+    done = subprocess.run([*call, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert "1 passed" in done.stdout
+    assert (done.returncode, f"{count} warnings: mend" in done.stdout) == (status, status == 1)
+
+
+def test_the_longest_tests_are_shown() -> None:
+    recipes = re.findall(r"^(test(?:-long)?):.*\n\t(.*)$", (ROOT / "Makefile").read_text(), re.M)
+    assert [target for target, recipe in recipes if "--durations=10" in recipe] == ["test", "test-long"]

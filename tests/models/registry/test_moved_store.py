@@ -214,9 +214,12 @@ def test_a_store_that_was_replaced_by_another_file_is_followed(
 
 
 def test_packages_in_a_folder_with_a_percent_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "100%s").symlink_to(store._MIGRATIONS)
+    migrations = tmp_path / "100%s" / "store" / "db_migrations"
+    migrations.parent.mkdir(parents=True)
+    migrations.symlink_to(store._MIGRATIONS)
     head = ScriptDirectory.from_config(store._migrations()).get_current_head()
-    monkeypatch.setattr(store, "_MIGRATIONS", tmp_path / "100%s")
+    monkeypatch.setattr(store, "_MIGRATIONS", migrations)
+    monkeypatch.setattr(utils, "_get_package_dir", lambda: str(tmp_path / "100%s"))
     for replaced in ("_get_alembic_config", "_make_parent_dirs_if_sqlite"):
         monkeypatch.setattr(utils, replaced, getattr(utils, replaced))
     store._set_up()

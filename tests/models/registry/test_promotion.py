@@ -6,11 +6,14 @@ import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
 from features.faults import InputError
+from features.history.freshness import Stamp
 from models.alarms import Alarm
 from models.evaluation.paired import Comparison, Difference, Total
 from models.registry import promotion, recovery, runs
@@ -19,6 +22,7 @@ from models.registry.registry import CHALLENGER, CHAMPION, champion_version
 from models.registry.rollback import kept_out, rollback
 from models.registry.store_faults import StoreError
 from models.scorer import Scorer
+from models.training import Trained
 from tests.support.failing_client import FailingClient
 from tests.support.small_store import NAME, enter
 
@@ -233,3 +237,16 @@ def test_the_next_training_says_what_it_put_in_order(client: MlflowClient) -> No
     client.set_terminated(third(client).id, "FAILED")
     with runs.open_run(NAME, 0) as run:
         assert run.notes == ("The training of version 3 was cut off before it was decided on: it is not the champion.",)
+
+
+def test_no_decision_rests_on_data_that_changed_while_the_gate_read_it(
+    client: MlflowClient, small_trained: Trained, tmp_path: Path
+) -> None:
+    read = tmp_path / "creators.csv"
+    read.write_text("old")
+    history: Any = SimpleNamespace(stamp=Stamp.of_paths([read]))
+    against, _ = promotion.compare(client, NAME, small_trained, history)
+    assert against == "2"
+    read.write_text("newer")
+    with pytest.raises(InputError, match=r"DATA: it changed while it was being read: received .*creators\.csv"):
+        promotion.compare(client, NAME, small_trained, history)

@@ -118,6 +118,20 @@ def test_the_summary_is_short_and_begins_with_the_skill(found: Report, capsys: p
     assert len(lines) == 12
 
 
+def test_features_that_are_not_in_use_are_named_with_the_reason(
+    found: Report, capsys: pytest.CaptureFixture[str]
+) -> None:
+    why = {"spam_share": "no table comments", "saves_per_like": "no column posts.saves"}
+    unused = why | {"comments_seen": "no table comments"}
+    training = replace(found.trained.training, unused=unused)
+    report = replace(found, trained=replace(found.trained, training=training))
+    lines = ["no table comments: spam_share, comments_seen", "no column posts.saves: saves_per_like"]
+    assert "\n".join(["Not in use here:", "", *(f"- {line}." for line in lines)]) in model_card(report)
+    train.print_summary(report, 1.0)
+    printed = capsys.readouterr().out.splitlines()
+    assert [line for line in printed if line.startswith("not in use, ")] == [f"not in use, {line}" for line in lines]
+
+
 def test_a_sure_and_an_unsure_difference_are_told_apart(found: Report) -> None:
     sure = Bought(AVERAGE, 0.1, 100, 50, 40.0, 20.0, 2.0, 1.5, 2.5)
     figures = [sure, replace(sure, low=0.9), replace(sure, factor=0.5, low=0.3, high=0.8)]
