@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import warnings
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,12 @@ def test_the_api_reference_documents_every_package() -> None:
     assert documented
     packages = {name.rstrip("*") for name in include} | {"creator_yield_client"}
     assert set(documented[1].split()) == packages | commands
+
+
+@pytest.mark.parametrize("module", ["features", "features.text", "models.x.y", "service.x", "demo", "cli", "train"])
+def test_warnings_of_our_own_code_are_errors(module: str) -> None:
+    with pytest.raises(FutureWarning, match="old"):
+        warnings.warn_explicit("old", FutureWarning, "ours.py", 1, module)
 
 
 @pytest.mark.slow

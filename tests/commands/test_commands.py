@@ -112,6 +112,24 @@ def test_columns_that_are_gone_since_the_training_are_named_before_and_after(
     assert "other columns" not in "".join(capsys.readouterr())
 
 
+def test_what_is_odd_about_data_and_list_is_said(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree("data", tmp_path / "data")
+    deals = pd.read_parquet("data/collaborations.parquet")
+    deals.loc[0, "brand"] = deals.brand[0].upper()
+    deals.to_parquet(tmp_path / "data" / "collaborations.parquet", index=False)
+    listed = pd.read_parquet("candidates.parquet")
+    listed.assign(creator_id="@" + listed.creator_id).to_csv(tmp_path / "list.csv", index=False)
+    words = [str(tmp_path / "list.csv"), "--data", str(tmp_path / "data"), "--output", str(tmp_path / "scores.csv")]
+    assert run_predict(*words) == 0
+    said = capsys.readouterr()
+    unknown = "candidates.creator_id: 40 of 40 rows (100 %) name none of DATA's creators: '@c"
+    assert "note: brand: 1 name is written in several ways" in said.err
+    assert f"note: {unknown}" in said.err
+    assert sum(line.startswith(unknown) for line in said.out.splitlines()) == 1, "once more beside the scores"
+
+
 def test_a_list_unlike_what_was_learnt_from_is_named_and_scored_as_ever(
     world: Path, plain: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

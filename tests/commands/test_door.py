@@ -138,12 +138,15 @@ def fewer(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_check_says_what_a_training_would(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = write(tmp_path / "data", fewer)
+    data = write(
+        tmp_path / "data", lambda t: fewer(t).assign(brand=lambda t: t.brand.where(t.index < 459, t.brand.str.upper()))
+    )
     report, page = tmp_path / "outcome.json", tmp_path / "outcome.html"
     before = {path: path.stat().st_mtime_ns for path in Path.cwd().rglob("*") if path.name != "mlflow.db"}
     rows = Path("mlflow.db").read_bytes()
     assert run_train(data, "--check", "--report", str(report)) == 3
     said = capsys.readouterr()
+    assert "note: brand: 1 name is written in several ways" in said.err
     assert "since the last training 160 new" in said.out
     assert "collaborations.creator_id: 460 of 460 rows find their creator; 60 of 60 creators have rows" in said.out
     assert "of 460 collaborations find earlier deals of their creator by their start (not '" in said.out
