@@ -1,6 +1,7 @@
 """When a new model takes the champion's place.
 
-Both are judged on the same newest results, which neither had seen (`models.registry.window`). The challenger is
+Both are judged on the same newest results, which neither had seen: those that came in since the champion was trained,
+where they are enough (`models.registry.window`). The challenger is
 promoted where it is better: its deviance is significantly lower, and no other figure is significantly worse. It is
 also promoted where it is surely not worse and there is a reason to renew, results that the champion was not trained on:
 then the interval of each difference must stay within a margin. A margin is what may be lost at most for newer data;
@@ -26,12 +27,12 @@ from models.alarms import Alarm
 from models.evaluation.backtest import OURS
 from models.evaluation.paired import Comparison, Total, compare, total
 from models.evaluation.skill import LEAST_T, Skill
-from models.registry.window import Window, level_errors, newest, pair, seen
+from models.registry.window import LEAST_CREATORS, Window, level_errors, newest, pair, seen
 from models.report.changed_ranks import LIST, changed_ranks
 from models.scorer import Scorer
 from models.training import Trained
 
-LEAST_ROWS, LEAST_CREATORS = 50, 20
+LEAST_ROWS = 50
 DEVIANCE_MARGIN = 0.05  # of the champion's deviance; noise of 0.2 on the log rate costs as much
 VALUE_MARGIN = 0.05  # of what hindsight would have bought
 CALIBRATION_MARGIN, COVERAGE_MARGIN = 0.1, 0.05  # of |log total| and of |coverage − 0.8|: beyond these, lists mislead
@@ -159,7 +160,9 @@ def judge(trained: Trained, champion: Scorer, matrix: pd.DataFrame, kept_out: Se
     if barred:
         promoted, verdict = False, _barred_by(trained, found, skilled)
     figures = "; ".join(f"{name} {difference}" for name, difference in comparison.items())
-    why = f"{verdict}, on the newest {len(window.rows)} results that neither had seen{left_out} ({figures})"
+    judged = f"{len(window.rows)} results that neither had seen{left_out}"
+    judged += ", all that came in since the champion was trained" if window.unseen else ""
+    why = f"{verdict}, on the newest {judged} ({figures})"
     return replace(facts, promoted=promoted, why=why, alarms=barred)
 
 

@@ -1,7 +1,9 @@
 """The newest results on which a challenger and a champion are judged, with predictions of both that never saw them.
 
-The challenger's are its backtest's. The champion scores the rows that it was not trained on; of those that it was
-trained on, its own backtest's predictions count. Rows with neither are left out, and counted.
+The challenger's are its backtest's. Where enough results came in since the champion was trained, those alone are
+judged, and the champion scores them as it stands. Where there are too few, older ones are judged as well, by the
+champion's own backtest: its folds begin on other days than the challenger's, so where the level has moved the older
+fold loses, whichever model it belongs to. Rows that neither has predicted honestly are left out, and counted.
 """
 
 from __future__ import annotations
@@ -17,20 +19,24 @@ from models.scorer import Scorer
 
 # Two trainings on nearly the same results differ by 0.2 to 0.3 in the log rate, so it takes so many to tell them apart.
 ROWS = 2_000
+# A deviance that is lower by `models.registry.gate.DEVIANCE_MARGIN` shows from about so many on.
+LEAST_UNSEEN, LEAST_CREATORS = 200, 20
 
 
 @dataclass(frozen=True)
 class Window:
     """The newest tested rows of a challenger's backtest, and predictions of them.
 
-    rows: as `Backtest.rows`. challenger, champion: (rows,) each. left_out: tested rows of the same folds of which the
-    champion has no prediction that it made without them.
+    rows: as `Backtest.rows`. challenger, champion: (rows,) each. left_out: tested rows of the same time of which the
+    champion has no prediction that it made without them. unseen: whether the champion was trained on none of the rows
+    that could have been judged; those that it was trained on are no part of them then, and are not counted either.
     """
 
     rows: pd.DataFrame
     challenger: Predictions
     champion: Predictions
     left_out: int
+    unseen: bool = False
 
     def take(self, rows: np.ndarray) -> Window:
         """The given rows (bool), as if there were no others."""
@@ -69,9 +75,12 @@ def pair(rows: pd.DataFrame, champion: Scorer, matrix: pd.DataFrame) -> Window:
 
     matrix: the champion's features of the rows that it never saw, by the backtest's positions (index).
     """
+    since = rows[~seen(champion, rows)]
+    if unseen := len(since) >= LEAST_UNSEEN and since.creator_id.nunique() >= LEAST_CREATORS:
+        rows = since
     theirs = champion_predictions(champion, rows, matrix)
     both = np.isfinite(theirs.rate)
-    return Window(rows[both], own_predictions(rows[both]), theirs.take(both), int((~both).sum()))
+    return Window(rows[both], own_predictions(rows[both]), theirs.take(both), int((~both).sum()), unseen)
 
 
 def champion_predictions(champion: Scorer, rows: pd.DataFrame, matrix: pd.DataFrame) -> Predictions:

@@ -21,6 +21,7 @@ from models.evaluation.paired import Comparison, Difference
 from models.evaluation.skill import Skill
 from models.registry import gate
 from models.registry.gate import Decision
+from models.registry.window import LEAST_UNSEEN, champion_predictions
 from models.scorer import Scorer
 from models.training import Trained, TrainingSet, fit
 from tests.support.past_market import fitted, spine
@@ -157,6 +158,41 @@ def test_what_a_version_that_was_taken_back_had_seen_is_no_reason_to_renew(train
     assert not gate.judge(trained, older, trained.training.matrix, None).promoted, "it cannot be read"
 
 
+def agreeing(trained: Trained, champion: Scorer, older: float) -> Trained:
+    """The same training, had its backtest predicted what the champion does; `older` times as much of the 50 oldest."""
+    rows = trained.backtest.rows
+    theirs = champion_predictions(champion, rows, trained.training.matrix)
+    factor = np.where(np.arange(len(rows)) < 50, older, 1.0)
+    moved = {"ours": theirs.rate * factor, "low": theirs.low * factor, "high": theirs.high * factor}
+    return dataclasses.replace(trained, backtest=dataclasses.replace(trained.backtest, rows=rows.assign(**moved)))
+
+
+@pytest.mark.parametrize("older", [1 / 20, 20.0])
+def test_enough_results_that_came_in_since_are_judged_alone(trained: Trained, older: float) -> None:
+    # the 50 oldest tested results are known to both by their backtests, which disagree
+    champion = remembering(trained, drop=count(trained) - 50)
+    decision = judge(agreeing(trained, champion, older), champion)
+    assert (decision.promoted, decision.rows, decision.left_out) == (True, count(trained) - 50, 0)
+    assert "results that neither had seen, all that came in since the champion was trained (" in decision.why
+    assert decision.comparison is not None
+    assert decision.comparison.deviance.difference == 0
+    few = remembering(trained, drop=LEAST_UNSEEN - 1)
+    decision = judge(agreeing(trained, few, older), few)
+    assert not decision.promoted
+    assert decision.rows == count(trained)
+    assert "came in since the champion was trained" not in decision.why
+
+
+def test_results_of_few_creators_are_not_judged_alone(trained: Trained) -> None:
+    champion = remembering(trained, drop=count(trained) - 50)
+    rows = trained.backtest.rows
+    creators = np.where(np.arange(len(rows)) < 50, rows.creator_id, rows.creator_id.iloc[-1])
+    narrow = dataclasses.replace(
+        trained, backtest=dataclasses.replace(trained.backtest, rows=rows.assign(creator_id=creators))
+    )
+    assert judge(narrow, champion).rows == count(trained)
+
+
 def test_rows_that_the_champion_cannot_predict_honestly_are_left_out_and_counted(trained: Trained) -> None:
     scorer = remembering(trained)
     past = scorer.past.copy()
@@ -239,7 +275,7 @@ def test_a_model_of_other_results_is_compared_on_scores(trained: Trained) -> Non
     other = spine(600, seed=8).assign(collaboration_id=[f"new{i}" for i in range(600)])
     fresh = fitted(other)
     decision = judge(fresh, trained.scorer)
-    assert f"on the newest {count(fresh)} results that neither had seen (" in decision.why
+    assert f"on the newest {count(fresh)} results that neither had seen, all that came in since" in decision.why
     lost = fresh.training.matrix.drop(columns="appeal")
     cannot = gate.judge(fresh, trained.scorer, lost)
     assert cannot.promoted
