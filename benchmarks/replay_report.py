@@ -89,10 +89,12 @@ def _door(weeks: pd.DataFrame) -> str:
 def _gate(weeks: pd.DataFrame) -> list[str]:
     judged = weeks[weeks.truth.notna()].astype({"truth": int})
     worse, others, better = judged[judged.truth < 0], judged[judged.truth >= 0], judged[judged.truth > 0]
+    wrong, missed, held = int(worse.promoted.sum()), int((~better.promoted).sum()), int((~others.promoted).sum())
+    share = wrong / max(len(judged), 1)
     out = [
-        f"gate: of {len(judged)} challengers {int(judged.promoted.sum())} promoted; {int(worse.promoted.sum())} of "
-        f"{len(worse)} truly worse ones wrongly, {int((~better.promoted).sum())} of {len(better)} truly better ones "
-        f"missed; {int((~others.promoted).sum())} of {len(others)} better, or as good and newer, not promoted"
+        f"gate: of {len(judged)} challengers {int(judged.promoted.sum())} promoted; {wrong} of {len(worse)} truly "
+        f"worse ones wrongly ({share:.1%} of all), {missed} of {len(better)} truly better ones missed; {held} of "
+        f"{len(others)} better, or as good and newer, not promoted"
     ]
     for name, part in (("promoted", judged[judged.promoted]), ("not promoted", judged[~judged.promoted])):
         if len(part):

@@ -26,6 +26,7 @@ from models.estimators.outcomes import Outcomes
 from models.monitoring import training_rows
 from models.monitoring.promises import Settled, settle
 from models.pipeline import Retrained, retrain
+from models.registry import left_out
 from models.registry.gate import CALIBRATION_MARGIN
 from models.scorer import Scorer
 from models.tracking import champion_version, connect, load
@@ -173,10 +174,10 @@ class Team:
         now = (offers.week < week + self.every).to_numpy() & (week < self.year.weeks)
         found: dict[str, Any] = {"promoted": bool(done.decision and done.decision.promoted), "offers": int(now.sum())}
         with open_history(self.data) as history:
-            champion, matrix, records = self._seal(history, week, offers)
+            champion, kept_out, matrix, records = self._seal(history, week, offers)
             labels = {"gate": champion, "never": self._first, "always": self._newest[NAME]}
             labels |= {"no_door": self._newest[NO_DOOR]} | ({"before": f"{NAME}/{before}"} if before else {})
-            rates = self._rates(history, labels, offers, {self._scorer(champion).facts.kept_out: matrix})
+            rates = self._rates(history, labels, offers, kept_out, {kept_out: matrix})
         rates |= {"own_record": records, "all_knowing": (offers["mean"] / offers.spend).to_numpy()}
         if now.any():
             found |= {name: bought(rates[name][now], offers[now]) for name in POLICIES}
@@ -186,16 +187,20 @@ class Team:
             found |= {"truth": judged.truth} | {name: getattr(judged, name) for name in ("deviance", "value", "total")}
         return found
 
-    def _seal(self, history: History, week: int, offers: pd.DataFrame) -> tuple[str, pd.DataFrame, np.ndarray]:
+    def _seal(
+        self, history: History, week: int, offers: pd.DataFrame
+    ) -> tuple[str, tuple[str, ...], pd.DataFrame, np.ndarray]:
         """Score all that is offered into a file and the ledger as `predict.py --ledger` does.
 
-        Returns the champion's label, the offers' features, and the creators' own records.
+        Returns the champion's label, what the newest training kept out, the offers' features without it, and the
+        creators' own records.
         """
         listed, output = self.folder / "list.parquet", self.folder / "scores.parquet"
         candidates(offers).to_parquet(listed, index=False)
         opened, client, seen = open_candidates(history, listed), connect(), list[pd.DataFrame]()
         model = load(client, f"models:/{NAME}@champion")
         self._scorers[model.label] = model.scorer
+        model, _ = left_out.without_announced(client, model, left_out.announced(client, NAME))
         when = self.year.moment(week)
         sealing = Sealing(self.ledger, client, model, history, level=0.8, clock=lambda: when)
         score_file(
@@ -203,16 +208,19 @@ class Team:
             look=lambda matrix, spine, scores: seen.append(matrix),
         )  # fmt: skip
         sealing.anchor()
-        return model.label, seen[0], np.array(sealing.knowledge.own_records(offers.creator_id.tolist()))
+        records = np.array(sealing.knowledge.own_records(offers.creator_id.tolist()))
+        return model.label, model.scorer.facts.kept_out, seen[0], records
 
     def _rates(
         self,
         history: History,
         labels: dict[str, str],
         offers: pd.DataFrame,
+        kept_out: tuple[str, ...],
         matrices: dict[tuple[str, ...], pd.DataFrame],
     ) -> dict[str, np.ndarray]:
-        """Conversions per dollar (rows,) of offers by each model, each without what was kept out of its training.
+        """Conversions per dollar (rows,) of offers by each model, on features without what the newest training kept
+        out, or without a door of the name.
 
         matrices: features of the offers by what is kept out; missing ones are made.
         """
@@ -220,7 +228,7 @@ class Team:
         creators = offers.creator_id.to_numpy(object)
         for label in labels.values():
             scorer = self._scorer(label)
-            out = scorer.facts.kept_out
+            out = kept_out if label.startswith(f"{NAME}/") else scorer.facts.kept_out
             if out not in matrices:
                 opened = open_candidates(history, self.folder / "list.parquet")
                 spine = pd.concat([batch.to_pandas() for batch in opened.batches(len(offers))], ignore_index=True)

@@ -16,7 +16,7 @@ from models.estimators.count_data import count_loss
 from models.evaluation.backtest import OURS
 from models.evaluation.metrics import conversions_bought
 from models.evaluation.paired import SHARES
-from models.monitoring.level_drift import LEAST_EFFECT, REFERENCE_WEEKS, WEEKS
+from models.monitoring.level_drift import LEAST_DEALS, LEAST_EFFECT, REFERENCE_WEEKS, WEEKS
 from models.registry.gate import CALIBRATION_MARGIN, DEVIANCE_MARGIN, LEAST_ROWS, VALUE_MARGIN
 from models.registry.window import newest
 from models.training import Trained
@@ -83,7 +83,7 @@ def newest_total(trained: Trained, mean: pd.Series) -> float:
 
 def level_moves(rows: pd.DataFrame, mean: pd.Series) -> dict[int, float]:
     """By length of the window in weeks, the log of what is true of its deals over what was promised of them, against
-    that of the half year before; a window without promises on both sides is left out.
+    that of the half year before; a window with fewer promises on either side than the alarm takes is left out.
 
     rows: `models.monitoring.training_rows` of a training. mean: expected conversions by collaboration_id.
     """
@@ -96,7 +96,7 @@ def level_moves(rows: pd.DataFrame, mean: pd.Series) -> dict[int, float]:
     moves = {}
     for weeks in WEEKS:
         now, then = ages < weeks, (ages >= weeks) & (ages < weeks + REFERENCE_WEEKS)
-        if now.any() and then.any():
+        if min(now.sum(), then.sum()) >= LEAST_DEALS:
             moves[weeks] = float(off[now].mean() - off[then].mean())
     return moves
 

@@ -176,9 +176,9 @@ def test_the_truth_about_two_models() -> None:
 
 
 def test_whether_the_level_had_moved() -> None:
-    ages = np.arange(0, 210, 3)
+    ages = np.arange(0, 210, 0.5)
     starts = pd.Timestamp("2026-01-05") - pd.to_timedelta(ages, unit="D")
-    names = [f"c{age:03}" for age in ages]
+    names = [f"c{age}" for age in ages]
     mean = pd.Series(np.where(ages < 28, 8.0, 10.0), names)
     rows = pd.DataFrame(
         {"collaboration_id": names, "starts_at": starts, "spend": 100.0, "promised": 0.1, "kept_out": False}
@@ -191,6 +191,8 @@ def test_whether_the_level_had_moved() -> None:
     assert not drift_is_true({"weeks": 13, "effect": -0.3}, {13: -0.05})
     assert level_moves(rows.assign(kept_out=ages < 28), mean)[4] == pytest.approx(0)
     assert level_moves(rows.assign(promised=np.nan), mean) == {}
+    assert level_moves(rows[ages >= 10], mean).keys() == {4, 13}
+    assert level_moves(rows[(ages == 0) | (ages >= 10)], mean).keys() == {13}, "too few in four weeks for an alarm"
 
 
 def test_copies_are_deleted(tmp_path: Path) -> None:
@@ -241,9 +243,8 @@ def test_the_errors_are_counted() -> None:
     )  # fmt: skip
     text = "\n".join(sentences(weeks, settled(8, 2)))
     assert "cents 50 of 50 rows kept out; shuffled 10 of 40 rows kept out; 5 rows kept out wrongly, in 2 of 6" in text
-    assert (
-        "of 5 challengers 2 promoted; 1 of 2 truly worse ones wrongly, 1 of 2 truly better ones missed; 2 of 3" in text
-    )
+    assert "of 5 challengers 2 promoted; 1 of 2 truly worse ones wrongly (20.0% of all), 1 of 2 truly better" in text
+    assert "truly better ones missed; 2 of 3 better" in text
     assert "drift in 2 weeks (1 of them false)" in text
     assert "moved by 10% or more in 2 of 6 weeks" in text
     assert "10 promises judged, 80.0% of the realised rates" in text
