@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from mlflow import MlflowClient
 
 from features.comment_classifier.classifier import CommentClassifier
 from features.faults import InputError
 from features.history.checks import check_trainable
-from features.history.source import History, fingerprint, open_history
+from features.history.source import fingerprint, open_history
 from features.settings import FeatureSettings
 from features.usage import columns_read
 from models.alarms import Alarm
@@ -24,13 +23,13 @@ from models.evaluation.backtest import Progress
 from models.monitoring import checked, level_drift, promise_report, training_rows
 from models.monitoring.anchors import anchor, known_heads
 from models.monitoring.checked import Checked
+from models.monitoring.door import Door, Note, Selection, Source, reason_to_stop, screen, select
 from models.monitoring.findings import Intake
-from models.monitoring.intake import MOST_KEPT_OUT, examine
+from models.monitoring.intake import MOST_KEPT_OUT
 from models.monitoring.level_drift import LevelDrift
 from models.monitoring.promise_report import Watched, watch
 from models.registry import left_out, promotion, unchanged
 from models.registry.gate import Decision, Promote
-from models.registry.registry import CHAMPION, NotRegisteredError, load
 from models.registry.run_log import log_alarms, log_intake
 from models.registry.runs import Run, open_run
 from models.registry.store import connect
@@ -38,10 +37,8 @@ from models.registry.store_faults import StoreError
 from models.report import summary
 from models.report.outcome import Action
 from models.report.summary import Report
-from models.scorer import ModelError, Scorer
-from models.training import Trained, TrainingSet, fit
-
-Note = Callable[[Iterable[str]], None]
+from models.scorer import Scorer
+from models.training import TrainingSet, fit
 
 
 @dataclass(frozen=True)
@@ -64,40 +61,24 @@ class Retrained:
 
 
 @dataclass(frozen=True)
-class _Source:
-    """DATA, opened and fit to be learnt from, and how it is learnt from."""
+class _Choice:
+    """What the caller wants of a training. data: as it was given. now: UTC without a zone."""
 
-    name: str
-    history: History
-    settings: FeatureSettings
-    classifier: CommentClassifier
-    seed: int
-    search: int
-    note: Note
-    progress: Progress | None
-
-    def training_set(self, history: History) -> TrainingSet:
-        return TrainingSet.from_history(history, self.settings, self.classifier, self.progress)
-
-    def fingerprint(self, prints: Mapping[str, str]) -> str:
-        """Of a training on data of these fingerprints."""
-        chosen = {"seed": self.seed, "search": self.search, "classifier": self.classifier.fingerprint}
-        return unchanged.training_fingerprint(prints, self.history.given, chosen | self.settings.to_dict())
+    data: str
+    now: datetime
+    force: bool
+    promote: Promote
+    ledger: Path | None
 
 
 @dataclass(frozen=True)
-class _Door:
-    """What came through the door: the training set without the rows that are kept out, and all rows as they came.
+class _Findings:
+    """What a training found, before anything of it is registered."""
 
-    champion, before: whom and what it was held against, as `examine` takes them.
-    """
-
-    intake: Intake
-    training: TrainingSet
-    history: History
-    whole: TrainingSet
-    champion: Scorer | None
-    before: pd.DataFrame | None
+    report: Report
+    level: LevelDrift
+    watched: Watched | None
+    alarms: tuple[Alarm, ...]
 
 
 def check(
@@ -111,7 +92,7 @@ def check(
 ) -> Retrained:
     """Everything but the training: DATA, its joins and units, features, the door, the level. Nothing is written."""
     with _opened(data, name, seed, TRIES, comment_classifier, note, progress) as source:
-        door = _door(source, _store(note))
+        door = screen(source, _store(note))
         level = LevelDrift()
         if not door.intake.closed:
             level = level_drift.examine(door.training, door.champion, door.before)
@@ -144,6 +125,7 @@ def retrain(
     are held against the results. note: takes what is odd about DATA although it is no fault. Nothing is registered
     unless all of it worked. Raises InputError for data or a store at fault.
     """
+    choice = _Choice(data, datetime.fromtimestamp(began, UTC).replace(tzinfo=None), force, promote, ledger)
     with _opened(data, name, seed, search, comment_classifier, note, progress) as source:
         prints = fingerprint(source.history)
         mark = source.fingerprint(prints)
@@ -153,61 +135,82 @@ def retrain(
         # the run begins here, so that a store that cannot take the results shows before the work
         with open_run(name, int(began * 1000)) as run:
             source.note(run.notes)
-            door = _door(source, run.client)
-            log_intake(run.client, run.id, door.intake.to_dict())
-            kept_out = () if force else tuple(door.intake.kept_out.collaboration_id)
-            left_out.record(run.client, run.id, kept_out)
-            training, history = door.whole, source.history
-            if not force:
-                if door.intake.closed:
-                    return _stopped(run, source, door.intake, door.intake.reason)
-                if kept_out:
-                    training, history, prints = door.training, door.history, fingerprint(door.history)
-                    if earlier := unchanged.earlier_training(run.client, name, source.fingerprint(prints)):
-                        since = f"without the results that are kept out, nothing is new since models:/{name}/"
-                        return _stopped(run, source, door.intake, since + earlier.version)
-            level = level_drift.examine(training, door.champion, door.before)
-            trained = _fit(source, training, prints, kept_out)
-            report = summary.study(trained)
-            if progress:
-                progress("report", 1, 1)
-            source.history.stamp.require_unchanged("DATA")
-            if not force:
-                left_out.announce(run.client, name, run.id)
-            seen = training_rows.training_rows(door.whole, trained.scorer, kept_out, level.promised)
-            training_rows.log(run.client, run.id, seen)
-            level_drift.log(run.client, run.id, level)
-            now = datetime.fromtimestamp(began, UTC).replace(tzinfo=None)
-            watched = _watch(run, ledger, training, trained.scorer, now) if ledger else None
-            found = (
-                *(() if force else door.intake.alarms()), *level.alarms, *(watched.alarms if watched else ()),
-            )  # fmt: skip
-            log_alarms(run.client, run.id, found)
-            unchanged.mark(run.client, run.id, mark)
-            version, decision = promotion.record(run, report, history, prints, promote, data)
-            if force:  # only now is it sure that there is a training on all results
-                with promotion.in_use(version if decision.promoted else None):
-                    left_out.announce(run.client, name, run.id)
-            if watched and (head := watched.seal(now)):
-                with promotion.in_use(version if decision.promoted else None):
-                    anchor(run.client, name, version, head)
+            return _retrain(run, source, choice, prints, mark)
+
+
+def _retrain(run: Run, source: Source, choice: _Choice, prints: Mapping[str, str], mark: str) -> Retrained:
+    """All that happens within a run. prints, mark: fingerprints of DATA by table, and of a training on all of it."""
+    door = screen(source, run.client)
+    log_intake(run.client, run.id, door.intake.to_dict())
+    selection = select(source, door, prints, choice.force)
+    left_out.record(run.client, run.id, selection.kept_out)
+    if not choice.force and (reason := reason_to_stop(run.client, source, door.intake, selection)) is not None:
+        return _stopped(run, source, door.intake, reason)
+    level = level_drift.examine(selection.training, door.champion, door.before)
+    report = _study(source, selection)
+    source.history.stamp.require_unchanged("DATA")
+    if not choice.force:
+        left_out.announce(run.client, run.name, run.id)
+    found = _log(run, choice, door, selection, report, level)
+    unchanged.mark(run.client, run.id, mark)
+    version, decision = promotion.record(run, report, selection.history, selection.prints, choice.promote, choice.data)
+    with promotion.in_use(version if decision.promoted else None):
+        _conclude(run, choice, version, found.watched)
+    return _retrained(run.name, version, decision, door.intake, found)
+
+
+def _study(source: Source, selection: Selection) -> Report:
+    """Train, and find out what the model is worth."""
+    trained = fit(
+        selection.training, source.settings, source.classifier, seed=source.seed,
+        recipes=with_settings(source.search, source.seed), data=selection.prints,
+        columns=columns_read(source.history.given), kept_out=selection.kept_out, progress=source.progress,
+    )  # fmt: skip
+    report = summary.study(trained)
+    if source.progress:
+        source.progress("report", 1, 1)
+    return report
+
+
+def _log(run: Run, choice: _Choice, door: Door, selection: Selection, report: Report, level: LevelDrift) -> _Findings:
+    """Log what the next training compares with, what came of promises, and what a person should look at."""
+    scorer = report.trained.scorer
+    seen = training_rows.training_rows(door.whole, scorer, selection.kept_out, level.promised)
+    training_rows.log(run.client, run.id, seen)
+    level_drift.log(run.client, run.id, level)
+    watched = _watch(run, choice.ledger, selection.training, scorer, choice.now) if choice.ledger else None
+    of_door = () if choice.force else door.intake.alarms()
+    alarms = (*of_door, *level.alarms, *(watched.alarms if watched else ()))
+    log_alarms(run.client, run.id, alarms)
+    return _Findings(report, level, watched, alarms)
+
+
+def _conclude(run: Run, choice: _Choice, version: str, watched: Watched | None) -> None:
+    """Write what holds only now that the version is registered."""
+    if choice.force:  # only now is it sure that there is a training on all results
+        left_out.announce(run.client, run.name, run.id)
+    if watched and (head := watched.seal(choice.now)):
+        anchor(run.client, run.name, version, head)
+
+
+def _retrained(name: str, version: str, decision: Decision, intake: Intake, found: _Findings) -> Retrained:
     outcome = "is now the champion" if decision.promoted else "is not promoted"
+    details = {
+        "decided_by": decision.by,
+        "intake": intake.to_dict(),
+        "level_drift": found.level.to_dict(),
+        "promises": found.watched.to_dict() if found.watched else None,
+    }
     return Retrained(
         "promoted" if decision.promoted else "kept",
         f"models:/{name}/{version} {outcome}: {decision.why}",
         version,
-        report,
+        found.report,
         decision,
-        door.intake,
-        watched=watched,
-        alarms=(*found, *decision.alarms),
-        details=_details(report)
-        | {
-            "decided_by": decision.by,
-            "intake": door.intake.to_dict(),
-            "level_drift": level.to_dict(),
-            "promises": watched.to_dict() if watched else None,
-        },
+        intake,
+        watched=found.watched,
+        alarms=(*found.alarms, *decision.alarms),
+        details=_details(found.report) | details,
     )
 
 
@@ -220,13 +223,13 @@ def _opened(
     comment_classifier: Path | None,
     note: Note,
     progress: Progress | None,
-) -> Iterator[_Source]:
+) -> Iterator[Source]:
     with open_history(data) as history:
         note(history.notes)
         if faults := check_trainable(history.collaborations):
             raise InputError(faults)
         classifier = CommentClassifier.load(comment_classifier)
-        yield _Source(name, history, FeatureSettings(), classifier, seed, search, note, progress)
+        yield Source(name, history, FeatureSettings(), classifier, seed, search, note, progress)
 
 
 def _store(note: Note) -> MlflowClient | None:
@@ -236,38 +239,6 @@ def _store(note: Note) -> MlflowClient | None:
     except StoreError as error:
         note([f"no earlier training is known: {error}"])
         return None
-
-
-def _door(source: _Source, client: MlflowClient | None) -> _Door:
-    whole = source.training_set(source.history)
-    before = training_rows.newest(client, source.name, source.note) if client else None
-    champion = _champion(client, source.name, whole, source.note) if client else None
-    intake = examine(whole, before, champion, seed=source.seed)
-    if not len(intake.kept_out) or intake.closed:
-        return _Door(intake, whole, source.history, whole, champion, before)
-    rest = source.history.without(tuple(intake.kept_out.collaboration_id))
-    return _Door(intake, source.training_set(rest), rest, whole, champion, before)
-
-
-def _champion(client: MlflowClient, name: str, training: TrainingSet, note: Note) -> Scorer | None:
-    """The champion, if there is one that can score these rows."""
-    try:
-        champion = load(client, f"models:/{name}@{CHAMPION}").scorer
-        champion.encoding.require(training.matrix)
-    except NotRegisteredError:
-        return None
-    except (ModelError, ValueError) as error:
-        note([f"the champion cannot say what it expects of the new results ({error}); older results do"])
-        return None
-    return champion
-
-
-def _fit(source: _Source, training: TrainingSet, prints: Mapping[str, str], kept_out: tuple[str, ...]) -> Trained:
-    return fit(
-        training, source.settings, source.classifier, seed=source.seed,
-        recipes=with_settings(source.search, source.seed), data=prints, columns=columns_read(source.history.given),
-        kept_out=kept_out, progress=source.progress,
-    )  # fmt: skip
 
 
 def _watch(run: Run, ledger: Path, training: TrainingSet, scorer: Scorer, now: datetime) -> Watched:
@@ -285,7 +256,7 @@ def _nothing_new(name: str, earlier: unchanged.Earlier) -> Retrained:
     return Retrained("nothing new", sentence, earlier.version, alarms=earlier.alarms)
 
 
-def _stopped(run: Run, source: _Source, intake: Intake, reason: str) -> Retrained:
+def _stopped(run: Run, source: Source, intake: Intake, reason: str) -> Retrained:
     """The run ends without a model, so that the next training compares with the one before.
 
     The champion leaves out what is kept out, unless the rest would be another market.

@@ -12,6 +12,7 @@ import pytest
 
 from features.faults import Fault, InputError
 from models import pipeline
+from models.monitoring import door
 from models.monitoring.findings import Intake
 
 ANNOUNCED, UNCHANGED, RECORDED = "announce", "unchanged", "record"
@@ -25,17 +26,19 @@ class Steps:
         self.changed = False
         source = MagicMock()
         source.history.stamp.require_unchanged = self._require_unchanged
-        door = MagicMock(intake=intake)
+        found = MagicMock(intake=intake)
         run = MagicMock(id="r1")
         run.name = "m"
-        for name in ("_fit", "_details", "summary", "training_rows", "level_drift", "unchanged", "log_intake",
+        for name in ("fit", "_details", "summary", "training_rows", "level_drift", "unchanged", "log_intake",
                      "log_alarms", "fingerprint", "connect"):  # fmt: skip
             patch.setattr(pipeline, name, MagicMock(**{
                 "examine.return_value.alarms": (), "earlier_training.return_value": None,
             }))  # fmt: skip
         patch.setattr(pipeline, "_opened", lambda *given: nullcontext(source))
         patch.setattr(pipeline, "open_run", lambda *given: nullcontext(run))
-        patch.setattr(pipeline, "_door", lambda *given: door)
+        patch.setattr(pipeline, "screen", lambda *given: found)
+        patch.setattr(door, "unchanged", pipeline.unchanged)
+        patch.setattr(door, "fingerprint", pipeline.fingerprint)
         patch.setattr(pipeline.left_out, "record", MagicMock())
         patch.setattr(pipeline.left_out, "announce", lambda *given: self.taken.append(ANNOUNCED))
         patch.setattr(pipeline.promotion, "record", self._record)

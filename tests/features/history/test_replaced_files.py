@@ -201,8 +201,8 @@ def test_no_model_is_recorded_of_files_that_changed(
 
     write(tmp_path, frames())
     monkeypatch.setattr(pipeline, "fit", fit)
-    door = SimpleNamespace(intake=Intake(0, {}), whole=None, champion=None, before=None)
-    monkeypatch.setattr(pipeline, "_door", lambda *_: door)
+    door = SimpleNamespace(intake=Intake(0, {}), training=None, history=None, whole=None, champion=None, before=None)
+    monkeypatch.setattr(pipeline, "screen", lambda *_: door)
     monkeypatch.setattr(pipeline, "log_intake", lambda *_: None)
     monkeypatch.setattr(level_drift, "examine", lambda *_: None)
     monkeypatch.setattr(unchanged, "earlier_training", lambda *_: None)
