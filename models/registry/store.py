@@ -29,6 +29,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from models.registry.store_faults import explain, impatient, refuse, store_faults
+from models.registry.store_files import never_make
 
 DEFAULT_STORE = "sqlite:///mlflow.db"
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -166,6 +167,7 @@ def _require(uri: str, create: bool) -> str:
             if create:
                 _make(file, uri)
             _examine(file, uri, create)
+        never_make(file)
         # MLflow keeps what a relative path meant in the folder of its first use
         return f"sqlite:///{quote(str(file.absolute()))}?{uri.partition('?')[2]}".rstrip("?")
     if scheme in PORTS:

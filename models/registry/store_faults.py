@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from features.faults import Fault, InputError
 from features.secrets import mask
+from models.registry.store_files import GONE
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,6 +52,7 @@ _KNOWN = tuple(
         (r"Unity Catalog tracking URI", "it keeps registered models, but no runs",
          "Set MLFLOW_TRACKING_URI=databricks and MLFLOW_REGISTRY_URI to this one."),
         (r"disk is full|No space left|Disk quota|File too large", "the disk is full", "Make room, then try again."),
+        (GONE, "it was moved away or deleted meanwhile", "Bring it back, and start again."),
         (r"unable to open database file", "the store's file cannot be opened",
          "Check the permissions of the file and of its folder."),
         (r"file is not a database|malformed", "the file is no SQLite database, or is damaged",
