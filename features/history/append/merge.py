@@ -178,10 +178,10 @@ class _Merger:
         """Rows and values that DATA's column would change; those of 32 bits go to `rounded`."""
         own, rows = name(column), name(f"good {table}")
         if isinstance(stored, Exact):
-            query = f"SELECT {name(ROW)}, {own}::VARCHAR, {own} FROM {rows} WHERE {own} IS NOT NULL"
-            return [
-                (row, text) for row, text, one in self.connection.execute(query).fetchall() if not stored.holds(one)
-            ]
+            doubtful = f"{own} IS NOT NULL AND NOT coalesce({stored.surely(own, kind)}, false)"
+            query = f"SELECT {name(ROW)}, {own}::VARCHAR, {own} FROM {rows} WHERE {doubtful}"
+            found = self.connection.execute(query).fetchall()
+            return [(row, text) for row, text, one in found if not stored.holds(one)]
         if length := re.fullmatch(r"(VAR)?CHAR\((\d+)\)", stored):
             text = f"{own}::VARCHAR"
             fits = f"length({text}) <= {length[2]}" + ("" if length[1] else f" AND NOT ends_with({text}, ' ')")

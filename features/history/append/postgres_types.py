@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
@@ -20,14 +20,22 @@ _MOST_CENTS = 2**63  # money is a whole number of 64 bits
 _FIELDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "month": 0, "year": 0}
 _ALL_DIGITS = Context(prec=1000)  # numeric(p) is declared with as many at most
 _MICROSECONDS = 6  # decimals of a second in times and intervals
+_WHOLE = 2**53  # below it a double holds every whole number
+_POWERS = 22  # 10 to the power of at most that is a double
 
 
 @dataclass(frozen=True)
 class Exact:
-    """A type that the engine has none like. holds: whether it keeps a value of the contract's as it is."""
+    """A type that the engine has none like. holds: whether it keeps a value of the contract's as it is. sure: by the
+    engine's type of a value, {v}, a condition under which it surely does, so that few values need `holds`."""
 
     declared: str
     holds: Callable[[Any], bool]
+    sure: Mapping[str, str] = field(default_factory=dict)
+
+    def surely(self, value: str, kind: str) -> str:
+        """The condition for a column of the engine's type `kind`, as SQL; it may be NULL."""
+        return self.sure.get(kind, "false").replace("{v}", value)
 
     def __str__(self) -> str:
         """As SQL declares it."""
@@ -41,17 +49,21 @@ def held(column: Column, money_decimals: int) -> str | Exact | None:
     length = column.modifier - 4
     if column.type == "numeric" and length >= 0:
         digits, scale = length >> 16, length & 0x7FF
-        return Exact(column.declared, _decimals(digits, scale - 0x800 if scale > 0x3FF else scale))
+        scale = scale - 0x800 if scale > 0x3FF else scale
+        return Exact(column.declared, _decimals(digits, scale), _surely_decimals(digits, scale))
     if column.type == "money":
-        return Exact("money", _money(money_decimals))
+        digits = len(str(_MOST_CENTS)) - 1
+        return Exact("money", _money(money_decimals), _surely_decimals(digits, money_decimals))
     if column.type in ("varchar", "bpchar"):
         return f"{'CHAR' if column.type == 'bpchar' else 'VARCHAR'}({length})" if length >= 0 else None
     if column.of_type == "e":
         return f"ENUM({', '.join(map(quote, column.labels))})"
     if column.type in ("timestamp", "timestamptz") and 0 <= column.modifier < _MICROSECONDS:
-        return Exact(column.declared, _moments(column.modifier))
+        finest = f"microsecond({{v}}) % {10 ** (_MICROSECONDS - column.modifier)} = 0"
+        return Exact(column.declared, _moments(column.modifier), {"TIMESTAMP": finest, "DATE": "true"})
     if column.type == "interval":
-        return Exact(column.declared, _spans(_unit(column)))
+        unit = _unit(column)
+        return Exact(column.declared, _spans(unit), {"DOUBLE": _surely_spans(unit)})
     return _LIKE.get(column.type)
 
 
@@ -70,6 +82,20 @@ def _decimals(digits: int, scale: int) -> Callable[[Any], bool]:
         )
 
     return holds
+
+
+def _surely_decimals(digits: int, scale: int) -> dict[str, str]:
+    """Conditions for `_decimals`. A double is that of so many decimals where, brought to a whole number and divided
+    again, it is the same: whole number and power of ten are exact then, and the quotient is rounded once."""
+    whole = digits - scale
+    if scale < 0 or whole < 1:
+        return {}
+    found = {"VARCHAR": rf"regexp_full_match({{v}}, '0|[1-9]\d{{0,{min(whole, 999) - 1}}}')"}
+    if scale <= _POWERS:
+        most = min(10.0**whole, _WHOLE / 10.0**scale) if whole <= _POWERS else _WHOLE / 10.0**scale
+        found["DOUBLE"] = f"abs({{v}}) < {most!r}::DOUBLE AND round({{v}} * 1e{scale}) / 1e{scale} = {{v}}"
+    most_whole = min(10**whole, 2**63) - 1
+    return found | {"BIGINT": f"{{v}} BETWEEN -{most_whole} AND {most_whole}"}
 
 
 def _money(decimals: int) -> Callable[[Any], bool]:
@@ -120,3 +146,9 @@ def _spans(unit: float) -> Callable[[Any], bool]:
         return not value or (unit > 0 and round(value * 3_600e6 / unit) * unit / 3_600e6 == value)
 
     return holds
+
+
+def _surely_spans(unit: float) -> str:
+    """The condition for `_spans`."""
+    several = f"round({{v}} * 3600e6 / {unit!r}::DOUBLE) * {unit!r}::DOUBLE / 3600e6 = {{v}}"
+    return f"({{v}} = 0 OR {several})" if unit else "{v} = 0"

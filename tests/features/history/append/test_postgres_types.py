@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
+import duckdb
+import numpy as np
+import pandas as pd
 import pytest
 
+from features.history.append.batch import open_batch
+from features.history.append.merge import Present, merge
 from features.history.append.postgres_types import Exact, held
 from features.history.postgres import Column
+from features.history.source import connect
 
 NOON, LATER = datetime(2025, 1, 10, 12), datetime(2025, 1, 10, 12, 0, 0, 120_000)
 
@@ -47,6 +54,79 @@ def test_what_a_type_keeps(rule: tuple[str, str, int], kept: list[Any], changed:
     assert str(found) == rule[1]
     assert [value for value in kept if not found.holds(value)] == []
     assert [value for value in changed if found.holds(value)] == []
+
+
+def sure(rule: Exact, kind: str, values: list[Any]) -> list[bool]:
+    """Whether the engine is sure that each value is kept."""
+    with duckdb.connect() as engine:
+        engine.execute(f"CREATE TABLE given (place BIGINT, own {kind})")
+        engine.executemany("INSERT INTO given VALUES (?, ?)", [*enumerate(values)])
+        query = f"SELECT coalesce({rule.surely('own', kind)}, false) FROM given ORDER BY place"
+        return [found for (found,) in engine.execute(query).fetchall()]
+
+
+KINDS = {float: "DOUBLE", int: "BIGINT", bool: "BOOLEAN", str: "VARCHAR", datetime: "TIMESTAMP", date: "DATE"}
+
+
+@pytest.mark.parametrize(("rule", "kept", "changed"), RULES, ids=[rule[1] for rule, *_ in RULES])
+def test_the_engine_is_sure_of_nothing_that_is_changed(
+    rule: tuple[str, str, int], kept: list[Any], changed: list[Any]
+) -> None:
+    found = held(column(*rule), 2)
+    assert isinstance(found, Exact)
+    for kind in dict.fromkeys(map(type, [*kept, *changed])):
+        values = [value for value in [*kept, *changed] if type(value) is kind]
+        for value, certain in zip(values, sure(found, KINDS[kind], values), strict=True):
+            assert not certain or found.holds(value), value
+
+
+@pytest.mark.parametrize(
+    ("rule", "kind", "values"),
+    [
+        (numeric(8, 2), "DOUBLE", [0.0, 0.1, 0.07, -1.15, 250.55, 999_999.99]),
+        (numeric(8, 2), "BIGINT", [0, -999_999, 999_999]),
+        (numeric(38, 0), "VARCHAR", ["0", "17", "1" * 38]),
+        (numeric(40, 20), "DOUBLE", [0.0, 1.5e-19]),
+        (("money", "money", -1), "DOUBLE", [0.01, 1_234.5, 1e9]),
+        (("timestamptz", "timestamp(1) with time zone", 1), "TIMESTAMP", [NOON, NOON.replace(microsecond=300_000)]),
+        (("timestamp", "timestamp(0) without time zone", 0), "DATE", [date(2025, 1, 10)]),
+        (("interval", "interval", -1), "DOUBLE", [48.0, 0.1, 33.3333]),
+        (("interval", "interval year to month", 0x0006FFFF), "DOUBLE", [0.0]),
+    ],
+    ids=lambda value: value[1] if isinstance(value, tuple) else None,
+)
+def test_the_engine_is_sure_of_ordinary_values(rule: tuple[str, str, int], kind: str, values: list[Any]) -> None:
+    found = held(column(*rule), 2)
+    assert isinstance(found, Exact)
+    assert sure(found, kind, values) == [True] * len(values)
+
+
+def test_the_engine_is_sure_of_as_many_decimals_as_are_kept_and_no_more() -> None:
+    found, rng = held(column(*numeric(12, 4)), 2), np.random.default_rng(1)
+    assert isinstance(found, Exact)
+    values = [round(float(value), int(digits)) for value, digits in zip(rng.uniform(-1e5, 1e5, 600),
+              rng.integers(0, 8, 600), strict=True)]  # fmt: skip
+    near = [float(np.nextafter(value, np.inf)) for value in values[:200]]
+    certain = sure(found, "DOUBLE", [*values, *near])
+    assert certain == [found.holds(value) for value in [*values, *near]]
+
+
+def test_only_what_is_not_sure_is_looked_at_one_by_one(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"creator_id": ["a", "b", "c"], "followers": [1, 2, 3], "platform": "x", "niche": "y"})
+    rows.to_csv(tmp_path / "creators.csv", index=False)
+    seen: list[Any] = []
+
+    def holds(value: Any) -> bool:
+        seen.append(value)
+        return False
+
+    few = Exact("numeric(1,0)", holds, {"BIGINT": "{v} < 3"})
+    backend = connect(None, None, str(tmp_path))
+    with open_batch(tmp_path) as batch:
+        changes = merge(Present(backend, {}, {"creators": {"followers": few}}), batch, NOON)
+    backend.disconnect()
+    assert seen == [3]
+    assert list(changes.refused["creators"]) == [3]
 
 
 def test_money_has_the_decimals_of_its_currency() -> None:
