@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import cli
-from features.faults import AT_FAULT, ATTENTION, DONE, InputError, refuse
+from features.faults import AT_FAULT, ATTENTION, DONE, InputError, refuse, refuse_unreachable
 from models.registry.names import check_name
 
 if TYPE_CHECKING:
@@ -158,8 +158,11 @@ def check(args: argparse.Namespace) -> None:
         refuse("--no-train", "no --add", "there is nothing to do", "Give --add NEW too, or leave it out.")
     if args.check and args.add:
         refuse("--check", "--add", "it writes nothing, and --add does", "Add first, with --no-train; then check.")
-    if args.comment_classifier and not args.comment_classifier.is_dir():
-        refuse("--comment-classifier", args.comment_classifier, "there is no such folder", "Give a saved classifier.")
+    if args.comment_classifier:
+        refuse_unreachable("--comment-classifier", args.comment_classifier / "model.json")
+        if not args.comment_classifier.is_dir():
+            problem = "there is no such folder"
+            refuse("--comment-classifier", args.comment_classifier, problem, "Give a saved classifier.")
     if args.ledger and not args.ledger.is_file():
         remedy = "Give the file that predict.py --ledger wrote, or leave the option out."
         refuse("--ledger", args.ledger, "there is no such file", remedy)

@@ -12,7 +12,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from features.comment_classifier.classifier import CommentClassifier
-from features.faults import InputError
+from features.faults import InputError, fail
 from features.history.checks import check_trainable
 from features.history.source import fingerprint, open_history
 from features.settings import FeatureSettings
@@ -228,8 +228,18 @@ def _opened(
         note(history.notes)
         if faults := check_trainable(history.collaborations):
             raise InputError(faults)
-        classifier = CommentClassifier.load(comment_classifier)
+        classifier = _classifier(comment_classifier)
         yield Source(name, history, FeatureSettings(), classifier, seed, search, note, progress)
+
+
+def _classifier(folder: Path | None) -> CommentClassifier:
+    """The classifier in a folder, or the one that ships. Raises InputError for a folder that has none to be read."""
+    try:
+        return CommentClassifier.load(folder)
+    except (OSError, ValueError) as error:
+        if folder is None:
+            raise
+        raise fail("--comment-classifier", str(error), "Give a saved classifier.", str(folder)) from error
 
 
 def _store(note: Note) -> MlflowClient | None:

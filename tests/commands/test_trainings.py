@@ -1,5 +1,6 @@
 """What a training leaves: its run and its model, the champion, and nothing where it cannot be done."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -140,4 +141,26 @@ def test_nothing_trained_yet(
     assert run_train("data", "--experiment", "a/b") == 2
     assert run_train("data", "--comment-classifier", "nothing") == 2
     assert "--comment-classifier: there is no such folder" in capsys.readouterr().err
+    assert run_train("data", "--comment-classifier", "data") == 2
+    assert "--comment-classifier: no comment classifier in data: model.json is missing" in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_comment_classifier_that_cannot_be_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("circle").symlink_to("circle")
+    Path("closed").mkdir(mode=0)
+    Path("closed above").mkdir()
+    Path("closed above/here").mkdir()
+    Path("closed above").chmod(0)
+    reasons = {"n" * 300: "too long", "circle": "symbolic links"}
+    if os.geteuid() != 0:  # whom permissions do not bind
+        reasons |= {"closed": "Permission denied", "closed above/here": "Permission denied"}
+    for folder, reason in reasons.items():
+        assert run_train("data", "--comment-classifier", folder) == 2
+        said = capsys.readouterr().err
+        assert "--comment-classifier: it cannot be reached (" in said
+        assert reason in said
+        assert said.count("\n") == 1
