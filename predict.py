@@ -137,6 +137,7 @@ def predict(args: argparse.Namespace) -> None:
         model = tracking.require(client, args.model)
         newest = left_out.announced(client, model.name)
         model, unread = left_out.without_announced(client, model, newest)
+        kept_out_by = left_out.followed(model, newest, unread)
         cli.note(unread)
         sealing = None
         if args.ledger:
@@ -144,15 +145,15 @@ def predict(args: argparse.Namespace) -> None:
 
             inputs = history.stamp.also(candidates.stamp)
             check_apart(args.ledger, args.output, inputs, artifacts.places(client))
-            sealing = Sealing(args.ledger, client, model, history, level=args.level, clock=now)
+            sealing = Sealing(
+                args.ledger, client, model, history, level=args.level, clock=now, kept_out_by=kept_out_by,
+            )  # fmt: skip
         notes = (*candidates.notes, *unread)
         if trained := model.scorer.facts.columns:  # not recorded by a training outside train.py
             changed = changed_columns(trained, history.given, candidates.columns)
             cli.note([changed] if changed else [])
             notes += (changed,) if changed else ()
-        without = notes_on_left_out(
-            history.collaborations, model.scorer.facts.kept_out, (None if unread else newest) or model.run
-        )
+        without = notes_on_left_out(history.collaborations, model.scorer.facts.kept_out, kept_out_by)
         cli.note(without)
         notes += without
         listed = Listed(candidates.rows)

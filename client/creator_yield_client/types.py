@@ -202,8 +202,17 @@ class Creator(msgspec.Struct):
     features: list[Known]
 
 
+class LeftOut(msgspec.Struct):
+    """How many results the features go without, because the training of this run kept them out."""
+
+    run: str
+    results: int
+
+
 class ModelCard(msgspec.Struct):
-    """The model that answers: skill is a sentence, figures are those of its backtest."""
+    """The model that answers: skill is a sentence, figures are those of its backtest. left_out: by a training that
+    is not the model's own.
+    """
 
     model_version: str
     skill: str | None
@@ -211,3 +220,4 @@ class ModelCard(msgspec.Struct):
     trained_on: dict[str, Any]
     creators: int
     scores_from: str
+    left_out: LeftOut | None = None

@@ -42,19 +42,24 @@ class Sealing:
         *,
         level: float,
         clock: Callable[[], datetime],
+        kept_out_by: str | None = None,
     ) -> None:
         """level: of the intervals. clock: UTC without a zone; the moment of sealing is that of the promises.
+        kept_out_by: the run that kept out what the model leaves out.
 
         Raises StoreError where the known heads cannot be read.
         """
         self.path, self.client, self.model, self.level, self.clock = path, client, model, level, clock
+        self.kept_out_by = kept_out_by if model.scorer.facts.kept_out else None
         self.heads = known_heads(client)
         self.knowledge = Knowledge.of(history, model.scorer)
         self.head: Head | None = None
 
     def seal(self, rows: int, batches: Iterable[pa.RecordBatch]) -> None:
         """Seal a list. batches: candidates with their scores. Raises as `models.monitoring.ledger.seal` does."""
-        facts = ListFacts(self.clock(), self.model.label, self.knowledge.data, self.level, rows)
+        facts = ListFacts(
+            self.clock(), self.model.label, self.knowledge.data, self.level, rows, self.kept_out_by,
+        )  # fmt: skip
         self.head = seal(self.path, facts, self._rows(batches), self.heads).head
 
     def anchor(self) -> str:

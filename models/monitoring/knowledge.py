@@ -37,10 +37,11 @@ class Knowledge:
 
     @classmethod
     def of(cls, history: History, scorer: Scorer) -> Knowledge:
-        """What a history knows; what is still to come of its results is allowed for by the scorer's completion curve
-        for all tiers."""
+        """What a history knows without the results that the scorer leaves out; what is still to come of the others is
+        allowed for by the scorer's completion curve for all tiers."""
         from features.history.source import fingerprint  # the service's workers only read what was found
 
+        history = history.without(scorer.facts.kept_out)
         results = history.collaborations.select(*OF_RESULTS).order_by("starts_at", "collaboration_id").to_pandas()
         outcomes = Outcomes.from_tables(results, None, scorer.settings.attribution_days)
         share, _ = scorer.maturity.arrived(outcomes)

@@ -48,13 +48,15 @@ Lines = Callable[[Writer], Iterator[bytes]]
 @dataclass(frozen=True)
 class ListFacts:
     """What a list's promises have in common. when: UTC without a zone. model: registry name and version. data:
-    fingerprint by table. level: of the intervals. rows: how many."""
+    fingerprint by table. level: of the intervals. rows: how many. kept_out_by: the run whose kept-out results the
+    scores were made without; None where they were made with all."""
 
     when: datetime
     model: str
     data: Mapping[str, str]
     level: float
     rows: int
+    kept_out_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def seal(
 
     def lines(writer: Writer) -> Iterator[bytes]:
         shared = {"when": stamp(facts.when), "model": facts.model, "data": dict(sorted(facts.data.items()))}
+        shared |= {"kept_out_by": facts.kept_out_by} if facts.kept_out_by else {}
         yield writer.line("list", {**shared, "level": facts.level, "rows": facts.rows, "columns": COLUMNS})
         began, count, left = writer.at.lines, 0, iter(rows)
         while part := list(itertools.islice(left, ROWS_A_LINE)):

@@ -90,6 +90,11 @@ def without_announced(client: MlflowClient, model: Model, run: str | None) -> tu
     return replace(model, scorer=replace(model.scorer, facts=facts)), ()
 
 
+def followed(model: Model, run: str | None, notes: Collection[str]) -> str | None:
+    """The run that decides what a model of `without_announced` leaves out. run, notes: as that took and gave them."""
+    return (None if notes else run) or model.run
+
+
 def _rows(client: MlflowClient, run: str) -> str | None:
     """The digest of what a run keeps out; None where the run is gone, or has none."""
     try:

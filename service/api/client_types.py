@@ -31,7 +31,7 @@ import msgspec
 REQUESTS: tuple[type[msgspec.Struct], ...] = (Deal, Item, Filters, History)
 ANSWERS: tuple[type[msgspec.Struct], ...] = (
     answers.Reason, answers.Score, answers.Notice, answers.Scores, answers.Ranking, answers.Known, answers.Creator,
-    answers.ModelCard,
+    answers.LeftOut, answers.ModelCard,
 )  # fmt: skip
 
 

@@ -58,7 +58,10 @@ class Sealer:
         assert self.path
         with self._turn:
             known = self._knowledge(serving.published.socket)
-            facts = ListFacts(self.clock(), serving.published.label, known.data, level, len(rows))
+            published = serving.published
+            facts = ListFacts(
+                self.clock(), published.label, known.data, level, len(rows), published.kept_out_by,
+            )  # fmt: skip
             self._checked = seal(self.path, facts, _promises(terms, rows, known), since=self._checked)
             return str(self._checked.head)
 

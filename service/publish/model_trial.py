@@ -21,7 +21,8 @@ log = logging.getLogger("creator_yield")
 
 def try_model(state: Path, uri: str, folder: str) -> dict[str, object]:
     """Save the model; its label, run and card, its features' key, the run whose kept-out results it is to leave out
-    (`left_out`), and the one whose it does (`kept_out_by`): its own, where the former's are gone.
+    (`left_out`), and the one whose it does (`kept_out_by`): its own, where the former's are gone, and None where none
+    are left out. The card names that run, with how many results it kept out, where it is not the model's own.
 
     Raises InputError for a URI that names no model, or one that is damaged, and for a store that cannot be used.
     """
@@ -34,9 +35,11 @@ def try_model(state: Path, uri: str, folder: str) -> dict[str, object]:
     for note in notes:
         log.warning("a note on the model", extra={"facts": {"note": note}})
     model.scorer.save(state / folder)
+    followed, results = left_out.followed(model, run, notes), len(model.scorer.facts.kept_out)
+    card["left_out"] = None if followed == model.run else {"run": followed, "results": results}
     return {
         "label": model.label, "run": model.run, "card": card, "left_out": run, "key": key(model.scorer),
-        "kept_out_by": (None if notes else run) or model.run,
+        "kept_out_by": followed if results else None,
     }  # fmt: skip
 
 

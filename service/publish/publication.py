@@ -30,10 +30,10 @@ class Publication:
 
     card: what a reader may know of the model. catalogue: by feature, its label, unit and formula. alarms: what went
     wrong since, by what it is about. run: of the training in the registry. left_out: the run whose kept-out results no
-    feature is to see. kept_out_by: the one whose none sees; another where those of the former are gone. key: what
-    decides the features beside the data. data: folder of DATA's private copy. socket: where the batch code answers.
-    known: tables and columns (`posts`, `posts.views`) that DATA has had since the server's start. missing: those that
-    it lacks now.
+    feature is to see. kept_out_by: the one whose none sees; another where those of the former are gone, None where
+    all are seen. key: what decides the features beside the data. data: folder of DATA's private copy. socket: where the
+    batch code answers. known: tables and columns (`posts`, `posts.views`) that DATA has had since the server's start.
+    missing: those that it lacks now.
     """
 
     serial: int

@@ -75,6 +75,33 @@ def test_what_is_sealed_is_what_is_in_the_file(capsys: pytest.CaptureFixture[str
         assert own == pytest.approx(expected, rel=1e-12)
 
 
+def test_results_that_a_newer_training_kept_out_are_not_known_and_the_list_names_it() -> None:
+    from models.registry import left_out, runs
+    from models.registry.run_log import log_intake
+
+    client, name = tracking.connect(), "conversions-per-dollar"
+    with open_history("data") as history:
+        deals = history.collaborations.to_pandas()
+        creator = pd.read_parquet("list.parquet").creator_id[lambda ids: ids.isin(deals.creator_id)].iloc[0]
+        out = deals.collaboration_id[deals.creator_id == creator].tolist()
+        rest = fingerprint(history.without(out))
+    run = runs.start(client, name, 0)
+    log_intake(client, run, {"kept_out": [{"collaboration_id": one} for one in out]})
+    left_out.record(client, run, out)
+    call = ("list.parquet", "--data", "data", "--output", "scores.csv", "--ledger")
+    assert score(*call) == 0
+    left_out.announce(client, name, run)
+    assert score(*call) == 0
+    before, after = (line for line in map(json.loads, LEDGER.read_text().splitlines()) if line["kind"] == "list")
+    assert "kept_out_by" not in before
+    assert (after["kept_out_by"], after["data"]) == (run, rest)
+    promised = read(LEDGER).promises
+    own = promised[promised.creator_id == creator].groupby("list").own_record.first()
+    unknown = promised[~promised.creator_id.isin(deals.creator_id)].groupby("list").own_record.first()
+    assert own[before["n"]] != unknown[before["n"]]
+    assert own[after["n"]] == unknown[after["n"]], "nothing is known of the creator"
+
+
 def test_the_head_is_kept_with_the_version_and_finds_lines_that_are_gone(capsys: pytest.CaptureFixture[str]) -> None:
     call = ("list.parquet", "--data", "data", "--output", "scores.csv", "--ledger")
     assert score(*call) == 0

@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,19 @@ def row(i: int, **values: Any) -> tuple[Any, ...]:
 
 def sealed(path: Path, rows: int = 5, **values: Any) -> Position:
     return seal(path, facts(rows), [row(i, **values) for i in range(rows)])
+
+
+def test_a_list_names_the_run_whose_kept_out_results_it_was_scored_without(path: Path) -> None:
+    sealed(path)
+    first = path.read_bytes()
+    seal(path, replace(facts(1), kept_out_by="run 7"), [row(9)])
+    assert path.read_bytes().startswith(first), "older lines stay as they were"
+    lists = [line for line in map(json.loads, path.read_text().splitlines()) if line["kind"] == "list"]
+    assert [line.get("kept_out_by") for line in lists] == [None, "run 7"]
+    assert "kept_out_by" not in lists[0]
+    assert (verify(path).broken, verify(path).lists, len(read(path).promises)) == (None, 2, 6)
+    path.write_bytes(path.read_bytes().replace(b"run 7", b"run 8"))
+    assert "line 5: changed" in str(verify(path).broken)
 
 
 @pytest.fixture

@@ -289,6 +289,7 @@ def test_the_model_shows_its_figures(server: Server) -> None:
     assert {"ours.rank", "one_rate.skill"} <= set(answer["figures"])
     assert answer["trained_on"]["results"] == 150
     assert answer["creators"] == 60
+    assert answer["left_out"] is None
 
 
 def test_headers_and_logs_are_sober(server: Server, workspace: Path) -> None:

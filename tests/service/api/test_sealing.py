@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -28,8 +29,8 @@ SEALED = "/v1/score?include=interval&seal=true"
 WHEN = datetime(2026, 1, 1)
 
 
-def serving(socket: str = "batch-1") -> Any:
-    return SimpleNamespace(published=SimpleNamespace(socket=socket, label="m/1"))
+def serving(socket: str = "batch-1", kept_out_by: str | None = None) -> Any:
+    return SimpleNamespace(published=SimpleNamespace(socket=socket, label="m/1", kept_out_by=kept_out_by))
 
 
 def terms(rows: int = 2) -> Any:
@@ -67,6 +68,14 @@ def test_an_answer_is_sealed_to_the_bit_and_its_head_is_the_receipt(sealer: Seal
     assert found.candidate_id.isna().tolist() == [True, False] * 2
     assert found.when.unique().tolist() == [pd.Timestamp(WHEN)]
     assert sealer._checked.offset == sealer.path.stat().st_size
+
+
+def test_an_answer_names_the_run_whose_kept_out_results_it_was_made_without(sealer: Sealer) -> None:
+    assert sealer.path
+    seal(sealer)
+    asyncio.run(sealer.seal(serving(kept_out_by="run 7"), terms(), rows(), 0.8))
+    lines = map(json.loads, sealer.path.read_text().splitlines())
+    assert [line.get("kept_out_by") for line in lines if line["kind"] == "list"] == [None, "run 7"]
 
 
 def test_what_cannot_be_sealed_is_a_problem(sealer: Sealer, tmp_path: Path) -> None:

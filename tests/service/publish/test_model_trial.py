@@ -47,9 +47,11 @@ def test_what_a_stopped_training_kept_out_is_left_out_of_the_features(
     announce(client, NAME, run)
     after = try_model(tmp_path, f"models:/{NAME}@champion", "after")
     assert (before["left_out"], after["left_out"]) == (None, run)
-    assert (before["kept_out_by"], after["kept_out_by"]) == (before["run"], run)
+    assert (before["kept_out_by"], after["kept_out_by"]) == (None, run)
     assert after["key"] != before["key"]
-    assert after["card"] == before["card"], "the card is of the training"
+    card: Any = before["card"]
+    assert card["left_out"] is None
+    assert after["card"] == card | {"left_out": {"run": run, "results": 1}}
     assert Scorer.load(tmp_path / "after").facts.kept_out == ("r00007",)
     with monkeypatch.context() as patch:
         patch.setattr("models.registry.left_out.fetch_file", Mock(side_effect=FilesMissingError("503 for intake.json")))
@@ -58,4 +60,5 @@ def test_what_a_stopped_training_kept_out_is_left_out_of_the_features(
     assert not (tmp_path / "later").exists()
     (tmp_path / "project" / "mlartifacts" / NAME / run / "artifacts" / "intake.json").unlink()
     gone = try_model(tmp_path, f"models:/{NAME}@champion", "gone")
-    assert (gone["left_out"], gone["kept_out_by"], gone["key"]) == (run, before["run"], before["key"])
+    assert (gone["left_out"], gone["kept_out_by"], gone["key"]) == (run, None, before["key"])
+    assert gone["card"] == before["card"]
