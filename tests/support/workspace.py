@@ -74,7 +74,7 @@ class Server:
     def __init__(
         self,
         folder: Path,
-        data: Path,
+        data: Path | str,
         *words: str,
         launcher: Sequence[str] = (sys.executable,),
         output: int | None = None,
@@ -154,9 +154,9 @@ class Server:
 
 
 @contextmanager
-def running(workspace: Path, *words: str, **more: Any) -> Iterator[Server]:
-    """A service on a workspace's data that is ready, stopped at the end. more: of Server."""
-    started = Server(workspace, workspace / "data", *words, TMPDIR=str(workspace), **more)
+def running(workspace: Path, *words: str, data: str | None = None, **more: Any) -> Iterator[Server]:
+    """A service on a workspace's data, or on other data, that is ready, stopped at the end. more: of Server."""
+    started = Server(workspace, data or workspace / "data", *words, TMPDIR=str(workspace), **more)
     try:
         started.wait()
         yield started

@@ -61,3 +61,36 @@ async def _fill(room: Room) -> None:
     for one in held:
         one.take()
     assert room.held == 0
+
+
+class SlowBody(Body):
+    """A request whose body comes once `sent` is set."""
+
+    def __init__(self, sent: asyncio.Event) -> None:
+        super().__init__(b"x" * MOST_BYTES, content_length=str(MOST_BYTES))
+        self.sent = sent
+
+    async def __anext__(self) -> bytes:
+        await self.sent.wait()
+        return await super().__anext__()
+
+
+def test_a_body_has_its_room_before_its_first_byte_comes() -> None:
+    """Else clients that send slowly would all be let in, and the worker would hold what they have sent so far."""
+    asyncio.run(_announce(Room()))
+
+
+async def _announce(room: Room) -> None:
+    sent = asyncio.Event()
+    held = [room.body() for _ in range(LARGE_ROOM // MOST_BYTES)]
+    reading = [asyncio.create_task(one.read(slow, slow)) for one in held for slow in [SlowBody(sent)]]
+    await asyncio.sleep(0)
+    assert room.held == LARGE_ROOM
+    late = Body(b"x" * MOST_BYTES, content_length=str(MOST_BYTES))
+    with room.body() as one, pytest.raises(Problem) as caught:
+        await one.read(late, late)
+    assert caught.value.status == 429
+    sent.set()
+    await asyncio.gather(*reading)
+    assert [len(one.take()) for one in held] == [MOST_BYTES] * len(held)
+    assert room.held == 0

@@ -121,6 +121,11 @@ def test_where_there_are_too_many_the_oldest_that_do_nothing_go(listener: socket
             one.close()
 
 
+def test_a_kept_connection_may_rest_longer_than_common_proxies_let_it() -> None:
+    """Their 60 seconds: who closes first must be the proxy, or it sends into a connection that is gone."""
+    assert connections.rest() > 65_000
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, trained_workspace: Path) -> Iterator[Server]:
     """A service that may open 320 files a process, so 64 connections a worker; nobody reads its log."""

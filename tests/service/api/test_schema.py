@@ -144,6 +144,7 @@ def test_the_page_takes_its_columns_from_the_contract_alone() -> None:
 VALUES: list[Any] = [
     "", " ", "x", "\u200b", "17.0", 0, 1, -1, 7.0, 1.5, 1e15, 1e16, 2**53 + 1, 2**64, 1e-9, 1e-10, 2_400_000,
     2_400_001, True, None, [], ["a"], {}, "2026-06-01", "2026-06-01T00:00Z", "1", -0.0, 1e300, "2026-06-01T24:00",
+    "20260601", "2026-06-01T10",
 ]  # fmt: skip
 HISTORY: dict[str, list[dict[str, Any]]] = {
     "creators": [{"creator_id": "a", "platform": "i", "niche": "n"}],

@@ -70,6 +70,27 @@ def test_a_copy_is_made_of_every_form_of_a_table(tmp_path: Path) -> None:
             len(tables["posts"]), len(tables["comments"])]  # fmt: skip
 
 
+def test_what_lies_outside_data_is_watched_by_the_names_that_lead_there(tmp_path: Path) -> None:
+    tables = frames()
+    data, outside = write(tmp_path / "data", tables), tmp_path / "outside"
+    outside.mkdir()
+    (data / "posts.parquet").rename(outside / "posts.parquet")
+    (data / "posts.sql").write_text("SELECT * FROM '../outside/p*.parquet'")
+    (data / "creators.parquet").rename(outside / "creators.parquet")
+    (data / "creators.parquet").symlink_to(outside / "creators.parquet")
+    keep(str(data), tmp_path / "kept")
+    stamp = stamp_of(tmp_path / "kept", str(data))
+    assert stamp.changed() == []
+    for read, named in ("posts.parquet", outside), ("creators.parquet", data):
+        rename_over(outside / read)
+        assert [Path(one).resolve() for one in stamp.changed()] == [outside / read], "a link's or a mapping's file"
+        assert [Path(one).parent.resolve() for one in stamp.changed()] == [named]
+        stamp = stamp.now()
+    (tmp_path / "aside").symlink_to(write(tmp_path / "new", {"creators": tables["creators"]}) / "creators.parquet")
+    (tmp_path / "aside").replace(data / "creators.parquet")
+    assert stamp.changed() == [str(data / "creators.parquet")], "a link that is set anew"
+
+
 def test_a_table_without_rows_and_a_column_that_went_are_missing(tmp_path: Path) -> None:
     tables = frames()
     keep(str(write(tmp_path / "whole", tables)), tmp_path / "first")

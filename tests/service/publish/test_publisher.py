@@ -101,6 +101,19 @@ def test_a_refusal_is_tried_again_with_waits_that_double(
     assert publishing.refused["features"].wait == FIRST_WAIT
 
 
+def test_a_refusal_is_logged_with_its_reason(
+    publishing: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(publisher.log, "propagate", True)
+    tried(publishing, monkeypatch, TrialError("InputError", "creators: half of it is there.", at_fault=True))
+    rename_over(tmp_path / "data" / "creators.parquet")
+    for _ in range(3):
+        look(publishing)
+    facts = {"about": "features", "why": "creators: half of it is there.", "tried_again_in_s": FIRST_WAIT}
+    found = [(one.levelname, one.message, one.facts) for one in caplog.records]  # type: ignore[attr-defined]
+    assert found == [("ERROR", "refused", facts)]
+
+
 def test_what_was_published_is_not_prepared_once_more(
     publishing: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -54,3 +54,21 @@ def test_an_alarm_of_the_registry_is_a_sentence_with_its_cause(
     assert watch.away is not None
     assert watch.away.startswith(f"the model stays as it is: {cause}")
     assert not re.search(rf"SQL|SELECT|sqlalche|Error|{tmp_path}", watch.away)
+
+
+def test_a_store_that_is_replaced_by_rename_is_read_at_the_next_look(
+    empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watches: dict[str, RegistryWatch] = {}
+    for name in ("mlflow.db", "other.db"):
+        store = shutil.copy(empty_store, tmp_path / name)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{quote(str(store))}")
+        client = connect()
+        client.create_registered_model("m")
+        for _ in range(1 + len(watches)):
+            version = client.create_model_version("m", "file:///nowhere").version
+        client.set_registered_model_alias("m", "champion", version)
+        watches[name] = RegistryWatch("models:/m@champion")
+        assert watches[name].version() == (f"m/{len(watches)}", None, None)
+    (tmp_path / "other.db").replace(tmp_path / "mlflow.db")
+    assert watches["mlflow.db"].version() == ("m/2", None, None)
