@@ -249,6 +249,20 @@ def test_the_readme_installs_as_make_does_and_says_what_each_system_needs_first(
     assert missing == {system: set() for system in needed}
 
 
+@pytest.mark.slow
+def test_pip_installs_every_file_of_the_packages(tmp_path: Path) -> None:
+    """`python -m pip install .`, as the README has it; nothing is fetched."""
+    folder = project_copy(tmp_path / "project")
+    for package in ("features", "models", "service", "demo"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    given = {str(path.relative_to(folder)) for path in folder.glob("[fmsd]*/**/*") if path.is_file()}
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(tmp_path)]
+    subprocess.run([*pip, "wheel", *options, str(folder)], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert given == {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+
+
 @pytest.mark.bare
 @pytest.mark.parametrize("pip", ["pip==23.0", "pip"])
 def test_the_core_lock_alone_trains_and_scores(tmp_path: Path, tiny_market: Path, pip: str) -> None:
