@@ -59,10 +59,13 @@ def examine(
 
 
 def _still_out(batch: Batch) -> Iterator[Finding]:
-    """Rows that were kept out of the last training and are as they were."""
+    """Rows that were kept out of the last training and were not corrected since."""
     if rows := batch.ids(batch.out):
         count, likely = f"{len(rows):,} results", "not corrected since"
-        sentence = f"{count} were kept out of the last training and are as they were; correct them, or use --force once"
+        sentence = (
+            f"{count} were kept out of the last training and were not corrected since, or only counted up to a later "
+            "moment, which corrects nothing; correct them, or use --force once if they are right"
+        )
         yield Finding(count, "kept out before", likely, sentence, rows)
 
 

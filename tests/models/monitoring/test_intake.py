@@ -178,6 +178,10 @@ def test_rows_once_kept_out_stay_out_until_they_are_corrected() -> None:
     found = look(FRAME, before)
     assert set(found.kept_out.collaboration_id) == ids(NEW)
     assert found.findings[0].quantity == "kept out before"
+    later = {"conversions": FRAME.conversions + 1, "observed_until": FRAME.observed_until + pd.Timedelta(days=1)}
+    further = look(changed(FRAME, NEW, later), seen(FRAME, ALL, kept_out=ids(NEW)))
+    assert set(further.kept_out.collaboration_id) == ids(NEW), "nothing tells it from counting further"
+    assert "or only counted up to a later moment, which corrects nothing" in str(further.findings[0])
     corrected = look(changed(FRAME, NEW, {"spend": FRAME.spend + 1}), before)
     assert not len(corrected.kept_out)
     assert corrected.counts["new"] == 60
