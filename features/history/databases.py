@@ -35,7 +35,8 @@ def require_database(scheme: str, path: str) -> None:
 
 
 def require_file(scheme: str, path: str) -> str:
-    """The database's name in messages. Raises InputError for a URL of another kind, or of a file that is not there."""
+    """The database's name in messages. Raises InputError for a URL of another kind, of a file that is not there, or of
+    one that begins as another kind of file does."""
     where = f"{scheme}://…" if scheme != "duckdb" else f"{scheme}://{path}"
     if scheme != "duckdb":
         raise fail(where, "databases of this kind cannot be opened", FORMS)
@@ -43,6 +44,11 @@ def require_file(scheme: str, path: str) -> str:
     if not Path(path).is_file():
         remedy = "A path from the root begins with three slashes, one from the current folder with two."
         raise fail(where, "there is no such file", remedy)
+    with suppress(OSError), Path(path).open("rb") as file:  # DuckDB says what keeps it from being read
+        head = file.read(4096)
+        # a checksum stands before a database's mark, and may begin as any other kind of file does
+        if head[8:12] != b"DUCK" and (foreign := kind_of(head, "NAME")):
+            raise fail(where, f"it is {foreign[0]}, no DuckDB database", foreign[1])
     return where
 
 
@@ -53,11 +59,6 @@ def tables(
     InputError for a database that cannot be opened.
     """
     where = require_file(scheme, path)
-    with suppress(OSError), Path(path).open("rb") as file:  # DuckDB says what keeps it from being read
-        head = file.read(4096)
-        # a checksum stands before a database's mark, and may begin as any other kind of file does
-        if head[8:12] != b"DUCK" and (foreign := kind_of(head, "NAME")):
-            raise fail(where, f"it is {foreign[0]}, no DuckDB database", foreign[1])
     try:
         # absolute: DuckDB takes a ~ at the start for the home folder, and sqlite: for another kind of database
         connection.execute(f"ATTACH {quote(os.path.abspath(path))} AS data (READ_ONLY)")

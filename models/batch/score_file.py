@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
+from features.engines.duckdb import OFFLINE
 from features.history.score_columns import TARGET_SCORES, row_columns, score_columns
 from features.history.source import Candidates, History
 from features.matrix import FeatureBuilder
@@ -89,7 +90,7 @@ def score_file(
                 done += batch.num_rows
                 if progress:
                     progress("scores", done, candidates.rows)
-        with duckdb.connect() as engine:
+        with duckdb.connect(config=OFFLINE) as engine:
             engine.execute(f"SET memory_limit = '{RANK_MEMORY}'; SET temp_directory = '{_quoted(folder)}'")
             _write_ranked(engine, scored, ranked, folder / f"whole{ending}", score_columns(target is not None), chunk)
         history.stamp.require_unchanged("DATA")

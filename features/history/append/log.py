@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.engines.duckdb import first_line, name, quote
+from features.engines.duckdb import OFFLINE, first_line, name, quote
 from features.engines.postgres import SCHEME
 from features.faults import fail
 from features.history.append.batch import key_of
@@ -84,7 +84,7 @@ def read_log(data: str) -> pd.DataFrame:
 
 def _of_duckdb(path: str) -> pa.Table:
     try:
-        with duckdb.connect(path, read_only=True) as connection:
+        with duckdb.connect(path, read_only=True, config=OFFLINE) as connection:
             held = f"SELECT count(*) FROM duckdb_tables() WHERE table_name = {quote(TABLE)}"
             if not connection.execute(held).fetchall()[0][0]:
                 return SCHEMA.empty_table()

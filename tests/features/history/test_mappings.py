@@ -1,5 +1,6 @@
 """A mapping reads what it says: DuckDB guesses and downloads nothing, texts are no files, faults say cause and cure."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from features.engines.duckdb import explain
 from features.faults import InputError
 from features.history.source import open_history
 from tests.support.contract_tables import frames, write
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow  # each opens a history anew
 
@@ -72,6 +74,16 @@ def test_nothing_is_downloaded(case: str, tmp_path: Path) -> None:
         f"posts: posts.sql needs DuckDB's extension {extension}, which is not built in and is never downloaded. "
         "Save what it reads as Parquet or CSV in the folder, and read that."
     )
+
+
+def test_every_engine_is_opened_without_downloads() -> None:
+    calls = {}
+    for path in (path for package in ("features", "models", "service") for path in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and (call := ast.unparse(node)).startswith(("duckdb.", "ibis.duckdb.")):
+                calls[f"{path.relative_to(ROOT)}: {call}"] = "OFFLINE" in call or ".connect(" not in call
+    assert len(calls) > 2
+    assert [call for call, offline in calls.items() if not offline] == []
 
 
 def test_a_file_whose_ending_the_engine_does_not_know_is_named(tmp_path: Path) -> None:

@@ -274,3 +274,9 @@ def test_faults_of_whole_files_add_nothing(make: Callable[[Path], object], says:
     with pytest.raises(InputError, match=says):
         add_results(data, tmp_path / "new", now=NOW)
     assert read_log(data).empty
+
+
+def test_the_log_of_an_sqlite_file_is_refused_as_data_is(tmp_path: Path) -> None:
+    (tmp_path / "a.db").write_bytes(b"SQLite format 3\0".ljust(4096, b"\0"))
+    with pytest.raises(InputError, match=r"a\.db: it is an SQLite database, no DuckDB database\. Export it as CSV"):
+        read_log(f"duckdb://{tmp_path}/a.db")
