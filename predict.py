@@ -147,6 +147,7 @@ def predict(args: argparse.Namespace) -> None:
             check_apart(args.ledger, args.output, inputs, artifacts.places(client))
             sealing = Sealing(
                 args.ledger, client, model, history, level=args.level, clock=now, kept_out_by=kept_out_by,
+                note=cli.note,
             )  # fmt: skip
         notes = (*candidates.notes, *unread)
         if trained := model.scorer.facts.columns:  # not recorded by a training outside train.py
@@ -160,6 +161,7 @@ def predict(args: argparse.Namespace) -> None:
         summary = score_file(
             history, candidates, model.scorer, model.label, args.output, level=args.level, target=target,
             progress=progress, seal=sealing.seal if sealing else None, look=listed.add,
+            note=cli.note,
         )  # fmt: skip
     anchored = sealing.anchor() if sealing else ""  # before anything else can fail: the scores and the seal are there
     print_summary(summary, model, args, target)

@@ -117,7 +117,7 @@ def train(args: argparse.Namespace) -> int:
     except InputError as error:
         if args.report:
             faults = tuple(map(str, error.faults))
-            sentence = "the data or the call is at fault; nothing was trained"
+            sentence = error.done or "the data, the call or the store is at fault; no version was registered"
             write_report(args, _outcome(args, began, AT_FAULT, "failed", sentence, faults=faults), None)
         raise
     if done.checked:
@@ -259,7 +259,7 @@ def write_report(args: argparse.Namespace, outcome: Outcome, done: Retrained | N
         figures = (plots(report) if report else {}) | (watched.plots if watched else {})
         text = outcome_page(outcome, "\n".join(pages), figures)
     output = behind(args.report)
-    with aside(output, "--report") as folder:
+    with aside(output, "--report", cli.note) as folder:
         made = folder / output.name
         made.write_text(text, encoding="utf-8", newline="\n")
         replace(made, output, "--report")

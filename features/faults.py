@@ -38,10 +38,13 @@ class Fault:
 
 
 class InputError(Exception):
-    """All faults of an input, reported at once; `str()` is one line a fault."""
+    """All faults of an input, reported at once; `str()` is one line a fault.
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = tuple(faults)
+    done: what had been done already and stands, in a sentence; empty where that is nothing.
+    """
+
+    def __init__(self, faults: Iterable[Fault], done: str = "") -> None:
+        self.faults, self.done = tuple(faults), done
         super().__init__("\n".join(map(str, self.faults)))
 
 

@@ -154,8 +154,8 @@ def _retrain(run: Run, source: Source, choice: _Choice, prints: Mapping[str, str
     found = _log(run, choice, door, selection, report, level)
     unchanged.mark(run.client, run.id, mark)
     version, decision = promotion.record(run, report, selection.history, selection.prints, choice.promote, choice.data)
-    with promotion.in_use(version if decision.promoted else None):
-        _conclude(run, choice, version, found.watched)
+    with promotion.registered(version, decision.promoted):
+        _conclude(run, choice, version, found.watched, source.note)
     return _retrained(run.name, version, decision, door.intake, found)
 
 
@@ -185,11 +185,11 @@ def _log(run: Run, choice: _Choice, door: Door, selection: Selection, report: Re
     return _Findings(report, level, watched, alarms)
 
 
-def _conclude(run: Run, choice: _Choice, version: str, watched: Watched | None) -> None:
+def _conclude(run: Run, choice: _Choice, version: str, watched: Watched | None, note: Note) -> None:
     """Write what holds only now that the version is registered."""
     if choice.force:  # only now is it sure that there is a training on all results
         left_out.announce(run.client, run.name, run.id)
-    if watched and (head := watched.seal(choice.now)):
+    if watched and (head := watched.seal(choice.now, note)):
         anchor(run.client, run.name, version, head)
 
 

@@ -68,6 +68,14 @@ def makefile_targets() -> set[str]:
     return set(re.findall(r"^([a-z][a-z-]*):(?!=)", (ROOT / "Makefile").read_text(), re.M))
 
 
+def test_soak_runs_whatever_has_a_full_number() -> None:
+    recipe = (ROOT / "Makefile").read_text().partition("\nsoak: ")[2].partition("\n\n")[0]
+    counted = {path for path in (ROOT / "tests").rglob("test_*.py") if 'getoption("--soak")' in path.read_text()}
+    counted -= {Path(__file__)}
+    assert {ROOT / path for path in re.findall(r"tests/\S+\.py", recipe)} == counted
+    assert '-m "slow or long"' in recipe  # a run without it leaves out what is long
+
+
 @pytest.mark.parametrize("lock", LOCKS)
 def test_lock_holds_exact_versions_with_hashes_and_no_address(lock: str) -> None:
     text = (ROOT / lock).read_text()

@@ -16,7 +16,7 @@ import shutil
 import stat
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
@@ -180,15 +180,19 @@ def _can_hold(ending: str, schema: pa.Schema) -> bool:
 
 
 @contextmanager
-def aside(output: Path, option: str = "--output") -> Iterator[Path]:
+def aside(
+    output: Path, option: str = "--output", note: Callable[[Iterable[str]], None] = lambda notes: None
+) -> Iterator[Path]:
     """A folder beside the output, so that the last step is a rename; gone at the end, whatever happens.
 
     Raises OutputError where the disk is full, a limit on files is reached, or the output's folder is no more: the
     output is as it was.
     Folders that killed runs for the same output have left on this machine are removed first. A run holds a lock on its
-    folder, which ends with the process, so a folder whose lock can be had is nobody's.
+    folder, which ends with the process, so a folder whose lock can be had is nobody's. note: takes how many these were.
     """
-    _clear(output)
+    if cleared := _clear(output):
+        runs = "a run that was" if cleared == 1 else f"{cleared:,} runs that were"
+        note([f"what {runs} killed had written aside for {output.name} was removed"])
     owned: list[tuple[Path, int]] = []
     try:
         while not owned:
@@ -239,8 +243,12 @@ def _own(folder: Path, output: Path, option: str) -> list[tuple[Path, int]]:
     return [(folder, lock)]
 
 
-def _clear(output: Path) -> None:
-    """Remove what lies aside for an output and belongs to no living process; what cannot be removed stays."""
+def _clear(output: Path) -> int:
+    """Remove what lies aside for an output and belongs to no living process; how many folders that were.
+
+    What cannot be removed stays.
+    """
+    cleared = 0
     ours = re.compile(re.escape(_prefix(output)) + "[0-9a-f]{8}")
     with suppress(OSError):
         for folder in [path for path in output.parent.iterdir() if ours.fullmatch(path.name)]:
@@ -249,8 +257,10 @@ def _clear(output: Path) -> None:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     shutil.rmtree(folder, ignore_errors=True)
+                    cleared += not folder.exists()
                 finally:
                     os.close(lock)
+    return cleared
 
 
 def replace(made: Path, output: Path, option: str = "--output") -> None:

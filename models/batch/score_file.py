@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,20 +53,21 @@ def score_file(
     progress: Callable[[str, int, int], None] | None = None,
     seal: Callable[[int, Iterator[pa.RecordBatch]], None] | None = None,
     look: Callable[[pd.DataFrame, pd.DataFrame, pd.DataFrame], None] | None = None,
+    note: Callable[[Iterable[str]], None] = lambda notes: None,
 ) -> Summary:
     """Score all candidates into `output`, which is replaced at the very end. The chunk's size changes no bit of it.
 
     target: adds its two columns after the cost per conversion. A link as `output` stays one: what it names is written.
     seal: takes the number of rows and all of them with their scores, just before the output appears; where it raises,
-    none does. look: takes each chunk's matrix, columns and scores. Raises InputError where DATA or the
-    candidates changed meanwhile, OutputError where the disk is full.
+    none does. look: takes each chunk's matrix, columns and scores. note: takes what was cleared of killed runs. Raises
+    InputError where DATA or the candidates changed meanwhile, OutputError where the disk is full.
     """
     ending, output = output.suffix, behind(output)
     history = history.without(scorer.facts.kept_out)
     top = TOP if target is None else (*TOP, *TARGET_SCORES)
     counted: Counter[str] = Counter()
     best: list[dict[str, Any]] = []
-    with aside(output) as folder, FeatureBuilder(history, scorer.settings, scorer.classifier) as builder:
+    with aside(output, note=note) as folder, FeatureBuilder(history, scorer.settings, scorer.classifier) as builder:
         scored, ranked = folder / "scored.parquet", folder / "ranked.parquet"
         done = 0
         with ExitStack() as files:

@@ -22,7 +22,7 @@ from models.batch.output_file import behind, check_not_kept, check_not_read
 from models.monitoring.anchors import anchor, known_heads
 from models.monitoring.chain import Head
 from models.monitoring.knowledge import Knowledge
-from models.monitoring.ledger import ListFacts, seal
+from models.monitoring.ledger import ListFacts, Note, seal
 from models.registry.registry import Model
 from models.registry.store_faults import StoreError
 
@@ -43,13 +43,16 @@ class Sealing:
         level: float,
         clock: Callable[[], datetime],
         kept_out_by: str | None = None,
+        note: Note = lambda notes: None,
     ) -> None:
         """level: of the intervals. clock: UTC without a zone; the moment of sealing is that of the promises.
-        kept_out_by: the run that kept out what the model leaves out.
+        kept_out_by: the run that kept out what the model leaves out. note: takes what killed runs had left in the
+        ledger.
 
         Raises StoreError where the known heads cannot be read.
         """
-        self.path, self.client, self.model, self.level, self.clock = path, client, model, level, clock
+        self.path, self.client, self.model, self.level = path, client, model, level
+        self.clock, self.note = clock, note
         self.kept_out_by = kept_out_by if model.scorer.facts.kept_out else None
         self.heads = known_heads(client)
         self.knowledge = Knowledge.of(history, model.scorer)
@@ -60,7 +63,7 @@ class Sealing:
         facts = ListFacts(
             self.clock(), self.model.label, self.knowledge.data, self.level, rows, self.kept_out_by,
         )  # fmt: skip
-        self.head = seal(self.path, facts, self._rows(batches), self.heads).head
+        self.head = seal(self.path, facts, self._rows(batches), self.heads, note=self.note).head
 
     def anchor(self) -> str:
         """Keep the head in MLflow; what was done, in a sentence. Scores stand even where the store takes no tag."""

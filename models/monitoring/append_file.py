@@ -35,14 +35,18 @@ def held(path: Path) -> Iterator[int]:
     """The file, made where there is none, open for reading and appending, and locked against all other processes.
 
     A file that was made and is still empty at the end is removed. Raises InputError for one that cannot be opened or
-    locked.
+    locked, OutputError where the disk does not take its name.
     """
     made = not path.exists()
     handle = _locked(path)
     try:
         yield handle
         if made:
-            _sync_folder(path)
+            try:
+                _sync_folder(path)
+            except OSError as error:
+                os.ftruncate(handle, 0)
+                raise _unwritten(path, error) from error
     finally:
         if made and not os.fstat(handle).st_size:
             path.unlink(missing_ok=True)
@@ -87,9 +91,13 @@ def append(path: Path, handle: int, parts: Iterator[bytes]) -> None:
             os.ftruncate(handle, before)
         if not isinstance(error, OSError):
             raise
-        remedy = "Nothing was sealed, and no scores were written. Free some space, or choose another file."
-        problem = f"it cannot be written ({error.strerror or error})"
-        raise OutputError(str(Fault("--ledger", received=str(path), problem=problem, remedy=remedy))) from error
+        raise _unwritten(path, error) from error
+
+
+def _unwritten(path: Path, error: OSError) -> OutputError:
+    remedy = "Nothing was sealed, and no scores were written. Free some space, or choose another file."
+    problem = f"it cannot be written ({error.strerror or error})"
+    return OutputError(str(Fault("--ledger", received=str(path), problem=problem, remedy=remedy)))
 
 
 def _sync_folder(path: Path) -> None:

@@ -43,6 +43,7 @@ STRANGE = (
     "first line"
 )
 Lines = Callable[[Writer], Iterator[bytes]]
+Note = Callable[[Iterable[str]], None]
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,19 @@ class Contents:
 
 
 def seal(
-    path: Path, facts: ListFacts, rows: Iterable[Sequence[Any]], heads: Iterable[Head] = (), since: Position = START
+    path: Path,
+    facts: ListFacts,
+    rows: Iterable[Sequence[Any]],
+    heads: Iterable[Head] = (),
+    since: Position = START,
+    note: Note = lambda notes: None,
 ) -> Position:
     """Append a list, whole or not at all, and return the position behind it; it is on the disk by then.
 
     rows: values in the order of COLUMNS, starts_at as ISO 8601. heads: known ones. since: up to where this process has
-    checked the ledger before; all after it is checked first. Raises InputError for a ledger that does not hold or
-    cannot be opened, OutputError where it cannot be written; then it is as it was.
+    checked the ledger before; all after it is checked first. note: takes what a writer that was killed had left.
+    Raises InputError for a ledger that does not hold or cannot be opened, OutputError where it cannot be written; then
+    it is as it was.
     """
 
     def lines(writer: Writer) -> Iterator[bytes]:
@@ -104,14 +111,21 @@ def seal(
             raise ValueError(f"{count} rows are not the {facts.rows} that were announced")
         yield writer.line("sealed", {"list": began, "rows": count})
 
-    return add(path, lines, facts.when, heads, since)
+    return add(path, lines, facts.when, heads, since, note)
 
 
-def add(path: Path, lines: Lines, when: datetime, heads: Iterable[Head] = (), since: Position = START) -> Position:
+def add(
+    path: Path,
+    lines: Lines,
+    when: datetime,
+    heads: Iterable[Head] = (),
+    since: Position = START,
+    note: Note = lambda notes: None,
+) -> Position:
     """Append the lines that `lines` makes with a writer, as `seal` does; a ledger that is not there begins."""
     with held(path) as handle:
         with os.fdopen(os.dup(handle), "rb") as file:
-            walk, _, broken = _examine(file, path, tuple(heads), since)
+            walk, found, broken = _examine(file, path, tuple(heads), since)
         if broken and broken.kind != "torn":
             remedy = (
                 "Nothing was written. Keep the file, find out who changed it, and seal into another: --ledger FILE."
@@ -129,6 +143,7 @@ def add(path: Path, lines: Lines, when: datetime, heads: Iterable[Head] = (), si
             yield from lines(writer)
 
         append(path, handle, parts())
+        note(_left_by_the_killed(path, walk, found))
         return replace(writer.at, offset=os.fstat(handle).st_size)
 
 
@@ -175,22 +190,30 @@ def stamp(when: datetime) -> str:
     return f"{when.isoformat()}Z"
 
 
+def _left_by_the_killed(path: Path, walk: Walk, found: _Structure) -> Iterator[str]:
+    """A sentence for each thing at the end of a ledger that a killed writer had left there."""
+    if walk.tail:
+        yield f"line {walk.at.lines + 1:,} of {path}, torn by a run that was killed, is closed; it does not count"
+    if found.begun:
+        yield f"line {found.begun:,} of {path} begins a list that a killed run never sealed; it does not count"
+
+
 class _Structure:
-    """Counts lists that are sealed, and those that are not."""
+    """Counts lists that are sealed, and those that are not. begun: line of a last one that is not, else 0."""
 
     def __init__(self) -> None:
-        self.lists = self.promises = self.unfinished = self._open = 0
+        self.lists = self.promises = self.unfinished = self.begun = 0
 
     def take(self, line: Line, path: Path) -> None:
         if line.kind == "ledger" and (found := line.content()["format"]) > FORMAT:
             raise fail("--ledger", f"a newer version wrote it, in format {found}", "Update creator-yield.", str(path))
-        if line.kind == "list":
-            self.unfinished, self._open = self.unfinished + bool(self._open), line.number
-        elif line.kind == "sealed" and (content := line.content())["list"] == self._open:
-            self.lists, self.promises, self._open = self.lists + 1, self.promises + content["rows"], 0
+        if line.kind == "sealed" and (content := line.content())["list"] == self.begun:
+            self.lists, self.promises, self.begun = self.lists + 1, self.promises + content["rows"], 0
+        elif line.kind != "rows":  # of another writer
+            self.unfinished, self.begun = self.unfinished + bool(self.begun), line.number * (line.kind == "list")
 
     def end(self) -> None:
-        self.unfinished += bool(self._open)
+        self.unfinished += bool(self.begun)
 
 
 def _examine(

@@ -21,7 +21,7 @@ from models.estimators.maturity import Maturity
 from models.estimators.outcomes import Outcomes
 from models.monitoring.chain import Head
 from models.monitoring.e_process import ALPHA, BOUND, SLACK, Fortune, advantage_fortune, coverage_fortune
-from models.monitoring.ledger import STRANGE, Checked, verify
+from models.monitoring.ledger import STRANGE, Checked, Note, verify
 from models.monitoring.promise_figures import ALL, SHARE, figures, metrics
 from models.monitoring.promises import OTHER_PRICE, REASONS, Settled, seal_results, settle
 from models.registry.store_faults import guarded
@@ -113,13 +113,13 @@ class Watched:
             "figures": self.table.to_dict("records") if found and len(found.deals) else [],
         }
 
-    def seal(self, when: datetime) -> Head | None:
+    def seal(self, when: datetime, note: Note = lambda notes: None) -> Head | None:
         """Put what the alarm has seen of newly closed weeks into the ledger, if anything; its head, to be kept
-        elsewhere, None for a ledger that is empty or does not hold.
+        elsewhere, None for a ledger that is empty or does not hold. note: takes what killed runs had left in it.
         """
         if not self.settled:
             return None
-        position = seal_results(self.path, self.settled, when)
+        position = seal_results(self.path, self.settled, when, note)
         return position.head if position else self.checked.head
 
     def page(self) -> str:

@@ -21,7 +21,7 @@ from models.estimators.outcomes import Outcomes
 from models.evaluation.backtest import RIPE_SHARE
 from models.monitoring.chain import Position, Writer
 from models.monitoring.e_process import Week, advantages
-from models.monitoring.ledger import add, read, stamp
+from models.monitoring.ledger import Note, add, read, stamp
 
 TERMS = ["creator_id", "brand", "product_niche", "day"]
 AHEAD, UNMATCHED, AMBIGUOUS, LATE = "ahead", "unmatched", "ambiguous", "late"
@@ -175,7 +175,7 @@ def inside(deals: pd.DataFrame) -> np.ndarray:
     return ((rate >= deals.low - 1e-12) & (rate <= deals.high + 1e-12)).to_numpy(bool)
 
 
-def seal_results(ledger: Path, settled: Settled, when: datetime) -> Position | None:
+def seal_results(ledger: Path, settled: Settled, when: datetime, note: Note = lambda notes: None) -> Position | None:
     """Append the weeks that have closed since: what the alarm has seen of them stays as it is from then on.
 
     None where there are none. Raises as `models.monitoring.ledger.seal` does.
@@ -189,4 +189,4 @@ def seal_results(ledger: Path, settled: Settled, when: datetime) -> Position | N
             content = {"when": stamp(when), "figures": vars(week), "deals": settled.members[week.monday]}
             yield writer.line("results", content)
 
-    return add(ledger, lines, when)
+    return add(ledger, lines, when, note=note)

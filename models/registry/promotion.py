@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from features.faults import InputError, OutputError
 from models.alarms import Alarm
 from models.evaluation.skill import LEAST_T
 from models.registry.gate import Decision, Promote, decide, unopposed, with_changes
@@ -108,15 +109,16 @@ def had_skill(client: MlflowClient, name: str, version: str) -> bool:
 
 def award(run: Run, version: str, comparison: Comparison, compare_again: Callable[[], Comparison]) -> Decision:
     """Give a version its alias by a decision on the champion of that moment; `compare_again` makes a new one."""
-    while True:
-        against, decision = comparison
-        with alone(run.client):
-            if champion_version(run.client, run.name) == against:
-                _conclude(run.client, run, version, decision, against)
-                with in_use(version if decision.promoted else None):
-                    _announce(run.client, run, version, decision, against)
-                return decision
-        comparison = compare_again()
+    with registered(version, False):
+        while True:
+            against, decision = comparison
+            with alone(run.client):
+                if champion_version(run.client, run.name) == against:
+                    _conclude(run.client, run, version, decision, against)
+                    with registered(version, decision.promoted):
+                        _announce(run.client, run, version, decision, against)
+                    return decision
+            comparison = compare_again()
 
 
 @guarded
@@ -139,12 +141,17 @@ def _announce(client: MlflowClient, run: Run, version: str, decision: Decision, 
 
 
 @contextmanager
-def in_use(champion: str | None) -> Iterator[None]:
-    """Where the store fails now, say that this version, if one is given, serves all the same."""
+def registered(version: str, champion: bool) -> Iterator[None]:
+    """Where the store or the ledger fails now, say that this version is there, and serves if it is the champion."""
+    so_far = f"Version {version} is the champion already; the next training completes its record."
     try:
         yield
-    except StoreError as error:
-        if champion is None:
+    except InputError as error:
+        if not champion:
+            error.done = error.done or f"version {version} is registered, and is not the champion"
             raise
-        so_far = f"Version {champion} is the champion already; the next training completes its record."
-        raise StoreError([replace(fault, remedy=f"{fault.remedy} {so_far}") for fault in error.faults]) from error
+        kind = StoreError if isinstance(error, StoreError) else InputError
+        faults = [replace(fault, remedy=f"{fault.remedy} {so_far}") for fault in error.faults]
+        raise kind(faults, so_far[0].lower() + so_far[1:-1]) from error
+    except OutputError as error:
+        raise (OutputError(f"{error} {so_far}") if champion else error) from error

@@ -1,11 +1,14 @@
 """What a training leaves: its run and its model, the champion, and nothing where it cannot be done."""
 
+import json
 import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+import train
+from features.faults import Fault, InputError
 from tests.support.commands import run_score, run_train
 from tests.support.past_market import write_tables
 
@@ -111,6 +114,22 @@ def test_a_training_that_fails_leaves_the_champion(
     experiment = client.get_experiment_by_name("conversions-per-dollar")
     assert experiment
     assert client.search_runs([experiment.experiment_id])[0].info.status == "FAILED"
+
+
+@pytest.mark.parametrize("done", ["", "version 2 is the champion already"])
+def test_the_report_of_a_failure_says_what_was_done_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise InputError([Fault("store", problem="it is gone")], done)
+
+    monkeypatch.setattr(train, "_retrain", fail)
+    report = tmp_path / "outcome.json"
+    assert run_train("data", "--report", str(report)) == 2
+    outcome = json.loads(report.read_text(encoding="utf-8"))
+    nothing = "the data, the call or the store is at fault; no version was registered"
+    assert (outcome["action"], outcome["sentence"]) == ("failed", done or nothing)
+    assert outcome["faults"] == ["store: it is gone."]
 
 
 def test_results_that_teach_nothing_are_refused(

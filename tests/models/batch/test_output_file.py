@@ -243,10 +243,13 @@ def test_a_killed_run_s_folder_goes_and_a_living_one_s_stays(tmp_path: Path) -> 
         run.kill()
         run.communicate()
     assert _left(tmp_path) == [theirs.name]
-    with aside(tmp_path / "other.csv"):
+    said: list[str] = []
+    with aside(tmp_path / "other.csv", note=said.extend):
         assert theirs.is_dir()
-    with aside(output) as ours:
+    assert said == []
+    with aside(output, note=said.extend) as ours:
         assert _left(tmp_path) == [ours.name]
+    assert said == ["what a run that was killed had written aside for scores.csv was removed"]
     assert _left(tmp_path) == []
 
 

@@ -58,6 +58,23 @@ def test_a_failure_in_the_middle_takes_back_what_was_appended(tmp_path: Path) ->
         assert not before or path.read_bytes() == before
 
 
+def test_a_new_file_whose_name_is_not_on_the_disk_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "a"
+    monkeypatch.setattr(append_file, "_sync_folder", full)
+    with pytest.raises(OutputError, match=r"No space left on device\).* Nothing was sealed"), held(path) as handle:
+        append(path, handle, iter([b"new"]))
+    assert not path.exists()
+    path.write_bytes(b"old")
+    with held(path) as handle:  # its name is there since long
+        append(path, handle, iter([b"new"]))
+    assert path.read_bytes() == b"oldnew"
+
+
 def test_a_short_write_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(append_file.os, "write", lambda handle, data: write(handle, data[:3]))

@@ -37,8 +37,10 @@ def row(i: int, **values: Any) -> tuple[Any, ...]:
     return tuple((made | values)[name] for name in COLUMNS)
 
 
-def sealed(path: Path, rows: int = 5, **values: Any) -> Position:
-    return seal(path, facts(rows), [row(i, **values) for i in range(rows)])
+def sealed(path: Path, rows: int = 5, said: list[str] | None = None, **values: Any) -> Position:
+    """Seal rows; what is said of killed runs goes into `said`."""
+    notes: list[str] = [] if said is None else said
+    return seal(path, facts(rows), [row(i, **values) for i in range(rows)], note=notes.extend)
 
 
 def test_a_list_names_the_run_whose_kept_out_results_it_was_scored_without(path: Path) -> None:
@@ -94,9 +96,13 @@ def test_a_list_that_is_not_sealed_does_not_count(path: Path) -> None:
     path.write_bytes(whole[: whole.rindex(b'{"n":4')])
     assert read(path).promises.empty
     assert verify(path).notes == ("1 begun and never sealed, by runs that were killed; they do not count.",)
-    sealed(path, 2)
+    said: list[str] = []
+    sealed(path, 2, said)
+    assert said == [f"line 2 of {path} begins a list that a killed run never sealed; it does not count"]
+    sealed(path, 0, said)
+    assert len(said) == 1  # it is the last line no more
     assert len(read(path).promises) == 2
-    assert (verify(path).lists, verify(path).promises) == (1, 2)
+    assert (verify(path).lists, verify(path).promises) == (2, 2)
 
 
 @pytest.mark.parametrize("cut", [1, 30, 500])
@@ -107,8 +113,9 @@ def test_a_torn_tail_is_named_then_closed_by_the_next_list_and_never_hidden(path
     broken = verify(path).broken
     assert broken is not None
     assert broken.kind == "torn"
-    before = path.read_bytes()
-    position = sealed(path, 2)
+    before, said = path.read_bytes(), list[str]()
+    position = sealed(path, 2, said)
+    assert f"line {broken.line} of {path}, torn by a run that was killed, is closed; it does not count" in said
     assert path.read_bytes().startswith(before)
     checked = verify(path, [position.head])
     assert (checked.broken, checked.lists, checked.promises) == (None, 1, 2)

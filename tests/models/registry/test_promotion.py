@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from features.faults import InputError
+from features.faults import InputError, OutputError
 from features.history.freshness import Stamp
 from models.alarms import Alarm
 from models.evaluation.paired import Comparison, Difference, Total
@@ -164,12 +164,20 @@ def in_order(client: MlflowClient) -> None:
     assert recovery.put_in_order(client, NAME, NOW) == (), "nothing is left to mend"
 
 
+def test_a_ledger_that_cannot_be_written_does_not_hide_a_new_champion() -> None:
+    serves = "Version 3 is the champion already; the next training completes its record."
+    for champion, said in ((True, f"full. {serves}"), (False, "full.")):
+        with pytest.raises(OutputError) as found, promotion.registered("3", champion):
+            raise OutputError("full.")
+        assert str(found.value) == said
+
+
 @pytest.mark.parametrize("work", ["promotion", "rollback"])
 def test_a_fault_at_any_request_leaves_the_champion_before_or_after(
     template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str
 ) -> None:
     allowed = {"promotion": ("2", "3"), "rollback": ("2", "1")}[work]
-    seen, mended = set(), 0
+    seen, mended, done = set(), 0, set[str]()
     made = 0
     while True:
         folder = tmp_path / str(made)
@@ -186,6 +194,7 @@ def test_a_fault_at_any_request_leaves_the_champion_before_or_after(
             if work == "promotion":
                 said = "Version 3 is the champion already" in str(error)
                 assert said == (champion_version(client, NAME) == "3")
+                done.add(error.done)
             client.set_terminated(run, "FAILED")  # as the context of a training does
         else:
             break
@@ -202,6 +211,9 @@ def test_a_fault_at_any_request_leaves_the_champion_before_or_after(
         shutil.rmtree(folder)
     assert seen == set(allowed)
     assert made > 4
+    if work == "promotion":
+        serves = "version 3 is the champion already; the next training completes its record"
+        assert done == {"version 3 is registered, and is not the champion", serves}
     assert mended >= made, "each fault leaves something to say"
 
 
