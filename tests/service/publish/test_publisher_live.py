@@ -27,7 +27,7 @@ pytestmark = pytest.mark.long
 NAME = "conversions-per-dollar"
 ITEM = {"creator_id": "creator_000001", "brand": "somebody", "product_niche": "beauty", "promotion_hours": 48,
         "spend": 300}  # fmt: skip
-PAST, COMING = "2025-01-01T12:00:00Z", "2026-06-01T12:00:00Z"
+PAST, LATELY, COMING = "2025-01-01T12:00:00Z", "2025-12-01T12:00:00Z", "2026-06-01T12:00:00Z"
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,13 @@ def register(client: MlflowClient, change: Callable[[dict[str, Any]], object]) -
     return version
 
 
+def damaged(files: dict[str, bytes]) -> None:
+    """Cut a model's trees so that LightGBM ends the process that reads them."""
+    for name, content in files.items():
+        if content.startswith(b"tree\n"):
+            files[name] = content.replace(b"threshold=", b"threshold=x ", 1)[: len(content) // 2]
+
+
 def test_a_publisher_begins_again_without_the_registry(server: Server, workspace: Path) -> None:
     before, past = score(server).json, score(server, PAST).json
     (workspace / "mlflow.db").rename(workspace / "away.db")
@@ -104,13 +111,7 @@ def test_a_publisher_begins_again_without_the_registry(server: Server, workspace
 
 def test_a_model_that_crashes_lightgbm_is_refused(server: Server, workspace: Path) -> None:
     client = MlflowClient(f"sqlite:///{workspace / 'mlflow.db'}")
-
-    def damage(files: dict[str, bytes]) -> None:
-        for name, content in files.items():
-            if content.startswith(b"tree\n"):
-                files[name] = content.replace(b"threshold=", b"threshold=x ", 1)[: len(content) // 2]
-
-    second = register(client, damage)
+    second = register(client, damaged)
     before, running = score(server).json, publisher(server)
     client.set_registered_model_alias(NAME, "champion", second)
     everywhere(server, "alarm: model: Crash: the process that loaded the model was ended by SIG")
@@ -130,15 +131,25 @@ def test_a_store_that_is_replaced_by_rename_is_noticed(server: Server, workspace
     everywhere(server, f"ready: {NAME}/{third}\n", "alarm")
 
 
+def on_each_path(server: Server) -> list[Any]:
+    """Answers of the arrays, of the features held for past starts, and of features built for a request's history."""
+    stranger = ITEM | {"creator_id": "a stranger", "starts_at": LATELY}
+    known = {"creators": [{"creator_id": "a stranger", "platform": "instagram", "niche": "beauty"}]}
+    request = {"items": [stranger], "history": known}
+    replies = [score(server), score(server, LATELY), server.request("POST", "/v1/score", request, key=None)]
+    assert [reply.status for reply in replies] == [200] * 3
+    return [reply.json for reply in replies]
+
+
 def test_what_is_refused_answers_on_no_path(server: Server, workspace: Path) -> None:
     file = workspace / "data" / "collaborations.parquet"
-    frame, past = pd.read_parquet(file), score(server, PAST).json
+    frame, before = pd.read_parquet(file), on_each_path(server)
     frame.assign(conversions=-1).to_parquet(workspace / "aside.parquet", index=False)
     kept = file.rename(workspace / "kept.parquet")
     (workspace / "aside.parquet").replace(file)
-    assert score(server, PAST).json == past, "not even before it is refused"
+    assert on_each_path(server) == before, "not even before it is refused"
     everywhere(server, "alarm: features: collaborations.conversions")
-    assert score(server, PAST).json == past
+    assert on_each_path(server) == before
     kept.replace(file)
     everywhere(server, f"ready: {NAME}/", "alarm")
 
@@ -157,6 +168,20 @@ def test_each_process_may_get_the_signal_and_all_that_was_asked_is_answered(serv
     assert server.process.wait(60) == 0
     assert "panicked" not in server.log.read_text()
     assert not list(workspace.glob("creator-yield-*"))
+
+
+def test_a_service_whose_first_model_crashes_says_so_and_ends(workspace: Path) -> None:
+    client = MlflowClient(f"sqlite:///{workspace / 'mlflow.db'}")
+    version = register(client, damaged)
+    uri, before = f"models:/{NAME}/{version}", set(workspace.glob("creator-yield-*"))
+    started = Server(workspace, workspace / "data", "--no-auth", "--model", uri, TMPDIR=str(workspace))
+    try:
+        assert started.process.wait(240) == 1
+    finally:
+        started.stop()
+    (said,) = [line for line in started.log.read_text(errors="replace").splitlines() if not line.startswith("{")]
+    assert said.startswith("Crash: the process that loaded the model was ended by SIG")
+    assert set(workspace.glob("creator-yield-*")) == before
 
 
 def children_of(parent: int) -> list[int]:

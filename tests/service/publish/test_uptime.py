@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import http.client
 import json
 import os
 import shutil
@@ -280,6 +281,18 @@ def test_silent_clients_were_let_go_in_time(server: Server, slow: list[socket.so
         assert answer == b"" or b" 408 " in answer.split(b"\r\n")[0], (i, answer[:200])
         if not i % 2:
             assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["status"] == 408
+
+
+def test_a_kept_connection_outlives_a_proxy_s_sixty_seconds(server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    used: set[object] = set()
+    for pause in (0, 62):
+        time.sleep(pause)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read() == b"alive\n"
+        used.add(connection.sock)
+    assert len(used) == 1, "it is the same connection"
+    connection.close()
 
 
 def test_without_keys_only_its_own_names_are_answered_to(server: Server) -> None:
