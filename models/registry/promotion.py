@@ -154,4 +154,6 @@ def registered(version: str, champion: bool) -> Iterator[None]:
         faults = [replace(fault, remedy=f"{fault.remedy} {so_far}") for fault in error.faults]
         raise kind(faults, so_far[0].lower() + so_far[1:-1]) from error
     except OutputError as error:
-        raise (OutputError(f"{error} {so_far}") if champion else error) from error
+        if not champion:
+            raise
+        raise OutputError(f"{error} {so_far}") from error

@@ -48,7 +48,7 @@ def test_a_fault_at_any_step_leaves_a_champion_and_the_next_training_clears_up(
     shutil.copy(project / "mlflow.db", place / "project")
     _promise_all(place / "project" / LEDGER, data)
     words: list[str | Path] = [ROOT / "tests" / "support" / "faulty_training.py", tmp_path, data, str(every)]
-    done = prestarted.run(tmp_path, words, environment(), timeout=7_200)
+    done = prestarted.run(tmp_path, words, environment(), timeout=36_000)
     assert done.returncode == 0, done.stderr
     assert '"done"' in done.stdout, done.stdout
     found = pd.read_json(tmp_path / "found.jsonl", lines=True, dtype={"champion": str})

@@ -20,7 +20,7 @@ from sqlalchemy.engine.default import DefaultDialect
 # killed, as by SIGKILL or a power cut; one error; and the same error at all that follows, as of a disk that stays full
 KILLED, ONCE, LASTING = KINDS = ("killed", "once", "lasting")
 DEATH, NOT_MET = 9, 8  # statuses of a process: it died at its step, or never came to it
-SECONDS = 120  # of processor time or so that a process may take; a machine that is busy gets ten times that
+SECONDS = 1_200  # for a process to end, on a machine that is busy too
 REQUEST, REMOVE = "request", "remove"
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 EVENTS = {"os.mkdir": "make", "os.rename": "rename", "os.remove": REMOVE, "os.rmdir": REMOVE}
@@ -125,7 +125,7 @@ def _full(path: str) -> OSError:
 
 def ended(process: int) -> int:
     """Wait for a fork's end, killing one that hangs; its status."""
-    until = time.monotonic() + 10 * SECONDS
+    until = time.monotonic() + SECONDS
     while time.monotonic() < until:
         found, status = os.waitpid(process, os.WNOHANG)
         if found:
