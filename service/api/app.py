@@ -149,11 +149,11 @@ class App:
             body = encode(Problem(500, "internal", "It was logged under this request_id.").body(request_id))
         headers.append(("content-security-policy", PAGE_POLICY if name == "page" else API_POLICY))
         headers.append(("content-type", kind))
-        if len(body) >= replies.GZIP_FROM:
+        if len(body) >= replies.COMPRESSED_FROM:
             headers.append(("vary", "accept-encoding"))
-            if replies.takes_gzip(scope.headers.get("accept-encoding") or ""):
-                headers.append(("content-encoding", "gzip"))
-                body = await replies.compressed(body, name in FIXED)
+            if encoding := replies.accepted_encoding(scope.headers.get("accept-encoding") or ""):
+                headers.append(("content-encoding", encoding))
+                body = await replies.compressed(body, encoding, name in FIXED)
         proto.response_bytes(status, headers, body)
         seconds = time.perf_counter() - began
         self.metrics.request(name, status, seconds)

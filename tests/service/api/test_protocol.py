@@ -9,11 +9,12 @@ import socket
 import zlib
 from pathlib import Path
 
+import brotli
 import pytest
 
 from service.api.hosts import Hosts
 from service.api.metrics import Metrics
-from service.api.replies import takes_gzip
+from service.api.replies import accepted_encoding
 from service.problems import Problem
 from tests.support.deals import ITEM
 from tests.support.workspace import KEY, Server
@@ -40,21 +41,30 @@ def test_long_answers_are_compressed_for_those_who_take_it(http_server: Server) 
     many = {"items": [ITEM | {"spend": 100 + n} for n in range(1000)]}
     for method, path, content in [("POST", "/v1/score", body), ("POST", "/v1/score", many), ("GET", "/", None)]:
         plain = http_server.request(method, path, content)
-        packed = http_server.request(method, path, content, Accept_Encoding="deflate, gzip;q=0.8, br")
-        assert (packed.headers["content-encoding"], packed.headers["vary"]) == ("gzip", "accept-encoding")
         assert "content-encoding" not in plain.headers
-        assert gzip.decompress(packed.body) == plain.body
-        assert len(packed.body) < len(plain.body) / 2
-        assert int(packed.headers["content-length"]) == len(packed.body)
+        for accepted, encoding, unpacked in [
+            ("gzip, deflate, br, zstd", "br", brotli.decompress),  # as browsers send it
+            ("deflate, gzip;q=0.8, br;q=0.7", "gzip", gzip.decompress),
+        ]:
+            packed = http_server.request(method, path, content, Accept_Encoding=accepted)
+            assert (packed.headers["content-encoding"], packed.headers["vary"]) == (encoding, "accept-encoding")
+            assert unpacked(packed.body) == plain.body
+            assert len(packed.body) < len(plain.body) / 2
+            assert int(packed.headers["content-length"]) == len(packed.body)
     short = http_server.request("GET", "/healthz", Accept_Encoding="gzip")
     assert (short.body, short.headers.get("content-encoding")) == (b"alive\n", None)
 
 
 def test_accept_encoding_is_read_as_its_rfc_has_it() -> None:
-    yes = ["gzip", "GZIP", "deflate, gzip;q=1.0, *;q=0.5", "*", "br;q=1.0,x-gzip", "gzip ; q=0.1", "identity;q=0, *"]
-    no = ["", "br", "identity", "gzip;q=0", "gzip;q=0.000, *", "*;q=0", "gzip;q=much", "deflate, br;q=0.9"]
-    assert [takes_gzip(one) for one in yes] == [True] * len(yes)
-    assert [takes_gzip(one) for one in no] == [False] * len(no)
+    likes = {
+        "br": ["br", "BR", "gzip, deflate, br, zstd", "*", "br;q=1.0,x-gzip", "identity;q=0, *", "gzip;q=0.8, *",
+               "deflate, br ; q=0.1", "gzip;q=0, *"],
+        "gzip": ["gzip", "GZIP", "deflate, gzip;q=1.0, *;q=0.5", "br;q=0.5,x-gzip", "gzip ; q=0.1", "br;q=0, *",
+                 "br;q=much, gzip;q=0.2"],
+        None: ["", "identity", "gzip;q=0", "br;q=0.000, gzip;q=0", "*;q=0", "gzip;q=much", "deflate, zstd;q=0.9"],
+    }  # fmt: skip
+    for encoding, headers in likes.items():
+        assert {one: accepted_encoding(one) for one in headers} == dict.fromkeys(headers, encoding)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip", "GZip"])
