@@ -51,9 +51,12 @@ def test_a_fault_at_any_step_leaves_a_ledger_that_holds(
         lines = [line for line in run["said"].splitlines() if not line.startswith(("note: ", "scores: "))]
         assert len(lines) == 1, run
         assert "No space left on device" in lines[0], run
-    assert set(found[found.ended == "0"].scores) == {"new"}
+    assert set(found[found.ended == "0"].scores) <= {"new"}
     former = "old" if state == "later" else "none"
-    assert set(found[killed].scores) == {former, "new"}
-    assert set(found[killed].lists) == {0, 1}
-    assert found[killed]["tail"].any()
+    assert set(found[killed].scores) <= {former, "new"}
+    assert set(found[killed].lists) <= {0, 1}
+    if every == 1:  # every outcome was met; of a few faults it is a matter of luck
+        assert {"new"} == set(found[found.ended == "0"].scores) < set(found[killed].scores)
+        assert set(found[killed].lists) == {0, 1}
+        assert found[killed]["tail"].any()
     assert found[killed]["aside"].any()

@@ -36,9 +36,9 @@ def followers(server: Server, creator: str) -> set[Any]:
 
 
 def test_rows_that_the_database_gets_become_known(
-    postgres_server: postgres.Server, trained_workspace: Path, tmp_path: Path
+    postgres_server: postgres.Server, trained_workspace: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    workspace = copy_workspace(tmp_path, trained_workspace)
+    workspace = copy_workspace(tmp_path_factory.mktemp("live"), trained_workspace)  # the path of a socket is short
     tables = {file.stem: pd.read_parquet(file) for file in (workspace / "data").glob("*.parquet")}
     listed = pd.DataFrame([ITEM | {"candidate_id": "a"}])
     listed.assign(starts_at=pd.Timestamp(ITEM["starts_at"])).to_parquet(workspace / "list.parquet", index=False)
