@@ -24,7 +24,7 @@ class Steps:
     def __init__(self, patch: pytest.MonkeyPatch, intake: Intake) -> None:
         self.taken: list[str] = []
         self.changed = False
-        source = MagicMock()
+        source = MagicMock(seed=0, search=0)
         source.history.stamp.require_unchanged = self._require_unchanged
         found = MagicMock(intake=intake)
         run = MagicMock(id="r1")
