@@ -200,9 +200,12 @@ class Team:
         opened, client, seen = open_candidates(history, listed), connect(), list[pd.DataFrame]()
         model = load(client, f"models:/{NAME}@champion")
         self._scorers[model.label] = model.scorer
-        model, _ = left_out.without_announced(client, model, left_out.announced(client, NAME))
-        when = self.year.moment(week)
-        sealing = Sealing(self.ledger, client, model, history, level=0.8, clock=lambda: when)
+        newest, when = left_out.announced(client, NAME), self.year.moment(week)
+        model, unread = left_out.without_announced(client, model, newest)
+        sealing = Sealing(
+            self.ledger, client, model, history, level=0.8, clock=lambda: when,
+            kept_out_by=left_out.followed(model, newest, unread),
+        )  # fmt: skip
         score_file(
             history, opened, model.scorer, model.label, output, seal=sealing.seal,
             look=lambda matrix, spine, scores: seen.append(matrix),

@@ -13,21 +13,26 @@ from models.monitoring.training_rows import LINKS
 LATE_SHARE, LATE_COUNT = 0.2, 2.0
 # Deals that are the same in every term happen (two posts of one campaign); three of one batch are a copy.
 LEAST_TWINS = 3
+# Where the counts of so large a share of what was kept out were corrected, the batch was delivered again: the others of
+# it may have been right all along, or be right now by a higher count, and all of it is judged anew.
+DELIVERED_AGAIN = 0.1
 
 
 @dataclass(frozen=True)
 class Changes:
     """The rows of a training beside those of the one before, as masks (rows,) in the training's order.
 
-    new: of an id that was not there, or kept out before and corrected since. changed: other terms, or a count that fell
-    before it had settled. resettled: a result that had settled and is another now. grown: young, and counted up to a
-    later moment, whether or not conversions came: those alone whose conversions grew would be the better ones.
-    kept_out: left out of the last training, and not corrected. vanished: ids that are gone, of the rows that trained.
-    before: how many those were. known: by name of LINKS, the share of the rows present in both that found something
-    then, and now.
+    new: of an id that was not there. back: kept out before, and corrected since or delivered again with others that
+    were; `as_they_are` of them were not corrected themselves. changed: other terms, or a count that fell before it had
+    settled. resettled: a result that had settled and is another now. grown: young, and counted up to a later moment,
+    whether or not conversions came: those alone whose conversions grew would be the better ones. kept_out: left out of
+    the last training, and still out. vanished: ids that are gone, of the rows that trained. before: how many those
+    were. known: by name of LINKS, the share of the rows present in both that found something then, and now.
     """
 
     new: np.ndarray
+    back: np.ndarray
+    as_they_are: int
     changed: np.ndarray
     resettled: np.ndarray
     grown: np.ndarray
@@ -39,7 +44,7 @@ class Changes:
     @property
     def unchanged(self) -> np.ndarray:
         """Rows that are as they were."""
-        return ~(self.new | self.changed | self.resettled | self.grown)
+        return ~(self.new | self.back | self.changed | self.resettled | self.grown)
 
     @property
     def batch(self) -> np.ndarray:
@@ -50,6 +55,7 @@ class Changes:
         """How many rows of each kind there are."""
         return {
             "new": int(self.new.sum()),
+            "back after they were kept out": int(self.back.sum()),
             "changed": int(self.changed.sum()),
             "changed after they had settled": int(self.resettled.sum()),
             "counted further": int(self.grown.sum()),
@@ -59,8 +65,9 @@ class Changes:
 
     def kinds(self) -> np.ndarray:
         """Why a row is part of the batch, in a word (rows,)."""
-        names = ("new", "changed", "changed after it settled", "counted further")
-        return np.select([self.new, self.changed, self.resettled, self.grown], names, "as it was")
+        names = ("new", "back after they were kept out", "changed", "changed after it settled", "counted further")
+        masks = [self.new, self.back, self.changed, self.resettled, self.grown]
+        return np.select(masks, names, "as it was")
 
 
 def compare(rows: pd.DataFrame, before: pd.DataFrame) -> Changes:
@@ -76,20 +83,27 @@ def compare(rows: pd.DataFrame, before: pd.DataFrame) -> Changes:
     plain = (until >= until_then) & (now >= then) & (now <= then + room)
     same_outcome = old.outcome.to_numpy() == rows.outcome.to_numpy()
     # another count of the same moment is a correction, one of a later moment is none
-    kept_out = left_out & ~other_terms & (same_outcome | (plain & (until > until_then)))
-    new = ~there | (left_out & ~kept_out)
-    other_outcome = ~new & ~other_terms & ~same_outcome
-    both = rows[~new]
+    corrected = left_out & (other_terms | ~(same_outcome | (plain & (until > until_then))))
+    recounted = int((corrected & ~other_terms).sum())
+    delivered_again = recounted > 0 and recounted >= DELIVERED_AGAIN * left_out.sum()
+    back = left_out if delivered_again else corrected
+    seen = there & ~left_out
+    other_outcome = seen & ~other_terms & ~same_outcome
+    both = there & ~back
     return Changes(
-        new=new,
-        changed=(other_terms & ~new) | (other_outcome & ~plain & ~settled),
+        new=~there,
+        back=back,
+        as_they_are=int((back & ~corrected).sum()),
+        changed=(other_terms & seen) | (other_outcome & ~plain & ~settled),
         resettled=other_outcome & ~plain & settled,
-        grown=other_outcome & plain & ~settled & ~kept_out,
-        kept_out=kept_out,
+        grown=other_outcome & plain & ~settled,
+        kept_out=left_out & ~back,
         vanished=tuple(sorted(set(before.collaboration_id[~before.kept_out]) - set(rows.collaboration_id))),
         before=int((~before.kept_out).sum()),
         known={
-            name: (float(old[name][~new].astype(float).mean()), float(both[name].mean())) if len(both) else (0.0, 0.0)
+            name: (float(old[name][both].astype(float).mean()), float(rows[name][both].mean()))
+            if both.any()
+            else (0.0, 0.0)
             for name in LINKS
         },
     )

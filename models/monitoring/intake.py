@@ -55,7 +55,8 @@ def examine(
     kept = kept_out(findings)
     reason = _reason_to_close(len(rows), changes, len(kept))
     counts = {} if changes is None else changes.counts()
-    return Intake(len(rows), counts, tuple(findings), kept, bool(reason), reason, batch.notes)
+    notes = (*_back_as_they_are(changes), *batch.notes)
+    return Intake(len(rows), counts, tuple(findings), kept, bool(reason), reason, notes)
 
 
 def _still_out(batch: Batch) -> Iterator[Finding]:
@@ -69,9 +70,19 @@ def _still_out(batch: Batch) -> Iterator[Finding]:
         yield Finding(count, "kept out before", likely, sentence, rows)
 
 
+def _back_as_they_are(changes: Changes | None) -> Iterator[str]:
+    """That rows which were kept out are judged again although nothing shows that they were corrected."""
+    if changes is not None and (count := changes.as_they_are):
+        others = int(changes.back.sum()) - count
+        yield (
+            f"{count:,} results that had been kept out are judged again beside {others:,} that were corrected since: "
+            "they were most likely delivered again as one"
+        )
+
+
 def _copies(batch: Batch) -> Iterator[Finding]:
     """Rows that are there under another id."""
-    new = np.zeros(len(batch.rows), bool) if batch.changes is None else batch.changes.new
+    new = np.zeros(len(batch.rows), bool) if batch.changes is None else batch.changes.new | batch.changes.back
     copied, first = twins(batch.rows, new)
     copied &= ~batch.out if batch.changes is None else new & ~batch.out
     if copied.sum() < LEAST_TWINS:

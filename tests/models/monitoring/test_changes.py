@@ -57,7 +57,7 @@ def test_new_and_vanished_rows() -> None:
     assert vanished_under_other_ids(renamed, compare(renamed, rows(THEN)), rows(THEN)) == 60
 
 
-def test_rows_kept_out_before_are_new_once_they_are_corrected() -> None:
+def test_rows_kept_out_before_are_back_once_they_are_corrected() -> None:
     ids = THEN.collaboration_id[YOUNG]
     before = training_rows(training_of(THEN), kept_out=set(ids))
     further = changed(THEN, YOUNG, {"conversions": THEN.conversions * 3, "observed_until": FRAME.observed_until})
@@ -66,11 +66,31 @@ def test_rows_kept_out_before_are_new_once_they_are_corrected() -> None:
     assert not still.batch.any()
     assert still.vanished == ()
     corrected = compare(rows(changed(THEN, YOUNG, {"spend": THEN.spend / 100})), before)
-    assert corrected.new.tolist() == YOUNG.tolist()
-    assert not (corrected.kept_out | corrected.changed).any()
+    assert corrected.back.tolist() == YOUNG.tolist()
+    assert not (corrected.kept_out | corrected.changed | corrected.new).any()
     upwards = compare(rows(changed(THEN, YOUNG, {"conversions": THEN.conversions * 24 + 1})), before)
-    assert upwards.new.tolist() == YOUNG.tolist()
+    assert upwards.back.tolist() == YOUNG.tolist()
+    assert (upwards.kinds()[YOUNG] == "back after they were kept out").all()
+    assert upwards.counts()["back after they were kept out"] == 10
+    assert upwards.as_they_are == 0
     assert compare(rows(THEN[:50]), before).vanished == ()
+
+
+def test_a_batch_whose_counts_were_corrected_comes_back_as_a_whole() -> None:
+    before = training_rows(training_of(THEN), kept_out=set(THEN.collaboration_id[YOUNG]))
+    first = np.arange(60) == 50
+    corrected = changed(THEN, first, {"conversions": THEN.conversions + 7})
+    found = compare(rows(corrected), before)
+    assert found.back.tolist() == YOUNG.tolist()
+    assert found.as_they_are == 9
+    assert not found.kept_out.any()
+    # one in more than ten is somebody's correction of a row, and other terms say nothing of the others' counts
+    wide = np.arange(60) >= 49
+    known = training_rows(training_of(THEN), kept_out=set(THEN.collaboration_id[wide]))
+    assert compare(rows(corrected), known).back.tolist() == first.tolist()
+    terms = compare(rows(changed(THEN, first, {"spend": THEN.spend / 100})), before)
+    assert terms.back.tolist() == first.tolist()
+    assert terms.kept_out.sum() == 9
 
 
 def test_a_copy_is_known_by_its_terms_where_the_original_was_there() -> None:

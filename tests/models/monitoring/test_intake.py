@@ -184,10 +184,44 @@ def test_rows_once_kept_out_stay_out_until_they_are_corrected() -> None:
     assert "or only counted up to a later moment, which corrects nothing" in str(further.findings[0])
     corrected = look(changed(FRAME, NEW, {"spend": FRAME.spend + 1}), before)
     assert not len(corrected.kept_out)
-    assert corrected.counts["new"] == 60
+    assert corrected.counts["back after they were kept out"] == 60
     deleted = look(FRAME[:OLD], before)
     assert deleted.findings == ()
     assert deleted.counts["gone"] == 0
+
+
+def in_another_order(rows: np.ndarray, seed: int) -> np.ndarray:
+    """All conversions, those of some rows (bool) dealt out anew among them."""
+    counts = FRAME.conversions.to_numpy(copy=True)
+    counts[rows] = np.random.default_rng(seed).permutation(counts[rows])
+    return counts
+
+
+@pytest.mark.slow
+def test_a_shuffled_batch_passes_once_it_is_delivered_again(champion: Scorer) -> None:
+    wrong = in_another_order(NEW, 0)
+    before = seen(FRAME.assign(conversions=wrong), ALL, kept_out=ids(NEW))
+    right = changed(FRAME, NEW, {"observed_until": FRAME.observed_until + pd.Timedelta(days=7)})
+    found = look(right, before, champion)
+    assert found.findings == ()
+    assert found.counts["back after they were kept out"] == 60
+    (note,) = (note for note in found.notes if "judged again" in note)
+    assert note == (
+        "7 results that had been kept out are judged again beside 53 that were corrected since: they were most likely "
+        "delivered again as one"
+    )
+
+
+@pytest.mark.slow
+def test_a_batch_that_is_wrong_again_stays_out_beside_right_ones() -> None:
+    again = (np.arange(ALL) >= OLD - 60) & ~NEW
+    older = training_of(FRAME[: OLD - 60])
+    champion = fit(older, FeatureSettings(), CommentClassifier.load(), recipes=RECIPES[-1:]).scorer
+    before = seen(FRAME.assign(conversions=in_another_order(again, 1)), OLD, kept_out=ids(again))
+    found = look(FRAME.assign(conversions=in_another_order(again, 2)), before, champion)
+    assert found.counts["new"] == found.counts["back after they were kept out"] == 60
+    assert set(found.kept_out.collaboration_id) == ids(again)
+    assert "(results that are back after they were kept out)" in found.findings[0].sentence
 
 
 def test_five_rows_pass_and_few_older_rows_judge_nothing() -> None:
