@@ -23,7 +23,7 @@ from features.secrets import mask
 from models.registry.artifacts import fetch_file
 from models.registry.registry import ABSENT, Model
 from models.registry.run_log import INTAKE
-from models.registry.store_faults import guarded, refuse
+from models.registry.store_faults import guarded, insist, refuse
 from models.scorer import FilesMissingError
 
 COUNT, ROWS = "kept_out", "kept_out.rows"  # tags of a run
@@ -48,7 +48,7 @@ def announce(client: MlflowClient, name: str, run: str) -> None:
     if now == run or (now is not None and _rows(client, now) == client.get_run(run).data.tags.get(ROWS, run)):
         return
     try:
-        client.set_registered_model_tag(name, RUN, run)
+        insist(client.set_registered_model_tag, name, RUN, run)
     except MlflowException as error:
         if error.error_code not in ABSENT:
             raise

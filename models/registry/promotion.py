@@ -3,8 +3,8 @@
 The gate compares with the champion of that moment. Just before the alias is set the champion is looked up again; where
 another training has changed it meanwhile, the gate decides again, so that of trainings at the same time one is first
 and the others are compared with it. For a store in a SQLite file a lock makes look-up and alias one step. An MLflow
-server offers no such step: there two trainings that set the alias within the same few milliseconds may both succeed,
-and the later one counts.
+server offers no such step. Of two trainings that set the first alias of all in the same few milliseconds, its database
+refuses one, which is then compared with the other; where there was a champion, both may succeed, and the later counts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from models.registry.rollback import kept_out
 from models.registry.run_log import log_alarms, log_run
 from models.registry.runs import Run, example, register, signature
 from models.registry.store import alone
-from models.registry.store_faults import StoreError, guarded
+from models.registry.store_faults import StoreError, guarded, insist, was_taken
 from models.registry.version_record import BEFORE, NONE, PROMOTED, announce, outcome, write_decision
 from models.scorer import FilesMissingError, ModelError, NewerFormatError, OlderFormatError
 
@@ -113,8 +113,9 @@ def award(run: Run, version: str, comparison: Comparison, compare_again: Callabl
         while True:
             against, decision = comparison
             with alone(run.client):
-                if champion_version(run.client, run.name) == against:
-                    _conclude(run.client, run, version, decision, against)
+                if champion_version(run.client, run.name) == against and _conclude(
+                    run.client, run, version, decision, against
+                ):
                     with registered(version, decision.promoted):
                         _announce(run.client, run, version, decision, against)
                     return decision
@@ -122,14 +123,26 @@ def award(run: Run, version: str, comparison: Comparison, compare_again: Callabl
 
 
 @guarded
-def _conclude(client: MlflowClient, run: Run, version: str, decision: Decision, before: str | None) -> None:
-    """Write down the decision, then set the alias; see `models.registry.version_record`."""
+def _conclude(client: MlflowClient, run: Run, version: str, decision: Decision, before: str | None) -> bool:
+    """Write down the decision, then set the alias; see `models.registry.version_record`.
+
+    False where another training became champion in the same moment.
+    """
     client.set_tag(run.id, PROMOTED, outcome(decision))
     log_alarms(client, run.id, decision.alarms)
     write_decision(client, run.name, version, decision, client.get_run(run.id).data.tags.get("skill", ""))
-    if decision.promoted:
-        client.set_model_version_tag(run.name, version, BEFORE, before or NONE)
-    client.set_registered_model_alias(run.name, CHAMPION if decision.promoted else CHALLENGER, version)
+    if not decision.promoted:
+        insist(client.set_registered_model_alias, run.name, CHALLENGER, version)
+        return True
+    client.set_model_version_tag(run.name, version, BEFORE, before or NONE)
+    try:
+        client.set_registered_model_alias(run.name, CHAMPION, version)
+    except MlflowException as error:
+        if not was_taken(error):
+            raise
+        client.delete_model_version_tag(run.name, version, BEFORE)
+        return False
+    return True
 
 
 @guarded

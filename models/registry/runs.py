@@ -46,7 +46,7 @@ from models.registry.processes import TAG, name_process
 from models.registry.recovery import put_in_order
 from models.registry.registry import SCORER
 from models.registry.store import connect
-from models.registry.store_faults import StoreError, guarded, impatient, store_faults
+from models.registry.store_faults import StoreError, guarded, impatient, insist, store_faults
 from models.scorer import SCORES, Scorer
 
 PACKAGES = (
@@ -151,7 +151,7 @@ def _experiment(client: MlflowClient, name: str) -> Experiment:
     settle(client, found)
     for tag, text in EXPERIMENT.items():
         if tag not in found.tags:  # a user's own description stays
-            client.set_experiment_tag(found.experiment_id, tag, text)
+            insist(client.set_experiment_tag, found.experiment_id, tag, text)
     found = client.get_experiment(found.experiment_id)
     _require_room(found.artifact_location)
     return found

@@ -65,6 +65,8 @@ _KNOWN = tuple(
          "Use sqlite:///FILE, postgresql://…, mysql://…, mssql://… or http(s)://…."),
     )
 )  # fmt: skip
+# PostgreSQL, SQLite, MySQL, SQL Server
+_TAKEN = re.compile(r"UniqueViolation|UNIQUE constraint|Duplicate entry|duplicate key", re.IGNORECASE)
 
 
 class StoreError(InputError):
@@ -101,6 +103,24 @@ def store_faults(uri: str) -> Iterator[None]:
         raise
     except (MlflowException, SQLAlchemyError, sqlite3.Error, RequestException, OSError, ModuleNotFoundError) as error:
         raise explain(error, uri) from error
+
+
+def was_taken(error: MlflowException) -> bool:
+    """Whether another process wrote the same row for the first time in the same moment.
+
+    MLflow looks whether a row is there, and inserts or changes it, without a lock between the two.
+    """
+    return _TAKEN.search(str(error)) is not None
+
+
+def insist(write: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Write a row, whether or not another process writes it for the first time in the same moment: the later counts."""
+    try:
+        write(*args, **kwargs)
+    except MlflowException as error:
+        if not was_taken(error):
+            raise
+        write(*args, **kwargs)  # it is there now, and is changed
 
 
 def guarded(function: Callable[P, R]) -> Callable[P, R]:

@@ -21,6 +21,7 @@ from mlflow import MlflowClient
 
 from features.secrets import mask
 from models.registry.gate import Decision
+from models.registry.store_faults import insist
 
 PROMOTED, DECIDED_BY, ALARM = "promoted", "decided_by", "alarm"
 BEFORE, SINCE, NONE = "champion_before", "champion_since", "none"
@@ -70,7 +71,7 @@ def announce(client: MlflowClient, name: str, version: str, before: str | None, 
     at = stamp(now)
     client.set_model_version_tag(name, version, SINCE, at)
     facts = {"version": version, "before": before, "at": at, "by": by}
-    client.set_registered_model_tag(name, PROMOTION, json.dumps(facts))
+    insist(client.set_registered_model_tag, name, PROMOTION, json.dumps(facts))
 
 
 def announced(client: MlflowClient, name: str) -> str | None:

@@ -168,6 +168,7 @@ def test_check_says_what_a_training_would(tmp_path: Path, capsys: pytest.Capture
     assert "no table posts: " in shown
 
 
+@pytest.mark.long
 def test_a_level_that_moved_is_trained_on_and_raises_an_alarm(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,12 +47,14 @@ def test_a_database_that_is_not_there_is_one_fault(workspace: Path, data: str, p
     assert problem in said
 
 
+@pytest.mark.long
 def test_a_model_that_is_not_there_is_one_fault(workspace: Path) -> None:
     status, said = ended(workspace, "--data", "data", "--model", "models:/conversions-per-dollar/77")
     assert (status, said.count("\n")) == (2, 1), said
     assert "has no version 77" in said
 
 
+@pytest.mark.long
 def test_data_at_fault_says_every_fault(workspace: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     shutil.copytree(workspace / "data", data)

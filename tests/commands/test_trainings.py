@@ -78,6 +78,7 @@ def test_pyfunc_and_scorer_agree(world: Path) -> None:
     )
 
 
+@pytest.mark.long
 def test_a_retrained_model_passes_the_gate_and_a_worse_one_does_not(
     world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

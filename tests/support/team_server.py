@@ -11,17 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.postgres import Server
 from tests.support.workspace import environment, free_port
 
 SECONDS = 180
 
 
 @contextmanager
-def serving(folder: Path, database: Server) -> Iterator[str]:
-    """The address of a server that is ready, with a database of its own; ended with the context."""
+def serving(folder: Path, database: str) -> Iterator[str]:
+    """The address of a server that is ready; ended with the context. database: postgresql://…, to be filled by it."""
     address = f"http://127.0.0.1:{(port := free_port())}"
-    store = database.url(database.database()).replace("postgresql:", "postgresql+psycopg:")
+    store = database.replace("postgresql:", "postgresql+psycopg:")
     call = [
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "2",
         "--backend-store-uri", store, "--artifacts-destination", str(folder / "artifacts"),

@@ -71,6 +71,7 @@ def test_what_was_used_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch)
     assert [compiled.remembered(key) for key in "abc"] == ["A", None, "C"]
 
 
+@pytest.mark.long
 def test_features_are_the_same_whatever_was_built_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tables = frames()
     other = tables | {"posts": tables["posts"].assign(likes=3), "comments": tables["comments"].head(1)}

@@ -17,9 +17,11 @@ from typing import Any
 import mlflow
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from features.faults import InputError
 from models.registry import registry, runs, store
+from models.registry.store_faults import insist
 from models.scorer import Scorer
 from tests.support.servers import closed_port, server, silent
 from tests.support.small_store import NAME, change, contents, enter
@@ -298,3 +300,24 @@ def test_a_store_that_fails_later_fails_the_run(
         training()
     assert client.get_run(begun[0]).info.status == "FAILED"
     assert registry.champion_version(client, NAME) == "1"
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["(psycopg.errors.UniqueViolation) duplicate key value", "(sqlite3.IntegrityError) UNIQUE constraint"],
+)
+def test_a_row_that_another_process_was_first_to_write_is_changed(said: str) -> None:
+    faults = [MlflowException(said)]
+
+    def write(text: str) -> None:
+        written.append(text)
+        if faults:
+            raise faults.pop()
+
+    written: list[str] = []
+    insist(write, "a")
+    assert written == ["a", "a"]
+    faults += [MlflowException(said), MlflowException("the disk is full")]
+    with pytest.raises(MlflowException, match="disk is full"):
+        insist(write, "b")
+    assert written == ["a", "a", "b"]

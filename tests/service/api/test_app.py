@@ -308,6 +308,7 @@ def test_headers_and_logs_are_sober(server: Server, workspace: Path) -> None:
     assert "Traceback" not in text
 
 
+@pytest.mark.long
 def test_cases_made_from_the_openapi_document_find_no_fault(server: Server, tmp_path: Path) -> None:
     """A sample of what `make fuzz-serve` asks: of the scores a few only, for those with a history take seconds."""
     few = ["--phases", "fuzzing", "--max-examples", "8", "--include-path", "/v1/score"]

@@ -144,6 +144,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, trained_workspace: Path) -> 
         os.close(into)
 
 
+@pytest.mark.long
 def test_a_crowd_that_says_nothing_stops_no_answer(small: Server) -> None:
     crowd = [socket.create_connection(("127.0.0.1", small.port)) for _ in range(300)]
     began = time.monotonic()
@@ -162,6 +163,7 @@ def _closed(server: Server) -> int:
     return int(count.split()[1])
 
 
+@pytest.mark.long
 def test_a_service_whose_log_nobody_reads_answers_on(small: Server) -> None:
     for number in range(600):  # a pipe takes some 300 such lines
         assert small.request("GET", "/v1/model", X_Request_Id=f"{number:064d}").status == 200
