@@ -62,7 +62,8 @@ def _promise_all(ledger: Path, data: Path) -> None:
     (file,) = data.glob("collaborations.*")
     deals = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file, parse_dates=["starts_at"])
     columns = [deals[name].tolist() for name in ("collaboration_id", "creator_id", "brand", "product_niche")]
-    starts = [start.isoformat() for start in deals.starts_at.dt.to_pydatetime()]
+    moments = pd.to_datetime(deals.starts_at, utc=True).dt.tz_localize(None)
+    starts = [start.isoformat() for start in moments.dt.to_pydatetime()]
     numbers = [deals[name].astype(float).tolist() for name in ("promotion_hours", "spend")]
     rate, low, high, own_record = 0.05, 0.001, 1.0, 0.04
     rows = [(*row, rate, low, high, own_record) for row in zip(*columns, starts, *numbers, strict=True)]
