@@ -83,15 +83,32 @@ def refuse(uri: str, problem: str, remedy: str) -> NoReturn:
     raise StoreError([Fault(place(), received=uri, problem=problem, remedy=remedy)]) from None
 
 
-def explain(error: Exception, uri: str) -> StoreError:
-    """The fault that an exception of MLflow, of a database or of the disk stands for."""
-    text = mask(_STATEMENT.sub("", " ".join(str(error).split()))) or type(error).__name__
-    code = str(getattr(error, "error_code", ""))
+def explain(error: BaseException, uri: str) -> StoreError:
+    """The fault that an exception of MLflow, of a database or of the disk stands for, or one that it was raised from:
+    MLflow says of a disk that fills up while it copies code only that some file cannot be copied."""
+    problem, remedy, text = "it cannot be used", "Check the store and MLFLOW_TRACKING_URI.", _text(error)
+    for one in _causes(error):
+        code = str(getattr(one, "error_code", ""))
+        if known := next((known for known in _KNOWN if known[0].search(f"{code} {_text(one)}")), None):
+            _, problem, remedy = known
+            text = _text(one)
+            break
     cause = text.rpartition("(Caused by ")[2].rstrip(")")
-    known = ((problem, remedy) for pattern, problem, remedy in _KNOWN if pattern.search(f"{code} {text}"))
-    problem, remedy = next(known, ("it cannot be used", "Check the store and MLFLOW_TRACKING_URI."))
     said = cause if len(cause) <= LONGEST else cause[: LONGEST - 1] + "…"
     return StoreError([Fault(place(), received=uri, problem=f"{problem} ({said})", remedy=remedy)])
+
+
+def _text(error: BaseException) -> str:
+    return mask(_STATEMENT.sub("", " ".join(str(error).split()))) or type(error).__name__
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, and those that it was raised from or because of."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        yield error
+        seen.append(error)
+        error = error.__cause__ or error.__context__
 
 
 @contextmanager

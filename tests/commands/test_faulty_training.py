@@ -78,13 +78,15 @@ def _require_clean(found: pd.DataFrame) -> None:
     assert set(found[~killed].ended) <= {"refused", "done"}, found[~killed & ~found.ended.isin(["refused", "done"])]
     refused = found[found.ended == "refused"]
     assert not refused.said.str.contains("\n").any()
-    assert refused.said.str.contains(MESSAGES).all(), set(refused.said)
+    assert set(refused[~refused.said.str.contains(MESSAGES)].said) == set()
     serves = refused.said.str.contains("Version 2 is the champion already")
     assert set(refused[serves].champion) <= {"2"}
     assert set(refused[~serves].champion) == {"1"}
     alias = found.index[found.request == "set_registered_model_alias"]
     assert set(found.champion) == {"1", "2"}
-    assert set(found.champion[: alias[0]]) == {"1"}
+    done = found.ended == "done"  # as one folder more could be done without, or a copy could take the place of a rename
+    assert set(found.champion[: alias[0]][~done]) == {"1"}
+    assert set(found.champion[done]) <= {"2"}
     assert set(found.champion[alias[-1] + 1 :]) == {"2"}
     assert {"seal", "log_model_artifacts", "create_model_version"} <= set(found.request)
     # the look has compared what the next training said with what was left: there was something of each

@@ -14,6 +14,7 @@ of OFTEN. WORK/left is what a training left that was killed while its model was 
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import os
 import shutil
@@ -57,6 +58,7 @@ class Trial:
         self.place = work / "place"
         self.steps = Steps(self.place)
         self.requests, self.tried, self.busy, self.is_fork = 0, 0, False, False
+        self.kept: list[Backend] = []  # in a fork, what it must not destroy when the training returns
         self.before = contents(data)
 
     def at(self, request: str, call: Callable[[], T]) -> T:
@@ -146,6 +148,7 @@ class Trial:
             if (fork := os.fork()) == 0:
                 self.is_fork = True
                 Backend.disconnect = lambda self: None
+                self.kept = [one for one in gc.get_objects() if isinstance(one, Backend)]
                 self.steps.begin(number, kind)
                 return
             status = ended(fork)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import shutil
@@ -21,7 +22,7 @@ from mlflow.exceptions import MlflowException
 
 from features.faults import InputError
 from models.registry import registry, runs, store
-from models.registry.store_faults import insist
+from models.registry.store_faults import StoreError, insist, store_faults
 from models.scorer import Scorer
 from tests.support.servers import closed_port, server, silent
 from tests.support.small_store import NAME, change, contents, enter
@@ -321,3 +322,12 @@ def test_a_row_that_another_process_was_first_to_write_is_changed(said: str) -> 
     with pytest.raises(MlflowException, match="disk is full"):
         insist(write, "b")
     assert written == ["a", "a", "b"]
+
+
+def test_a_cause_that_mlflow_hides_is_named() -> None:
+    error = MlflowException("Failed to copy the specified code path into the model artifacts.")
+    error.__cause__ = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/x/models")
+    with pytest.raises(StoreError) as raised, store_faults("sqlite:///mlflow.db"):
+        raise error
+    assert "the disk is full ([Errno 28] No space left on device: '/x/models')" in str(raised.value)
+    assert "Make room, then try again." in str(raised.value)
