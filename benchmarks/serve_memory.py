@@ -29,10 +29,10 @@ from benchmarks.serve import URI, free_port, prepare, running
 from benchmarks.serve_soak import workers
 from features.history.source import open_history
 from features.matrix import FeatureBuilder
+from models.newest.snapshot import Snapshot, index
+from models.newest.snapshot_builder import probe
 from models.scorer import Scorer
 from service.api.app import NO_AUTH, STATE
-from service.online.snapshot import Snapshot, index
-from service.online.snapshot_builder import probe
 from service.publish.publication import Publication
 
 LIMIT_GIB, WORKERS, AT_ONCE = 1.5, 2, 10_000

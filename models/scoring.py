@@ -12,12 +12,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from features.history.score_columns import row_columns
 from models.estimators.encoding import FIRST_LEVEL, OTHER, Encoding
 from models.estimators.rate import RateModel
-from models.explanations.reasons import top_reasons
+from models.explanations.reasons import Values, top_reasons
 from models.uncertainty.interval import POOLED, Intervals
 from models.uncertainty.support import Support
 from models.uncertainty.target import Target
@@ -32,7 +31,6 @@ NEEDED = {
     "no_comments": "comments_seen",
     "no_results": "creator_evidence",
 }
-Values = pd.DataFrame | Mapping[str, np.ndarray]  # by column, what reasons show
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ ROOMS = (
     "models.alarms", "models.explanations", "models.estimators", "models.uncertainty", "models.evaluation",
     "models.training_facts", "models.learnt",
     "models.scoring", "models.scorer", "models.training", "models.studies", "models.report", "models.registry",
-    "models.tracking", "models.monitoring", "models.batch", "models.pipeline",
-    "service.variables", "service.problems", "service.logs", "service.online", "service.publish", "service.api",
+    "models.tracking", "models.monitoring", "models.newest", "models.batch", "models.pipeline",
+    "service.variables", "service.problems", "service.logs", "service.publish", "service.api",
     "demo", "benchmarks",
 )  # fmt: skip
 PACKAGES = ("features", "models", "service", "demo", "benchmarks")

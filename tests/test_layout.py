@@ -67,8 +67,8 @@ TESTED_BY = {
     "service/api/test_app.py": (
         "service.variables", "service.api.responses", "service.publish.batch_path", "service.publish.added_history",
     ),
-    "service/online/test_assembler.py": (
-        "service.online.snapshot", "service.online.snapshot_builder", "service.publish.parity",
+    "models/newest/test_assembler.py": (
+        "models.newest.snapshot", "models.newest.snapshot_builder", "service.publish.parity",
     ),
     "service/publish/test_publication.py": ("service.publish.heartbeat",),
     "service/publish/test_publisher_live.py": ("service.publish.lifeline", "service.publish.batch_process"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +12,6 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
@@ -22,12 +20,12 @@ from features.engines.duckdb import OFFLINE
 from features.history.score_columns import TARGET_SCORES, row_columns, score_columns
 from features.history.source import Candidates, History
 from features.matrix import FeatureBuilder
+from models.batch.list_scorer import ListScorer, Look
 from models.batch.output_file import aside, behind, check_columns, check_not_read, replace
 from models.scorer import SCORES, Scorer
 from models.uncertainty.target import Target
 
 CHUNK, RANK_MEMORY, BEST = 20_000, "512MB", 10
-TEXTS = ("reasons", "warnings")
 TOP = ("candidate_id", "creator_id", "brand", "spend", *SCORES[:5], "reasons")
 
 
@@ -52,7 +50,7 @@ def score_file(
     chunk: int = CHUNK,
     progress: Callable[[str, int, int], None] | None = None,
     seal: Callable[[int, Iterator[pa.RecordBatch]], None] | None = None,
-    look: Callable[[pd.DataFrame, pd.DataFrame, pd.DataFrame], None] | None = None,
+    look: Look | None = None,
     note: Callable[[Iterable[str]], None] = lambda notes: None,
 ) -> Summary:
     """Score all candidates into `output`, which is replaced at the very end. The chunk's size changes no bit of it.
@@ -72,9 +70,10 @@ def score_file(
         done = 0
         with ExitStack() as files:
             writers: list[pq.ParquetWriter] = []
-            for batch in candidates.batches(chunk):
-                part, codes = _score(batch, builder, scorer, label, level, target, look)
-                counted.update(codes)
+            scorer_of_list = ListScorer(builder, scorer, label, candidates.rows, level=level, target=target, look=look)
+            for scored_chunk in scorer_of_list.score(candidates.batches(chunk)):
+                part = scored_chunk.table
+                counted.update(scored_chunk.warnings)
                 best = _best(best, part, top)
                 # the engine ranks by the rate alone: it ignores case in the candidates' own columns
                 tables = [
@@ -88,7 +87,7 @@ def score_file(
                     ]
                 for writer, table in zip(writers, tables, strict=True):
                     writer.write_table(table)
-                done += batch.num_rows
+                done += part.num_rows
                 if progress:
                     progress("scores", done, candidates.rows)
         with duckdb.connect(config=OFFLINE) as engine:
@@ -106,28 +105,6 @@ def check_candidates(history: History, candidates: Candidates, output: Path, tar
     """Raise InputError where `output` is a part of the input, or cannot hold a column of the candidates."""
     check_not_read(output, history.stamp.also(candidates.stamp))
     check_columns(candidates.schema, output, score_columns(target is not None))
-
-
-def _score(
-    batch: pa.RecordBatch,
-    builder: FeatureBuilder,
-    scorer: Scorer,
-    label: str,
-    level: float,
-    target: Target | None,
-    look: Callable[[pd.DataFrame, pd.DataFrame, pd.DataFrame], None] | None,
-) -> tuple[pa.Table, Counter[str]]:
-    spine = batch.to_pandas()
-    matrix = builder.build(spine)
-    scores = scorer.score(matrix, spine, level, target=target)
-    if look:
-        look(matrix, spine, scores)
-    codes = Counter(code for text in scores.warnings for code in json.loads(text))
-    part = pa.Table.from_batches([batch])
-    for name in scores:
-        kind = pa.string() if name in TEXTS else pa.float64()
-        part = part.append_column(name, pa.array(scores[name].tolist(), kind))
-    return part.append_column("model_version", pa.array([label] * batch.num_rows, pa.string())), codes
 
 
 def _quoted(path: Path) -> str:

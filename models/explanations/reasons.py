@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-TOP, LEAST_FACTOR = 5, 1.005
+Values = pd.DataFrame | Mapping[str, np.ndarray] | Mapping[str, pd.Series]  # by column, what reasons show
+TOP, LEAST_FACTOR, DIGITS = 5, 1.005, 4
+FEW_ROWS = 16  # up to here, calls to NumPy cost more than they save
 
 
 def top_reasons(
     contributions: np.ndarray,
     columns: tuple[str, ...],
-    matrix: pd.DataFrame | Mapping[str, np.ndarray],
+    matrix: Values,
     top: int = TOP,
 ) -> list[str]:
     """One JSON list a row, the strongest first, each {feature, value, factor}; a missing value is null.
@@ -29,23 +31,96 @@ def top_reasons(
     contributions: (rows, columns) on the log scale. Factors nearer to 1 than LEAST_FACTOR are left out.
     """
     strength = np.abs(contributions)
-    top = min(top, contributions.shape[1])
-    order = np.argsort(-strength, axis=1, kind="stable")[:, :top]
-    values = {name: matrix[name].tolist() for name in columns}
-    least = math.log(LEAST_FACTOR)
+    order = np.argsort(-strength, axis=1, kind="stable")[:, : min(top, contributions.shape[1])]
+    shown = np.take_along_axis(strength, order, axis=1) >= math.log(LEAST_FACTOR)
+    write = _one_by_one if len(order) <= FEW_ROWS else _together
+    return write(np.take_along_axis(contributions, order, axis=1), order, shown, columns, matrix)
+
+
+def _one_by_one(
+    moved: np.ndarray,
+    order: np.ndarray,
+    shown: np.ndarray,
+    columns: tuple[str, ...],
+    matrix: Values,
+) -> list[str]:
+    """moved, order, shown: (rows, top), on the log scale, the column that it comes from, and whether it is a reason."""
+    values = {name: matrix[name].tolist() for name in {columns[i] for i in order[shown].tolist()}}
     out = []
-    for row, best in enumerate(order):
+    for row, (factors, places, there) in enumerate(zip(moved.tolist(), order.tolist(), shown.tolist(), strict=True)):
         reasons = [
-            {
-                "feature": columns[i],
-                "value": plain(values[columns[i]][row]),
-                "factor": float(f"{math.exp(contributions[row, i]):.4g}"),
-            }
-            for i in best.tolist()
-            if strength[row, i] >= least
+            {"feature": columns[i], "value": plain(values[columns[i]][row]), "factor": _factor(factor)}
+            for factor, i, is_shown in zip(factors, places, there, strict=True)
+            if is_shown
         ]
-        out.append(json.dumps(reasons, allow_nan=False, ensure_ascii=False))
+        out.append(_json(reasons))
     return out
+
+
+def _together(
+    moved: np.ndarray,
+    order: np.ndarray,
+    shown: np.ndarray,
+    columns: tuple[str, ...],
+    matrix: Values,
+) -> list[str]:
+    """The same texts, with each value and each factor written once for all the rows that have it."""
+    texts = np.full(order.shape, "", object)
+    for column in np.unique(order[shown]).tolist():
+        rows, places = np.nonzero(shown & (order == column))
+        texts[rows, places] = _heads(columns[column], matrix[columns[column]], rows)
+    texts[shown] += _factors(moved[shown])
+    return [f"[{', '.join(filter(None, row))}]" for row in texts.tolist()]
+
+
+def _heads(name: str, values: pd.Series | np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """What stands before the factor, of some rows."""
+    begin = f'{{"feature": {_json(name)}, "value": '
+    if values.dtype == float:
+        chosen = np.asarray(values)[rows]
+        bits, inverse = np.unique(chosen.view(np.int64), return_inverse=True)  # which tell -0.0 from 0.0
+        heads = [f'{begin}{_number(one)}, "factor": ' for one in bits.view(float).tolist()]
+        return np.array(heads, object)[inverse]
+    known: dict[Any, str] = {}
+    for value in (chosen := np.asarray(values, object)[rows].tolist()):
+        if value not in known:
+            known[value] = f'{begin}{_json(plain(value))}, "factor": '
+    return np.array([known[value] for value in chosen], object)
+
+
+def _number(value: float) -> str:
+    """A number as `plain` gives it, in JSON."""
+    return repr(float(f"{value:.6g}")) if math.isfinite(value) else "null"
+
+
+def _factors(moved: np.ndarray) -> np.ndarray:
+    """Factors as JSON, and the end of the object that they stand in; moved: (n,), on the log scale."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = np.exp(moved)
+        exponent = np.floor(np.log10(value))
+        scaled = value * 10.0 ** (DIGITS - 1 - exponent)
+        digits = np.rint(scaled)
+    sure = (digits >= 10 ** (DIGITS - 1)) & (digits < 10**DIGITS) & (np.abs(scaled % 1 - 0.5) > 1e-6)
+    out = np.empty(len(moved), object)
+    # as one integer: digits and power of ten
+    codes, inverse = np.unique(
+        digits[sure].astype(np.int64) * 1_000 + exponent[sure].astype(np.int64), return_inverse=True
+    )
+    digits_of, powers = np.divmod(codes + 400, 1_000)
+    written = [
+        f"{float(f'{d}e{p - 400 - DIGITS + 1}')!r}}}" for d, p in zip(digits_of.tolist(), powers.tolist(), strict=True)
+    ]
+    out[sure] = np.array(written, object)[inverse]
+    out[~sure] = [f"{_json(_factor(one))}}}" for one in moved[~sure].tolist()]
+    return out
+
+
+def _factor(moved: float) -> float:
+    return float(f"{math.exp(moved):.{DIGITS}g}")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, ensure_ascii=False)
 
 
 def plain(value: Any) -> str | float | None:

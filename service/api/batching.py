@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from models.newest.assembler import Terms
 from models.scoring import Scores
 from models.uncertainty.target import Target
-from service.online.assembler import Terms
 from service.problems import Problem
 from service.publish.publication import Serving
 

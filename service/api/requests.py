@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from features.history.column_types import kind_of
+from models.newest.assembler import Terms
 from service.api import repeated_keys
 from service.api.misspelt import hint, misspelt
 from service.api.request_faults import RANK, SCORE, misplaced, rank_faults, repeated, score_faults
@@ -31,7 +32,6 @@ from service.api.request_types import (
     StrictScoreRequest,
 )
 from service.api.request_values import Key, Text, as_text, micros, shown
-from service.online.assembler import Terms
 from service.problems import FieldError, Problem
 
 # the strict ones first: only where a field is not read need anybody look whether it is misspelt

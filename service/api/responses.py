@@ -16,6 +16,8 @@ import pandas as pd
 from features.history.score_columns import score_columns
 from features.settings import TIERS
 from models.explanations.reasons import plain
+from models.newest.assembler import Terms
+from models.newest.snapshot import FIRST, Snapshot
 from models.scoring import Scores, ranks
 from models.uncertainty.target import MOST_DOLLARS, SURE, Target
 from service.api.answers import OF_CREATOR
@@ -24,8 +26,6 @@ from service.api.misspelt import closest
 from service.api.request_types import LISTS, MOST_ITEMS, Deal, Filters, RankRequest
 from service.api.request_values import as_text, shown
 from service.api.requests import for_creators
-from service.online.assembler import Terms
-from service.online.snapshot import FIRST, Snapshot
 from service.problems import MOST_ERRORS, FieldError, Problem
 from service.publish.publication import Serving
 

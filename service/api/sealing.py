@@ -16,7 +16,7 @@ from features.faults import InputError, OutputError
 from models.monitoring.chain import START
 from models.monitoring.knowledge import Knowledge
 from models.monitoring.ledger import ListFacts, seal
-from service.online.assembler import Terms
+from models.newest.assembler import Terms
 from service.problems import FieldError, Problem
 from service.publish.publication import KNOWLEDGE, Serving
 

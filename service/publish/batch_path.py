@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from features.faults import Fault, InputError
-from service.online.assembler import Terms
+from models.newest.assembler import Terms
 from service.problems import FieldError, Problem
 
 MOST_QUEUED, SECONDS = 4, 120.0

@@ -22,10 +22,10 @@ from features.history.notes import notes_on_left_out
 from features.history.source import open_history
 from features.matrix import FeatureBuilder
 from models.monitoring.knowledge import Knowledge
+from models.newest.assembler import RequestScorer
+from models.newest.snapshot import Snapshot
+from models.newest.snapshot_builder import probe
 from models.scorer import Scorer
-from service.online.assembler import RequestScorer
-from service.online.snapshot import Snapshot
-from service.online.snapshot_builder import probe
 from service.publish import added_history, batch_path, children, parity
 from service.publish.kept_history import HISTORY, STAMP, keep
 from service.publish.publication import KNOWLEDGE, warm_up

@@ -9,10 +9,10 @@ import pandas as pd
 
 from features.history.source import History
 from features.matrix import FeatureBuilder
+from models.newest.assembler import RequestScorer, Terms
+from models.newest.snapshot import Snapshot
 from models.scorer import Scorer
 from models.uncertainty.target import Target
-from service.online.assembler import RequestScorer, Terms
-from service.online.snapshot import Snapshot
 
 ROWS = 300
 NUMBERS = ("rate", "low", "high", "conversions", "cost", "within", "walk_away")

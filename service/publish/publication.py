@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from models.estimators.outcomes import DAY_US
+from models.newest.assembler import RequestScorer, Terms
+from models.newest.snapshot import Snapshot
 from models.scorer import Scorer
-from service.online.assembler import RequestScorer, Terms
-from service.online.snapshot import Snapshot
 from service.publish.heartbeat import CURRENT, SILENT_SECONDS, silence, silence_text
 
 KNOWLEDGE = ".knowledge"  # added to a socket's name: what DATA knew, for sealing

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -25,7 +26,8 @@ from models.monitoring import level_drift
 from models.monitoring.findings import Intake
 from models.registry import left_out, promotion, unchanged
 from models.report import summary
-from models.scorer import SCORES, Scorer
+from models.scorer import Scorer
+from models.scoring import Scores
 from tests.support.contract_tables import candidates, frames, write
 from tests.support.small_world import StubClassifier
 
@@ -163,13 +165,19 @@ def test_a_mapping_s_files_are_found_where_the_engine_finds_them() -> None:
     assert reads("CREATE TABLE x (a INT)", Path("/")) == []
 
 
-class FlatScorer:
+class FlatScoring:
     """Scores that are all alike."""
 
-    settings, classifier, facts = FeatureSettings(), StubClassifier(), SimpleNamespace(kept_out=())
+    coding = SimpleNamespace(transform=lambda matrix, creators: matrix)
 
-    def score(self, matrix: pd.DataFrame, *_: object, **__: object) -> pd.DataFrame:
-        return pd.DataFrame({name: ["[]" if name in SCORES[-2:] else 1.0] * len(matrix) for name in SCORES})
+    def score(self, coded: pd.DataFrame, *_: object, **__: object) -> Scores:
+        ones = np.ones(len(coded))
+        return Scores(ones, ones, ones, ones, ones, [()] * len(coded), ["[]"] * len(coded))
+
+
+class FlatScorer:
+    settings, classifier, facts = FeatureSettings(), StubClassifier(), SimpleNamespace(kept_out=())
+    scoring = FlatScoring()
 
 
 @pytest.mark.parametrize("replaced", ["creators.parquet", "candidates.csv"])

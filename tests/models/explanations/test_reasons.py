@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from models.explanations.reasons import FEW_ROWS, top_reasons
 from models.training import Trained
 from tests.support.past_market import matrix, spine
 
@@ -24,3 +30,28 @@ def test_reasons_multiply_to_the_score(trained: Trained) -> None:
         assert all(set(reason) == {"feature", "value", "factor"} for reason in reasons)
     missing = json.loads(scorer.score(matrix(candidates).assign(appeal=np.nan), candidates).reasons[0])
     assert [r["value"] for r in missing if r["feature"] == "appeal"] == [None]
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40))
+def test_many_rows_are_written_as_each_by_itself(seed: int, rows: int) -> None:
+    rng = np.random.default_rng(seed)
+    moved = rng.normal(0, rng.choice([0.003, 0.3, 3.0]), (rows, 7))
+    moved[rng.random(moved.shape) < 0.2] = rng.choice([0.0, math.log(1.0625), math.log(99995), -math.log(1e5)])
+    ties = np.log((rng.integers(1000, 9999, moved.shape) + 0.5) * 10.0 ** rng.integers(-6, 3, moved.shape))
+    moved = np.where(rng.random(moved.shape) < 0.2, ties, moved)
+    numbers = np.where(rng.random(rows) < 0.3, np.nan, rng.normal(0, 1e4, rows))
+    texts = rng.choice(np.array(["a", 'say "so"', "é☕", "", None, 3], object), rows)
+    columns: dict[str, Any] = {
+        "number": numbers, "zero": rng.choice([0.0, -0.0, np.inf], rows), "text": texts,
+        "alike": pd.Series(texts[:1].tolist() * rows, dtype=object), "whole": pd.Series(rng.integers(0, 9, rows)),
+        "known": pd.Series(["x", None] * rows, dtype="str").head(rows), "same": np.full(rows, 1 / 3),
+    }  # fmt: skip
+    names = tuple(columns)
+    frame = pd.DataFrame(columns)
+    alone = [top_reasons(moved[[i]], names, frame.iloc[[i]])[0] for i in range(rows)]
+    assert top_reasons(moved, names, columns) == alone
+    often = pd.concat([frame] * FEW_ROWS)
+    assert top_reasons(np.vstack([moved] * FEW_ROWS), names, often) == alone * FEW_ROWS
+    for text in alone:
+        json.loads(text)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from features.history.source import open_history
-from service.online.snapshot import Snapshot
+from models.newest.snapshot import Snapshot
 from service.publish.parity import random_spine
 from tests.support.deals import DEAL, ITEM
 from tests.support.service_fuzz import fuzz

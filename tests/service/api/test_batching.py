@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.newest.assembler import Terms
 from models.scoring import Scores
 from service.api.batching import MOST_AT_ONCE, MOST_INSIDE, TOGETHER, Batcher, ScoreTask
-from service.online.assembler import Terms
 from service.problems import Problem
 
 

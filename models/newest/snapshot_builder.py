@@ -2,7 +2,7 @@
 exists, every brand, and so on, and the results are kept.
 
 A column's entity in the catalogue says what it depends on. What depends on the deal itself is computed with each
-request (`service.online.assembler`); a column of a new kind is refused here.
+request (`models.newest.assembler`); a column of a new kind is refused here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from features.catalogue import BY_NAME, CATALOGUE
 from features.families import partnership
 from features.families.expressions import DAY_US
 from features.matrix import FeatureBuilder
-from service.online.snapshot import DAYS_SINCE, FIRST, MISSING, Snapshot, index, places
+from models.newest.snapshot import DAYS_SINCE, FIRST, MISSING, Snapshot, index, places
 
 CHUNK = 50_000
 # what each array is made of: entities of the catalogue
@@ -56,7 +56,7 @@ class _Probe:
         known = {entity for block in BLOCKS.values() for entity in block}
         strange = [f.name for f in CATALOGUE if f.entity not in known | {"deal"}]
         if strange:
-            raise ValueError(f"a request has no way to the columns {strange}: see service/online/snapshot_builder.py")
+            raise ValueError(f"a request has no way to the columns {strange}: see models/newest/snapshot_builder.py")
         names = ["creator_id", "niche", "country", "language"]
         self.who = builder.history.creators.select(*names).order_by("creator_id").to_pandas()
         deals, posts = builder.history.collaborations, builder.posts

@@ -16,12 +16,12 @@ from features.history.column_types import kind_of
 from features.history.contract import CANDIDATES
 from models.estimators.encoding import FIRST_LEVEL, MISSING, OTHER, Encoding
 from models.estimators.outcomes import DAY_US
+from models.newest.snapshot import DAYS_SINCE, Snapshot
+from models.newest.snapshot import MISSING as NO_TEXT
+from models.newest.snapshot import OTHER as STRANGE
 from models.scorer import Scorer
 from models.scoring import Scores
 from models.uncertainty.target import Target
-from service.online.snapshot import DAYS_SINCE, Snapshot
-from service.online.snapshot import MISSING as NO_TEXT
-from service.online.snapshot import OTHER as STRANGE
 
 CREATOR = "creator_id"
 TEXT_TERMS = tuple(f.name for f in CATALOGUE if f.entity == "deal" and f.kind == "category")

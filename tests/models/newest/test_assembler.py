@@ -17,10 +17,10 @@ from features.history.source import open_history
 from features.matrix import FeatureBuilder
 from models.estimators.encoding import Encoding
 from models.estimators.mixed import Line, MixedModel
+from models.newest import snapshot_builder
+from models.newest.assembler import FEW, NUMBER_TERMS, Assembler, Terms
+from models.newest.snapshot import Snapshot
 from service.api.app import make
-from service.online import snapshot_builder
-from service.online.assembler import FEW, NUMBER_TERMS, Assembler, Terms
-from service.online.snapshot import Snapshot
 from service.publish.parity import random_spine, terms_of
 from service.variables import NO_AUTH, STATE
 from tests.support.small_world import StubClassifier, Tables, small_world, write

@@ -1,0 +1,83 @@
+"""A long list's scores: features from flat arrays, in threads, are those of the table expressions to the bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.history.source import open_candidates, open_history
+from models import tracking
+from models.batch import list_scorer
+from models.batch.score_file import Summary, score_file
+from models.newest.snapshot import Snapshot
+from models.uncertainty.target import Target
+
+pytestmark = pytest.mark.slow
+ROWS, CHUNK = 240, 16
+
+
+@pytest.fixture(scope="module")
+def long_list(tiny_market: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """More rows than the market has creators: strangers among them, and a third of the chunks begins in the past."""
+    rng = np.random.default_rng(3)
+    offered = pd.read_parquet(tiny_market / "candidates.parquet").sample(ROWS, replace=True, random_state=1)
+    offered = offered.reset_index(drop=True).assign(candidate_id=[f"k{i}" for i in range(ROWS)])
+    offered["spend"] = (offered.spend * np.exp(rng.normal(0, 0.4, ROWS))).round(2)
+    offered.loc[::9, "creator_id"] = "nobody"
+    offered.loc[::7, ["product_country", "objective"]] = np.nan
+    days = np.where(np.arange(ROWS) // CHUNK % 3 == 1, -200, 0)
+    days[5] = 500
+    offered["starts_at"] += pd.to_timedelta(days, "D")
+    path = tmp_path_factory.mktemp("long") / "candidates.parquet"
+    offered.to_parquet(path, index=False)
+    return path
+
+
+def scored(
+    workspace: Path, listed: Path, output: Path, monkeypatch: pytest.MonkeyPatch, least: int
+) -> tuple[Summary, list[Snapshot], list[str]]:
+    """What came of a run, the arrays that it made, and the candidates in the order in which they were looked at."""
+    made, seen = list[Snapshot](), list[str]()
+
+    def probe(*words: object) -> Snapshot:
+        made.append(original(*words))  # type: ignore[arg-type]
+        return made[-1]
+
+    original = list_scorer.probe
+    monkeypatch.chdir(workspace)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with monkeypatch.context() as patch, open_history("data") as history:
+        patch.setattr(list_scorer, "LEAST_ROWS", least)
+        patch.setattr(list_scorer, "probe", probe)
+        model = tracking.load(tracking.connect(create=False), "models:/conversions-per-dollar@champion")
+        summary = score_file(
+            history, open_candidates(history, listed), model.scorer, model.label, output, target=Target(20.0, 0.8),
+            chunk=CHUNK, look=lambda matrix, spine, scores: seen.extend(spine.candidate_id.tolist()),
+        )  # fmt: skip
+    return summary, made, seen
+
+
+def test_arrays_and_table_expressions_give_the_same_bits(
+    trained_workspace: Path, long_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expressions, arrays = tmp_path / "expressions.parquet", tmp_path / "arrays.parquet"
+    expected, none, _ = scored(trained_workspace, long_list, expressions, monkeypatch, least=10**9)
+    received, made, seen = scored(trained_workspace, long_list, arrays, monkeypatch, least=ROWS)
+    assert (len(none), len(made)) == (0, 1)
+    begun = pd.read_parquet(long_list).starts_at.dt.tz_localize(None).to_numpy("datetime64[us]").astype(np.int64)
+    assert 0.5 < (begun >= made[0].horizon).mean() < 0.8, "both ways are taken"
+    assert received == expected
+    pd.testing.assert_frame_equal(pd.read_parquet(arrays), pd.read_parquet(expressions), check_exact=True)
+    assert seen == [f"k{i}" for i in range(ROWS)]
+    assert received.warnings["far_ahead"] == 1
+
+
+def test_no_arrays_are_made_for_fewer_rows_than_there_are_creators(
+    trained_workspace: Path, long_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = tmp_path / "few.parquet"
+    pd.read_parquet(long_list).head(59).to_parquet(few, index=False)
+    assert scored(trained_workspace, few, tmp_path / "scores.csv", monkeypatch, least=1)[1] == []
