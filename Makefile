@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-long lint docs format bench bench-peers bench-efficiency bench-ablation replay bench-serve bench-memory soak soak-serve fuzz-serve ledger test-bare test-clients client-types audit lock clean
+.PHONY: help install demo test test-fast test-long lint docs format bench bench-peers bench-efficiency bench-ablation replay bench-serve bench-batch bench-memory soak soak-serve fuzz-serve ledger test-bare test-clients client-types audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ bench: install ## measure features and comment classes
 bench-serve: install ## measure the service against mlflow models serve (needs wrk)
 	$(BIN)/python -m benchmarks.serve
 	$(BIN)/python -m benchmarks.serve_overload
+
+bench-batch: install ## measure predict.py on a long list against a tight loop over LightGBM
+	$(BIN)/python -m benchmarks.batch
 
 bench-memory: install ## what a million creators take of memory in the service's workers
 	$(BIN)/python -m benchmarks.serve_memory

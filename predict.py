@@ -27,6 +27,7 @@ EXAMPLES = """examples:
   python predict.py candidates.csv --data export/ --output scores.csv --target-cost 25
   python predict.py candidates.csv --data export/ --output scores.csv --target-cost 25 --confidence 0.8
   python predict.py candidates.csv --data export/ --output scores.csv --ledger
+  python predict.py everybody.parquet --data export/ --output scores.parquet --reasons 1000
 
 With a target cost per conversion, two more columns say how likely a deal stays within it, and its walk-away price: the
 highest spend at which it still does with the given confidence. With --ledger the list is sealed before its file
@@ -74,8 +75,24 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="FILE",
         help="seal what is promised in a ledger (%(const)s)",
     )
+    parser.add_argument(
+        "--reasons",
+        default="all",
+        metavar="WHICH",
+        help="rows with reasons: all, none, or a number of the best, which is quicker (%(default)s)",
+    )
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser.parse_args(argv)
+
+
+def most_reasons(text: str) -> int | None:
+    """How many of the best rows have reasons; None for all. Raises InputError for another word than --reasons takes."""
+    if text in ("all", "none"):
+        return None if text == "all" else 0
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        remedy = "Give the number of the best that need them, such as 1000."
+        refuse("--reasons", text, "it is neither all nor none nor a number above 0", remedy)
+    return int(text)
 
 
 def check(args: argparse.Namespace) -> Target | None:
@@ -116,7 +133,7 @@ def now() -> datetime:
 
 def predict(args: argparse.Namespace) -> None:
     """Score a file into a file; raises InputError for data or a call that is at fault."""
-    target = check(args)
+    target, most = check(args), most_reasons(args.reasons)
     from features.history.notes import notes_on_left_out
     from features.history.source import open_candidates, open_history
     from features.usage import changed_columns
@@ -160,7 +177,7 @@ def predict(args: argparse.Namespace) -> None:
         listed = Listed(candidates.rows)
         summary = score_file(
             history, candidates, model.scorer, model.label, args.output, level=args.level, target=target,
-            progress=progress, seal=sealing.seal if sealing else None, look=listed.add,
+            reasons=most, progress=progress, seal=sealing.seal if sealing else None, look=listed.add,
             note=cli.note,
         )  # fmt: skip
     anchored = sealing.anchor() if sealing else ""  # before anything else can fail: the scores and the seal are there
@@ -198,9 +215,10 @@ def print_summary(summary: Summary, model: Model, args: argparse.Namespace, targ
         if target:
             cells[-1] += [f"{row['probability_within_target']:.2f}", f"{row['walk_away_price']:,.0f}"]
     cli.show_table(cells)
-    if any(row["reasons"] != "[]" for row in summary.best):
+    explained = [row for row in summary.best if row["reasons"] != "[]"]
+    if explained:
         print("what moved these scores most, against the average score:")
-        for row in summary.best:
+        for row in summary.best if args.reasons == "all" else explained:
             print(f"  {row['candidate_id']}: {'; '.join(reason_words(row['reasons'])[:REASONS]) or 'nothing much'}")
     print("warnings: " + (", ".join(f"{k} {n:,}" for k, n in summary.warnings.items()) or "none"))
     unlike = summary.warnings.get("unlike_results", 0)

@@ -141,9 +141,16 @@ class Scoring:
         if target is not None:
             within, walk_away = target.worth(self.intervals, conversions, self._groups[group], excess, spend)
         if values is not None:
-            reasons = top_reasons(self.rate_model.contributions(features), self.encoding.columns, values)
+            reasons = self._reasons(features, values)
         warnings = self._warn(features, excess, starts)
         return Scores(rate, low, high, conversions, 1 / rate, warnings, reasons, within, walk_away)
+
+    def reasons(self, coded: np.ndarray, values: Values) -> list[str]:
+        """What moved the scores of rows, as JSON texts. values: the rows' columns as reasons show them."""
+        return self._reasons(self._features(coded), values)
+
+    def _reasons(self, features: np.ndarray, values: Values) -> list[str]:
+        return top_reasons(self.rate_model.contributions(features), self.encoding.columns, values)
 
     def _features(self, coded: np.ndarray) -> np.ndarray:
         """What the estimators see: levels that are too rare for them become OTHER."""

@@ -26,7 +26,7 @@ from models.scoring import Scores
 from models.uncertainty.target import Target
 
 LEAST_ROWS = 20_000  # of a list for which the arrays are made
-JSON = ("reasons", "warnings")
+JSON, NO_REASONS = ("reasons", "warnings"), "[]"
 # takes a chunk's matrix, the contract's columns of it, and its scores
 Look = Callable[[pd.DataFrame, pd.DataFrame, pd.DataFrame], None]
 
@@ -60,11 +60,13 @@ class ListScorer:
         *,
         level: float = 0.8,
         target: Target | None = None,
+        reasons: bool = True,
         look: Look | None = None,
     ) -> None:
-        """rows: of the list. look: sees every chunk, in the list's order."""
+        """rows: of the list. reasons: whether chunks have them; without, each is empty. look: sees every chunk, in the
+        list's order."""
         self.builder, self.scorer, self.label = builder, scorer, label
-        self.level, self.target, self.look = level, target, look
+        self.level, self.target, self.reasons, self.look = level, target, reasons, look
         self.newest = self._newest(rows)
 
     def _newest(self, rows: int) -> Assembler | None:
@@ -89,23 +91,32 @@ class ListScorer:
             finally:
                 pool.shutdown(cancel_futures=True)
 
+    def reasons_of(self, batch: pa.RecordBatch) -> list[str]:
+        """What moved the scores of some candidates (rows,), as chunks with reasons have it."""
+        coded, matrix = self._features(_terms(batch), self._built(batch))
+        return self.scorer.scoring.reasons(coded, matrix)
+
     def _built(self, batch: pa.RecordBatch) -> pd.DataFrame | None:
         """The features that the arrays do not hold: the engine serves one thread at a time. None where they do."""
         if self.newest and _starts(batch).min() >= self.newest.snapshot.horizon:
             return None
         return self.builder.build(batch.to_pandas())
 
-    def _work(self, batch: pa.RecordBatch, matrix: pd.DataFrame | None) -> _Work:
-        scoring, terms = self.scorer.scoring, _terms(batch)
+    def _features(self, terms: Terms, matrix: pd.DataFrame | None) -> tuple[np.ndarray, pd.DataFrame]:
+        """Features as the model codes them, and as reasons show them. matrix: the latter, if the engine made them."""
         if matrix is None:
             assert self.newest
             assembled = self.newest.assemble(terms)
-            coded, matrix = assembled.features, pd.DataFrame(self.newest.values(assembled), copy=False)
-        else:
-            coded = scoring.coding.transform(matrix, np.array(terms.creator_id, object))
-        found = scoring.score(
-            coded, terms.spend, starts=terms.starts_at, level=self.level, values=matrix, target=self.target
-        )
+            return assembled.features, pd.DataFrame(self.newest.values(assembled), copy=False)
+        return self.scorer.scoring.coding.transform(matrix, np.array(terms.creator_id, object)), matrix
+
+    def _work(self, batch: pa.RecordBatch, built: pd.DataFrame | None) -> _Work:
+        terms = _terms(batch)
+        coded, matrix = self._features(terms, built)
+        found = self.scorer.scoring.score(
+            coded, terms.spend, starts=terms.starts_at, level=self.level, values=matrix if self.reasons else None,
+            target=self.target,
+        )  # fmt: skip
         return _Work(batch, matrix, found)
 
     def _finished(self, work: _Work) -> Scored:
@@ -115,6 +126,7 @@ class ListScorer:
         patterns = Counter(scores.warnings)
         texts = {codes: json.dumps(codes) for codes in patterns}
         columns = scores.columns() | {"warnings": [texts[codes] for codes in scores.warnings]}
+        columns.setdefault("reasons", [NO_REASONS] * rows)
         table = pa.Table.from_batches([work.batch])
         for name, values in columns.items():
             table = table.append_column(name, pa.array(values, pa.string() if name in JSON else pa.float64()))

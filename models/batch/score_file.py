@@ -47,6 +47,7 @@ def score_file(
     *,
     level: float = 0.8,
     target: Target | None = None,
+    reasons: int | None = None,
     chunk: int = CHUNK,
     progress: Callable[[str, int, int], None] | None = None,
     seal: Callable[[int, Iterator[pa.RecordBatch]], None] | None = None,
@@ -55,7 +56,8 @@ def score_file(
 ) -> Summary:
     """Score all candidates into `output`, which is replaced at the very end. The chunk's size changes no bit of it.
 
-    target: adds its two columns after the cost per conversion. A link as `output` stays one: what it names is written.
+    target: adds its two columns after the cost per conversion. reasons: how many of the best rows have them, None for
+    all. A link as `output` stays one: what it names is written.
     seal: takes the number of rows and all of them with their scores, just before the output appears; where it raises,
     none does. look: takes each chunk's matrix, columns and scores. note: takes what was cleared of killed runs. Raises
     InputError where DATA or the candidates changed meanwhile, OutputError where the disk is full.
@@ -70,10 +72,12 @@ def score_file(
         done = 0
         with ExitStack() as files:
             writers: list[pq.ParquetWriter] = []
-            scorer_of_list = ListScorer(builder, scorer, label, candidates.rows, level=level, target=target, look=look)
-            for scored_chunk in scorer_of_list.score(candidates.batches(chunk)):
-                part = scored_chunk.table
-                counted.update(scored_chunk.warnings)
+            by_list = ListScorer(
+                builder, scorer, label, candidates.rows, level=level, target=target, reasons=reasons is None, look=look
+            )
+            for found in by_list.score(candidates.batches(chunk)):
+                part = found.table
+                counted.update(found.warnings)
                 best = _best(best, part, top)
                 # the engine ranks by the rate alone: it ignores case in the candidates' own columns
                 tables = [
@@ -92,12 +96,22 @@ def score_file(
                     progress("scores", done, candidates.rows)
         with duckdb.connect(config=OFFLINE) as engine:
             engine.execute(f"SET memory_limit = '{RANK_MEMORY}'; SET temp_directory = '{_quoted(folder)}'")
-            _write_ranked(engine, scored, ranked, folder / f"whole{ending}", score_columns(target is not None), chunk)
+            writer_of = _Reasons(by_list, candidates.columns, reasons or 0)
+            _write_ranked(
+                engine,
+                scored,
+                ranked,
+                folder / f"whole{ending}",
+                score_columns(target is not None),
+                chunk,
+                writer_of.fill,
+            )
         history.stamp.require_unchanged("DATA")
         candidates.stamp.require_unchanged("candidates")
         if seal:
             seal(done, pq.ParquetFile(scored).iter_batches(chunk))
         replace(folder / f"whole{ending}", output)
+    best = [row | {"reasons": writer_of.texts.get(row["candidate_id"], row["reasons"])} for row in best]
     return Summary(done, best, dict(counted.most_common()))
 
 
@@ -107,14 +121,44 @@ def check_candidates(history: History, candidates: Candidates, output: Path, tar
     check_columns(candidates.schema, output, score_columns(target is not None))
 
 
+class _Reasons:
+    """Gives reasons to the best rows alone. texts: those that were given, by candidate."""
+
+    def __init__(self, scorer: ListScorer, columns: tuple[str, ...], most: int) -> None:
+        """columns: of the candidates. most: the last rank that has reasons."""
+        self.scorer, self.columns, self.most = scorer, columns, most
+        self.texts: dict[str, str] = {}
+
+    def fill(self, part: pa.Table) -> pa.Table:
+        """A part of the list with its ranks, reasons filled in where they are due."""
+        due = np.flatnonzero(part["rank"].to_numpy() <= self.most)
+        if not len(due):
+            return part
+        (batch,) = part.select(list(self.columns)).take(due).combine_chunks().to_batches()
+        found = self.scorer.reasons_of(batch)
+        self.texts |= dict(zip(batch.column("candidate_id").to_pylist(), found, strict=True))
+        texts = np.array(part["reasons"].to_pylist(), object)
+        texts[due] = found
+        return part.set_column(part.column_names.index("reasons"), "reasons", pa.array(texts, pa.string()))
+
+
 def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
 def _write_ranked(
-    engine: duckdb.DuckDBPyConnection, scored: Path, ranked: Path, whole: Path, made: tuple[str, ...], chunk: int
+    engine: duckdb.DuckDBPyConnection,
+    scored: Path,
+    ranked: Path,
+    whole: Path,
+    made: tuple[str, ...],
+    chunk: int,
+    finish: Callable[[pa.Table], pa.Table],
 ) -> None:
-    """Append the rank, which the engine sorts out on disk where need be, row by row to what was scored."""
+    """Append the rank, which the engine sorts out on disk where need be, row by row to what was scored.
+
+    finish: what else is to be done to each part that has its ranks.
+    """
     ranks = engine.execute(
         "SELECT rank FROM (SELECT file_row_number, rank() OVER (ORDER BY conversions_per_dollar DESC) AS rank "
         f"FROM read_parquet('{_quoted(ranked)}', file_row_number = true)) ORDER BY file_row_number"
@@ -125,7 +169,7 @@ def _write_ranked(
     with whole.open("wb") as file:
         for batch in parts.iter_batches(chunk):
             rank = pa.array([rank for (rank,) in ranks.fetchmany(batch.num_rows)], pa.int64())
-            table = pa.Table.from_batches([batch]).append_column("rank", rank).select([*own, *made])
+            table = finish(pa.Table.from_batches([batch]).append_column("rank", rank)).select([*own, *made])
             if writer is None:
                 writer = (pq.ParquetWriter if whole.suffix == ".parquet" else arrow_csv.CSVWriter)(file, table.schema)
             writer.write_table(table)

@@ -180,6 +180,18 @@ def test_the_chunk_changes_no_byte(world: Path, plain: Path, chunk: int) -> None
     assert Path("parts.csv").read_bytes() == plain.with_suffix(".csv").read_bytes()
 
 
+def test_reasons_for_the_best_alone(world: Path, plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_score("few.parquet", "--reasons", "3") == 0
+    said = capsys.readouterr().out.partition("what moved these scores most, against the average score:\n")[2]
+    usual, few = pd.read_parquet(plain), pd.read_parquet("few.parquet")
+    assert said.partition("warnings: ")[0].count("\n") == (few.reasons != "[]").sum() > 0
+    assert few.reasons.tolist() == usual.reasons.where(usual["rank"] <= 3, "[]").tolist()
+    assert few.drop(columns="reasons").equals(usual.drop(columns="reasons"))
+    assert run_score("none.parquet", "--reasons", "none") == 0
+    assert set(pd.read_parquet("none.parquet").reasons) == {"[]"}
+    assert "what moved these scores" not in capsys.readouterr().out
+
+
 def test_results_that_a_training_was_kept_from_shape_no_score(world: Path, plain: Path, tmp_path: Path) -> None:
     from features.history.source import open_candidates, open_history
     from models import tracking
@@ -294,6 +306,8 @@ def test_a_wrong_call_is_reported_before_anything_slow_is_imported(world: Path) 
 FAULTS = [
     (["--level", "1"], "--level: it is no probability: received 1.0. Give a number between 0 and 1"),
     (["--level", "nan"], "--level: it is no probability"),
+    (["--reasons", "0"], "--reasons: it is neither all nor none nor a number above 0: received 0. Give the number of"),
+    (["--reasons", "some"], "--reasons: it is neither all nor none nor a number above 0"),
     (
         ["--output", "scores.xlsx"],
         "--output: its ending is unknown: received scores.xlsx. Let it end in .parquet",

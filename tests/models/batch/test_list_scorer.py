@@ -37,7 +37,7 @@ def long_list(tiny_market: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def scored(
-    workspace: Path, listed: Path, output: Path, monkeypatch: pytest.MonkeyPatch, least: int
+    workspace: Path, listed: Path, output: Path, monkeypatch: pytest.MonkeyPatch, least: int, reasons: int | None = None
 ) -> tuple[Summary, list[Snapshot], list[str]]:
     """What came of a run, the arrays that it made, and the candidates in the order in which they were looked at."""
     made, seen = list[Snapshot](), list[str]()
@@ -55,7 +55,7 @@ def scored(
         model = tracking.load(tracking.connect(create=False), "models:/conversions-per-dollar@champion")
         summary = score_file(
             history, open_candidates(history, listed), model.scorer, model.label, output, target=Target(20.0, 0.8),
-            chunk=CHUNK, look=lambda matrix, spine, scores: seen.extend(spine.candidate_id.tolist()),
+            reasons=reasons, chunk=CHUNK, look=lambda matrix, spine, scores: seen.extend(spine.candidate_id.tolist()),
         )  # fmt: skip
     return summary, made, seen
 
@@ -81,3 +81,19 @@ def test_no_arrays_are_made_for_fewer_rows_than_there_are_creators(
     few = tmp_path / "few.parquet"
     pd.read_parquet(long_list).head(59).to_parquet(few, index=False)
     assert scored(trained_workspace, few, tmp_path / "scores.csv", monkeypatch, least=1)[1] == []
+
+
+@pytest.mark.parametrize("least", [ROWS, 10**9])
+@pytest.mark.parametrize("most", [0, 12])
+def test_reasons_of_the_best_alone_are_those_of_all(
+    trained_workspace: Path, long_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: int, most: int
+) -> None:
+    everything, best = tmp_path / "everything.parquet", tmp_path / "best.parquet"
+    all_of_them, _, _ = scored(trained_workspace, long_list, everything, monkeypatch, least)
+    few, _, _ = scored(trained_workspace, long_list, best, monkeypatch, least, reasons=most)
+    expected, received = pd.read_parquet(everything), pd.read_parquet(best)
+    due = expected["rank"] <= most
+    assert due.sum() >= most
+    expected["reasons"] = expected.reasons.where(due, "[]")
+    pd.testing.assert_frame_equal(received, expected, check_exact=True)
+    assert few.best == [row | ({} if most else {"reasons": "[]"}) for row in all_of_them.best]
