@@ -16,7 +16,8 @@ from models.newest.snapshot import Snapshot
 from models.uncertainty.target import Target
 
 pytestmark = pytest.mark.slow
-ROWS, CHUNK = 240, 16
+ROWS, CHUNK = 240, 48
+NEVER = 10**9  # rows that no list has: table expressions alone
 
 
 @pytest.fixture(scope="module")
@@ -55,22 +56,38 @@ def scored(
         model = tracking.load(tracking.connect(create=False), "models:/conversions-per-dollar@champion")
         summary = score_file(
             history, open_candidates(history, listed), model.scorer, model.label, output, target=Target(20.0, 0.8),
-            reasons=reasons, chunk=CHUNK, look=lambda matrix, spine, scores: seen.extend(spine.candidate_id.tolist()),
+            reasons=reasons, chunk=CHUNK if least < NEVER else ROWS,
+            look=lambda matrix, spine, scores: seen.extend(spine.candidate_id.tolist()),
         )  # fmt: skip
     return summary, made, seen
 
 
+@pytest.fixture(scope="module")
+def expected(
+    trained_workspace: Path, long_list: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Summary, pd.DataFrame]:
+    """What table expressions alone give, in one chunk."""
+    output = tmp_path_factory.mktemp("expressions") / "scores.parquet"
+    with pytest.MonkeyPatch.context() as patch:
+        summary, none, _ = scored(trained_workspace, long_list, output, patch, NEVER)
+    assert none == []
+    return summary, pd.read_parquet(output)
+
+
 def test_arrays_and_table_expressions_give_the_same_bits(
-    trained_workspace: Path, long_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained_workspace: Path,
+    long_list: Path,
+    expected: tuple[Summary, pd.DataFrame],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    expressions, arrays = tmp_path / "expressions.parquet", tmp_path / "arrays.parquet"
-    expected, none, _ = scored(trained_workspace, long_list, expressions, monkeypatch, least=10**9)
+    arrays = tmp_path / "arrays.parquet"
     received, made, seen = scored(trained_workspace, long_list, arrays, monkeypatch, least=ROWS)
-    assert (len(none), len(made)) == (0, 1)
+    assert len(made) == 1
     begun = pd.read_parquet(long_list).starts_at.dt.tz_localize(None).to_numpy("datetime64[us]").astype(np.int64)
     assert 0.5 < (begun >= made[0].horizon).mean() < 0.8, "both ways are taken"
-    assert received == expected
-    pd.testing.assert_frame_equal(pd.read_parquet(arrays), pd.read_parquet(expressions), check_exact=True)
+    assert received == expected[0]
+    pd.testing.assert_frame_equal(pd.read_parquet(arrays), expected[1], check_exact=True)
     assert seen == [f"k{i}" for i in range(ROWS)]
     assert received.warnings["far_ahead"] == 1
 
@@ -83,17 +100,19 @@ def test_no_arrays_are_made_for_fewer_rows_than_there_are_creators(
     assert scored(trained_workspace, few, tmp_path / "scores.csv", monkeypatch, least=1)[1] == []
 
 
-@pytest.mark.parametrize("least", [ROWS, 10**9])
-@pytest.mark.parametrize("most", [0, 12])
+@pytest.mark.parametrize(("least", "most"), [(ROWS, 0), (ROWS, 12), (NEVER, 12)])
 def test_reasons_of_the_best_alone_are_those_of_all(
-    trained_workspace: Path, long_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: int, most: int
+    trained_workspace: Path,
+    long_list: Path,
+    expected: tuple[Summary, pd.DataFrame],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    least: int,
+    most: int,
 ) -> None:
-    everything, best = tmp_path / "everything.parquet", tmp_path / "best.parquet"
-    all_of_them, _, _ = scored(trained_workspace, long_list, everything, monkeypatch, least)
-    few, _, _ = scored(trained_workspace, long_list, best, monkeypatch, least, reasons=most)
-    expected, received = pd.read_parquet(everything), pd.read_parquet(best)
-    due = expected["rank"] <= most
+    few, _, _ = scored(trained_workspace, long_list, tmp_path / "best.parquet", monkeypatch, least, reasons=most)
+    due = expected[1]["rank"] <= most
     assert due.sum() >= most
-    expected["reasons"] = expected.reasons.where(due, "[]")
-    pd.testing.assert_frame_equal(received, expected, check_exact=True)
-    assert few.best == [row | ({} if most else {"reasons": "[]"}) for row in all_of_them.best]
+    alike = expected[1].assign(reasons=expected[1].reasons.where(due, "[]"))
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "best.parquet"), alike, check_exact=True)
+    assert few.best == [row | ({} if most else {"reasons": "[]"}) for row in expected[0].best]
