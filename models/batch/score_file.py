@@ -96,7 +96,7 @@ def score_file(
                     progress("scores", done, candidates.rows)
         with duckdb.connect(config=OFFLINE) as engine:
             engine.execute(f"SET memory_limit = '{RANK_MEMORY}'; SET temp_directory = '{_quoted(folder)}'")
-            writer_of = _Reasons(by_list, candidates.columns, reasons or 0)
+            best_reasons = _Reasons(by_list, candidates.columns, reasons or 0)
             _write_ranked(
                 engine,
                 scored,
@@ -104,14 +104,14 @@ def score_file(
                 folder / f"whole{ending}",
                 score_columns(target is not None),
                 chunk,
-                writer_of.fill,
+                best_reasons.fill,
             )
         history.stamp.require_unchanged("DATA")
         candidates.stamp.require_unchanged("candidates")
         if seal:
             seal(done, pq.ParquetFile(scored).iter_batches(chunk))
         replace(folder / f"whole{ending}", output)
-    best = [row | {"reasons": writer_of.texts.get(row["candidate_id"], row["reasons"])} for row in best]
+    best = [row | {"reasons": best_reasons.texts.get(row["candidate_id"], row["reasons"])} for row in best]
     return Summary(done, best, dict(counted.most_common()))
 
 
