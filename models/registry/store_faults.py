@@ -108,7 +108,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None and error not in seen:
         yield error
         seen.append(error)
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 @contextmanager
