@@ -144,7 +144,9 @@ def _not_opened(where: str, error: duckdb.Error) -> InputError:
 
 
 def behind_views(connection: duckdb.DuckDBPyConnection) -> Stamp:
-    """The files that views and macros of an attached database read."""
+    """The files that views and macros of an attached database read; none where no database is attached."""
+    if not connection.execute("SELECT 1 FROM duckdb_databases() WHERE database_name = 'data'").fetchall():
+        return Stamp.of_paths([], [])  # to list all macros takes a fifth of the opening of a folder
     selects = [_select(sql) for (sql,) in connection.execute(_VIEWS.format("sql")).fetchall()]
     selects += [sql for (sql,) in connection.execute(_MACROS).fetchall()]
     return Stamp.of_paths([], [pattern for sql in selects for pattern in reads(sql, Path.cwd())])

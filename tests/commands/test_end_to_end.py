@@ -156,6 +156,7 @@ def model_folder(version: ModelVersion) -> Path:
     return Path(version.source.removeprefix("file://"))
 
 
+@pytest.mark.long
 def test_the_run_holds_what_a_reader_asks_for(workspaces: tuple[Path, Path]) -> None:
     workspace = workspaces[0]
     version = champion(workspace)
@@ -183,6 +184,7 @@ def test_the_run_holds_what_a_reader_asks_for(workspaces: tuple[Path, Path]) -> 
     assert set(signature.outputs.input_names()) == set(SCORES) - {"rank", "model_version"}
 
 
+@pytest.mark.long
 def test_scores_have_the_contract_s_columns_in_the_order_of_the_candidates(
     candidates: pd.DataFrame, scores: pd.DataFrame
 ) -> None:
@@ -194,6 +196,7 @@ def test_scores_have_the_contract_s_columns_in_the_order_of_the_candidates(
     assert (scores.model_version == f"{NAME}/1").all()
 
 
+@pytest.mark.long
 def test_scores_hold_together(scores: pd.DataFrame) -> None:
     rate = scores.conversions_per_dollar
     assert np.isfinite(scores[SCORES[:5]].to_numpy()).all()
@@ -207,6 +210,7 @@ def test_scores_hold_together(scores: pd.DataFrame) -> None:
     assert rate.nunique() > len(scores) / 2
 
 
+@pytest.mark.long
 def test_reasons_and_warnings_speak_of_what_is_known(scores: pd.DataFrame) -> None:
     for reasons in scores.reasons.map(json.loads):
         assert all(set(reason) == {"feature", "value", "factor"} for reason in reasons)
@@ -217,6 +221,7 @@ def test_reasons_and_warnings_speak_of_what_is_known(scores: pd.DataFrame) -> No
     assert ["unknown_creator" in row for row in codes] == [i == 4 for i in range(len(codes))]
 
 
+@pytest.mark.long
 def test_csv_and_parquet_train_and_score_to_the_bit_alike(
     workspaces: tuple[Path, Path], scores: pd.DataFrame, candidates: pd.DataFrame
 ) -> None:
@@ -240,6 +245,7 @@ def retrained(workspaces: tuple[Path, Path], market: Path) -> list[Done]:
     return both(one, two, statuses=(0, 3))
 
 
+@pytest.mark.long
 def test_new_results_make_a_version_that_must_pass_the_gate(
     workspaces: tuple[Path, Path], retrained: list[Done]
 ) -> None:
@@ -260,6 +266,7 @@ def test_new_results_make_a_version_that_must_pass_the_gate(
     assert str(client(workspaces[1]).get_model_version_by_alias(NAME, "challenger").version) == "2"
 
 
+@pytest.mark.long
 def test_the_outcome_is_a_page_and_json(
     workspaces: tuple[Path, Path], retrained: list[Done], market: Path, tmp_path: Path
 ) -> None:
@@ -279,6 +286,7 @@ def test_the_outcome_is_a_page_and_json(
     assert outcome["faults"] == failed.err.splitlines()
 
 
+@pytest.mark.long
 def test_nothing_new_is_not_trained_again(workspaces: tuple[Path, Path], retrained: list[Done], market: Path) -> None:
     before = len(client(workspaces[1]).search_model_versions(f"name = '{NAME}'"))
     done = run(workspaces[1], "train.py", str(market / "mixed"), "--search", "0", "--report", "again.json")
@@ -290,6 +298,7 @@ def test_nothing_new_is_not_trained_again(workspaces: tuple[Path, Path], retrain
     assert len(client(workspaces[1]).search_model_versions(f"name = '{NAME}'")) == before
 
 
+@pytest.mark.long
 def test_an_older_version_can_be_asked_for_and_scores_as_it_did(
     workspaces: tuple[Path, Path], retrained: list[Done], market: Path, scores: pd.DataFrame
 ) -> None:
@@ -312,6 +321,7 @@ def files(folder: Path) -> dict[str, int]:
     return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.long
 def test_a_call_at_fault_ends_with_2_tells_why_and_writes_nothing(
     workspaces: tuple[Path, Path], market: Path, tmp_path: Path
 ) -> None:
@@ -368,6 +378,7 @@ def test_help_is_quick_and_shows_examples(command: str, tmp_path: Path) -> None:
     assert spent < HELP_SECONDS, "of processor time"
 
 
+@pytest.mark.long
 def test_the_saved_model_loads_without_the_registry(workspaces: tuple[Path, Path]) -> None:
     scorer = Scorer.load(model_folder(client(workspaces[0]).get_model_version(NAME, "1")) / "artifacts" / "scorer")
     assert scorer.facts.results == 400

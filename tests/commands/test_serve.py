@@ -150,6 +150,7 @@ def _has_ipv6() -> bool:
     return True
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not _has_ipv6(), reason="needs the loopback address of IPv6")
 def test_it_listens_on_ipv6_and_ends_quietly_when_it_is_ended_early(workspace: Path) -> None:
     started = Server(workspace, workspace / "data", "--no-auth", "--host", "::1", TMPDIR=str(workspace))
@@ -172,6 +173,7 @@ def test_it_listens_on_ipv6_and_ends_quietly_when_it_is_ended_early(workspace: P
     assert not list(workspace.glob("creator-yield-*"))
 
 
+@pytest.mark.long
 def test_calls_at_fault_end_with_2(workspace: Path, tmp_path: Path) -> None:
     keys = {"CREATOR_YIELD_API_KEYS": f"a:{digest('k')}"}
     calls: list[tuple[tuple[str, ...], dict[str, str], str]] = [

@@ -335,6 +335,7 @@ ABSENT: dict[str, tuple[set[str], set[str]]] = {
         {"brands_90d"},
     ),
 }
+FEW_ABSENT = ("posts", "comments", "conversions", "posts.followers creators.followers")
 
 
 def _reach(tables: Tables) -> pd.Series:
@@ -360,7 +361,9 @@ def _without(history: History, absent: str) -> History:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("absent", ABSENT)
+@pytest.mark.parametrize(
+    "absent", [one if one in FEW_ABSENT else pytest.param(one, marks=pytest.mark.long) for one in ABSENT]
+)
 def test_what_is_absent_is_missing(history: History, tables: Tables, matrix: pd.DataFrame, absent: str) -> None:
     missing, changed = ABSENT[absent]
     with FeatureBuilder(_without(history, absent), classifier=StubClassifier()) as builder:

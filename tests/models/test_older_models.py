@@ -54,6 +54,7 @@ def test_predict_names_it_and_says_how_to_get_a_new_one(
     assert not (project / "scores.csv").exists()
 
 
+@pytest.mark.long
 def test_the_service_does_not_start_with_it(project: Path, tiny_market: Path, tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     publisher = Publisher(tmp_path / "state", str(tiny_market / "data"), f"models:/{NAME}@champion")

@@ -140,6 +140,7 @@ def test_what_was_fetched_from_afar_is_cleared_away(
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_model_is_loaded_and_scored_without_what_only_trainings_need(client: MlflowClient, tmp_path: Path) -> None:
     run = runs.start(client, "here", 0)
     version = runs.register(client, run, "here", fitted(spine(60)).scorer)

@@ -167,6 +167,7 @@ def test_a_champion_of_a_newer_version_keeps_its_place(
     assert "Update creator-yield and train again" in decision.why
 
 
+@pytest.mark.long
 def test_a_training_that_cannot_be_compared_is_done_but_a_person_should_look(
     project: Path, stored: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

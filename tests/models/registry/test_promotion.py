@@ -172,7 +172,7 @@ def test_a_ledger_that_cannot_be_written_does_not_hide_a_new_champion() -> None:
         assert str(found.value) == said
 
 
-@pytest.mark.parametrize("work", ["promotion", "rollback"])
+@pytest.mark.parametrize("work", [pytest.param("promotion", marks=pytest.mark.long), "rollback"])
 def test_a_fault_at_any_request_leaves_the_champion_before_or_after(
     template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str
 ) -> None:

@@ -62,6 +62,7 @@ def test_pyfunc_scores_a_batch_as_the_scorer_does(
         mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 def test_mlflow_serves_the_registered_model(workspace: Path, rows: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     port = free_port()
     call = [sys.executable, "-m", "mlflow", "models", "serve", "-m", URI, "-p", str(port), "--env-manager", "local"]

@@ -76,7 +76,13 @@ URIS = {
 }
 
 
-@pytest.mark.parametrize("uri", URIS)
+# these load what the schemes need, which takes half a minute
+SLOW_URIS = ("databricks", "databricks://profile", "databricks-uc")
+
+
+@pytest.mark.parametrize(
+    "uri", [pytest.param(uri, marks=pytest.mark.long) if uri in SLOW_URIS else uri for uri in URIS]
+)
 def test_a_uri_that_names_no_store(command: Callable[..., str], uri: str) -> None:
     said = command(uri)
     assert said.startswith("MLFLOW_TRACKING_URI: ")
@@ -95,7 +101,10 @@ def test_a_percent_that_is_not_encoded(command: Callable[..., str], project: Pat
     assert "Write the % of a name as %25: sqlite:///a%2520b/m.db" in command("sqlite:///a%20b/m.db")
 
 
-@pytest.mark.parametrize("scheme", ["http", "https", "postgresql", "mysql", "mssql"])
+@pytest.mark.parametrize(
+    "scheme",
+    ["http", *(pytest.param(slow, marks=pytest.mark.long) for slow in ("https", "postgresql")), "mysql", "mssql"],
+)
 def test_nobody_answers(command: Callable[..., str], scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "SECONDS", 1.0)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")

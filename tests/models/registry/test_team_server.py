@@ -50,6 +50,7 @@ def address(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator
         yield one
 
 
+@pytest.mark.long
 def test_trainings_at_once_leave_one_champion(
     tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
