@@ -377,6 +377,7 @@ def test_help_is_quick_and_shows_examples(command: str) -> None:
     assert time.process_time() - began < 0.3
 
 
+@pytest.mark.long
 def test_a_terminated_prediction_clears_up(world: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, str(ROOT / "predict.py"), "candidates.parquet", "--data", "data", "--output", "cut.csv"],

@@ -93,6 +93,7 @@ def test_a_bad_batch_ends_with_3_and_leaves_the_champion(
     stopped(write(tmp_path / "data", change), named, tmp_path, capsys)
 
 
+@pytest.mark.long
 def test_the_champion_leaves_out_what_was_kept_out_since(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = write(tmp_path / "data", in_cents)
     said = stopped(data, "cents given as dollars", tmp_path, capsys)

@@ -357,9 +357,16 @@ def test_a_call_at_fault_ends_with_2_tells_why_and_writes_nothing(
     assert [files(folder) for folder in (tmp_path, workspaces[0], market)] == before
 
 
-def test_a_damaged_store_ends_with_2_and_is_left_as_it_is(market: Path, tmp_path: Path) -> None:
+def test_a_damaged_store_ends_with_2_and_is_left_as_it_is(tiny_market: Path, tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("this is no database\n" * 100)
-    call = ("predict.py", str(market / "candidates.parquet"), "--data", str(market / "older"), "--output", "x.csv")
+    call = (
+        "predict.py",
+        str(tiny_market / "candidates.parquet"),
+        "--data",
+        str(tiny_market / "data"),
+        "--output",
+        "x.csv",
+    )
     done = run(tmp_path, *call)
     assert done.status == 2
     assert "file is not a database" in done.err

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.slow
 NAME = "conversions-per-dollar"
 CHAMPION = f"models:/{NAME}@champion"
 OUTPUT = "scores.csv"
-STARTS, STORES = (0.2, 1.2), (0.15, 0.5, 0.85)  # seconds, and shares of the whole time
+STARTS, STORES, FEW_STORES = (0.2, 1.2), (0.15, 0.5, 0.85), (0.5,)  # seconds, and shares of the whole time
 # of trainings and predictions: a moment in each of so many equal parts of their time, in full and in `make test-long`
 KILLS, FEW_KILLS = (6, 10), (2, 3)
 SERVER = multiprocessing.get_context("forkserver")
@@ -249,7 +249,10 @@ def test_a_kill_leaves_whole_outputs_and_a_champion_that_scores(
     assert sum(kills.result() for kills in counted) == trained + predicted + 2 * (1 + len(STARTS))
 
 
-def test_a_kill_while_the_registry_is_made_leaves_room_for_the_next(tmp_path: Path, tiny_market: Path) -> None:
+def test_a_kill_while_the_registry_is_made_leaves_room_for_the_next(
+    tmp_path: Path, tiny_market: Path, request: pytest.FixtureRequest
+) -> None:
+    moments = STORES if request.config.getoption("--soak") else FEW_STORES
     whole = Lane(tmp_path / "whole", tiny_market)
     whole.finish("store")
 
@@ -260,4 +263,4 @@ def test_a_kill_while_the_registry_is_made_leaves_room_for_the_next(tmp_path: Pa
         lane.finish("store")
 
     with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(kill, STORES)) == [None] * len(STORES)
+        assert list(pool.map(kill, moments)) == [None] * len(moments)

@@ -128,6 +128,7 @@ def assert_kept(ended: tuple[int, str]) -> None:
     assert MASK in said or "postgresql://…" in said
 
 
+@pytest.mark.long
 def test_a_passing_training_keeps_them(
     tmp_path: Path, tiny_market: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

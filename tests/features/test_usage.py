@@ -31,7 +31,9 @@ def _built(tables: Tables, folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
         return matrix, unused(matrix, history.given)
 
 
-@pytest.mark.parametrize(("absent", "known"), [("comments", "likes"), ("likes", "comments")])
+@pytest.mark.parametrize(
+    ("absent", "known"), [("comments", "likes"), pytest.param("likes", "comments", marks=pytest.mark.long)]
+)
 def test_engagement_counts_what_is_known(tables: Tables, tmp_path: Path, absent: str, known: str) -> None:
     posts = tables["posts"]
     alone, why = _built(tables | {"posts": posts.drop(columns=absent)}, tmp_path / "alone")

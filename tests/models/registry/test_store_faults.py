@@ -101,10 +101,10 @@ def test_a_percent_that_is_not_encoded(command: Callable[..., str], project: Pat
     assert "Write the % of a name as %25: sqlite:///a%2520b/m.db" in command("sqlite:///a%20b/m.db")
 
 
-@pytest.mark.parametrize(
-    "scheme",
-    ["http", *(pytest.param(slow, marks=pytest.mark.long) for slow in ("https", "postgresql")), "mysql", "mssql"],
-)
+SLOW_SCHEMES = [pytest.param(scheme, marks=pytest.mark.long) for scheme in ("https", "postgresql", "mssql")]
+
+
+@pytest.mark.parametrize("scheme", ["http", "mysql", *SLOW_SCHEMES])
 def test_nobody_answers(command: Callable[..., str], scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "SECONDS", 1.0)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")

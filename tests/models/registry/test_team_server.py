@@ -87,6 +87,7 @@ def test_trainings_at_once_leave_one_champion(
     assert not (tmp_path / "mlflow.db").exists()
 
 
+@pytest.mark.long
 def test_of_two_first_champions_at_once_one_is_compared_with_the_other(
     tmp_path: Path, address: str, database: str, small_scorer: Scorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
