@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from features.matrix import FeatureBuilder
 from models.newest.assembler import Assembler, Terms
+from models.newest.repeated import Repeated
 from models.newest.snapshot_builder import probe
 from models.scorer import Scorer
 from models.scoring import Scores
@@ -145,8 +146,8 @@ def _terms(batch: pa.RecordBatch) -> Terms:
     """The contract's columns of a chunk; one that a list may leave out is missing in every row."""
     there = set(batch.schema.names)
 
-    def texts(name: str) -> list[str | None]:
-        return batch.column(name).to_pylist() if name in there else [None] * len(batch)
+    def texts(name: str) -> Repeated:
+        return Repeated.of(batch.column(name)) if name in there else Repeated.missing(len(batch))
 
     def numbers(name: str) -> np.ndarray:
         if name not in there:
@@ -154,9 +155,9 @@ def _terms(batch: pa.RecordBatch) -> Terms:
         return np.asarray(batch.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False))
 
     return Terms(
-        creator_id=batch.column("creator_id").to_pylist(),
-        brand=batch.column("brand").to_pylist(),
-        product_niche=batch.column("product_niche").to_pylist(),
+        creator_id=texts("creator_id"),
+        brand=texts("brand"),
+        product_niche=texts("product_niche"),
         product_country=texts("product_country"),
         objective=texts("objective"),
         starts_at=_starts(batch),

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 Values = pd.DataFrame | Mapping[str, np.ndarray] | Mapping[str, pd.Series]  # by column, what reasons show
 TOP, LEAST_FACTOR, DIGITS = 5, 1.005, 4
@@ -64,28 +66,51 @@ def _together(
     columns: tuple[str, ...],
     matrix: Values,
 ) -> list[str]:
-    """The same texts, with each value and each factor written once for all the rows that have it."""
-    texts = np.full(order.shape, "", object)
-    for column in np.unique(order[shown]).tolist():
-        rows, places = np.nonzero(shown & (order == column))
-        texts[rows, places] = _heads(columns[column], matrix[columns[column]], rows)
-    texts[shown] += _factors(moved[shown])
-    return [f"[{', '.join(filter(None, row))}]" for row in texts.tolist()]
+    """The same texts, with each value and each factor written once for all the rows that have it.
+
+    Arrow joins them, so that other threads need not wait.
+    """
+    heads, head = _heads(order, shown, columns, matrix)
+    tails, tail = _factors(moved[shown])
+    places = np.zeros((2, *order.shape[::-1]), np.intp)  # by reason, then by row
+    places.transpose(0, 2, 1)[:, shown] = head, tail
+    # the strongest come first, so what is shown is never behind what is not
+    reasons = [
+        pc.binary_join_element_wise(
+            ", " if i else "", heads.take(pa.array(one, mask=~there)), tails.take(pa.array(factor)), ""
+        )
+        for i, (one, factor, there) in enumerate(zip(*places, shown.T, strict=True))
+    ]
+    texts: list[str] = pc.binary_join_element_wise("[", *reasons, "]", "", null_handling="replace").to_pylist()
+    return texts
 
 
-def _heads(name: str, values: pd.Series | np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """What stands before the factor, of some rows."""
-    begin = f'{{"feature": {_json(name)}, "value": '
+def _heads(
+    order: np.ndarray, shown: np.ndarray, columns: tuple[str, ...], matrix: Values
+) -> tuple[pa.Array, np.ndarray]:
+    """What stands before the factors: distinct texts, and the place of each reason's among them (shown reasons,)."""
+    rows, of_column = np.nonzero(shown)[0], order[shown]
+    by_column = np.argsort(of_column, kind="stable")
+    found, firsts = np.unique(of_column[by_column], return_index=True)
+    place = np.empty(len(rows), np.intp)
+    texts: list[str] = []
+    for column, mine in zip(found.tolist(), np.split(by_column, firsts[1:]), strict=True):
+        begin = f'{{"feature": {_json(columns[column])}, "value": '
+        values, inverse = _distinct(matrix[columns[column]], rows[mine])
+        place[mine] = inverse + len(texts)
+        texts += [f'{begin}{value}, "factor": ' for value in values]
+    return pa.array(texts, pa.string()), place
+
+
+def _distinct(values: pd.Series | np.ndarray, rows: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """The distinct values of some rows as `plain` gives them, in JSON, and each row's place among them."""
     if values.dtype == float:
         chosen = np.asarray(values)[rows]
         bits, inverse = np.unique(chosen.view(np.int64), return_inverse=True)  # which tell -0.0 from 0.0
-        heads = [f'{begin}{_number(one)}, "factor": ' for one in bits.view(float).tolist()]
-        return np.array(heads, object)[inverse]
-    known: dict[Any, str] = {}
-    for value in (chosen := np.asarray(values, object)[rows].tolist()):
-        if value not in known:
-            known[value] = f'{begin}{_json(plain(value))}, "factor": '
-    return np.array([known[value] for value in chosen], object)
+        return [_number(one) for one in bits.view(float).tolist()], inverse
+    known: dict[Any, int] = {}
+    inverse = np.array([known.setdefault(v, len(known)) for v in np.asarray(values, object)[rows].tolist()], np.intp)
+    return [_json(plain(value)) for value in known], inverse
 
 
 def _number(value: float) -> str:
@@ -93,26 +118,29 @@ def _number(value: float) -> str:
     return repr(float(f"{value:.6g}")) if math.isfinite(value) else "null"
 
 
-def _factors(moved: np.ndarray) -> np.ndarray:
-    """Factors as JSON, and the end of the object that they stand in; moved: (n,), on the log scale."""
+def _factors(moved: np.ndarray) -> tuple[pa.Array, np.ndarray]:
+    """Factors as JSON, with the end of the object that they stand in: distinct texts, and the place of each (n,).
+
+    moved: (n,), on the log scale.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         value = np.exp(moved)
         exponent = np.floor(np.log10(value))
         scaled = value * 10.0 ** (DIGITS - 1 - exponent)
         digits = np.rint(scaled)
     sure = (digits >= 10 ** (DIGITS - 1)) & (digits < 10**DIGITS) & (np.abs(scaled % 1 - 0.5) > 1e-6)
-    out = np.empty(len(moved), object)
+    place = np.empty(len(moved), np.intp)
     # as one integer: digits and power of ten
-    codes, inverse = np.unique(
+    codes, place[sure] = np.unique(
         digits[sure].astype(np.int64) * 1_000 + exponent[sure].astype(np.int64), return_inverse=True
     )
     digits_of, powers = np.divmod(codes + 400, 1_000)
-    written = [
+    texts = [
         f"{float(f'{d}e{p - 400 - DIGITS + 1}')!r}}}" for d, p in zip(digits_of.tolist(), powers.tolist(), strict=True)
     ]
-    out[sure] = np.array(written, object)[inverse]
-    out[~sure] = [f"{_json(_factor(one))}}}" for one in moved[~sure].tolist()]
-    return out
+    others = [f"{_json(_factor(one))}}}" for one in moved[~sure].tolist()]
+    place[~sure] = np.arange(len(texts), len(texts) + len(others))
+    return pa.array(texts + others, pa.string()), place
 
 
 def _factor(moved: float) -> float:

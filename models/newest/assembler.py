@@ -16,6 +16,7 @@ from features.history.column_types import kind_of
 from features.history.contract import CANDIDATES
 from models.estimators.encoding import FIRST_LEVEL, MISSING, OTHER, Encoding
 from models.estimators.outcomes import DAY_US
+from models.newest.repeated import each
 from models.newest.snapshot import DAYS_SINCE, Snapshot
 from models.newest.snapshot import MISSING as NO_TEXT
 from models.newest.snapshot import OTHER as STRANGE
@@ -74,6 +75,10 @@ class _Codes(dict[str | None, int]):
 
     def __missing__(self, text: str | None) -> int:
         return self.other
+
+    def of(self, texts: Sequence[str | None]) -> np.ndarray:
+        """Codes of texts (n,)."""
+        return np.array([*map(self.__getitem__, texts)], np.intp)
 
 
 class Assembler:
@@ -138,12 +143,12 @@ class Assembler:
         """
         held, blocks = self.snapshot, self.blocks
         if rows is None:
-            rows = held.rows(terms.creator_id)
+            rows = each(terms.creator_id, held.rows)
         wide = np.empty((len(terms), self.width))
         wide[:, blocks["creators"]] = held.creators.take(rows, axis=0)
         texts = held.texts.take(rows, axis=0)
         wide[:, blocks["texts"]] = self.text_codes.take(texts + self.text_first)
-        found = np.array([[*map(codes.__getitem__, getattr(terms, name))] for name, codes in self.lookups], np.intp)
+        found = np.array([each(getattr(terms, name), codes.of) for name, codes in self.lookups])
         self._put_pairs(wide, terms, rows, texts[:, self.own_niche], found[: len(PLACED)])
         wide[:, blocks["codes"]] = found[len(PLACED) :].T
         self._put_numbers(wide, terms, rows)
