@@ -59,10 +59,12 @@ def score_file(
     target: adds its two columns after the cost per conversion. reasons: how many of the best rows have them, None for
     all. A link as `output` stays one: what it names is written.
     seal: takes the number of rows and all of them with their scores, just before the output appears; where it raises,
-    none does. look: takes each chunk's matrix, columns and scores. note: takes what was cleared of killed runs. Raises
-    InputError where DATA or the candidates changed meanwhile, OutputError where the disk is full.
+    none does. look: takes each chunk's matrix, columns and scores. note: takes what was cleared of killed runs, and
+    why trees take longer than they need. Raises InputError where DATA or the candidates changed meanwhile, OutputError
+    where the disk is full.
     """
     ending, output = output.suffix, behind(output)
+    note(scorer.rate.prepare(candidates.rows))
     history = history.without(scorer.facts.kept_out)
     top = TOP if target is None else (*TOP, *TARGET_SCORES)
     counted: Counter[str] = Counter()
