@@ -14,6 +14,7 @@ combination of classes. A row then costs two look-ups for each feature of each t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -21,7 +22,7 @@ from functools import cache, partial
 import lightgbm as lgb
 import numpy as np
 
-from models.explanations.tree_text import Tree, cut_cells, read_trees
+from models.explanations.tree_text import Cells, Tree, cut_cells, read_trees
 
 BLOCK_ROWS = 4096
 FEW_ROWS = 64  # from here down, calls to NumPy cost more than look-ups
@@ -60,6 +61,13 @@ class TreeShap:
                 self.tables.extend(_tables(paths))
         self.flat = _Flat(self.tables) if self.tables else None
         self.booster = lgb.Booster(model_str=text) if self.left_to_lightgbm else None
+        self._add_tables: Callable[[np.ndarray, np.ndarray], None] | None = None
+
+    def use(self, add_tables: Callable[..., None]) -> None:
+        """Look values up in compiled code from here on, to the same bits. add_tables: the kernel's."""
+        if self.flat:
+            arrays = (*_flat_cells(self.cells), *self.flat.arrays())
+            self._add_tables = lambda features, out: add_tables(features, *arrays, out)
 
     def contributions(self, features: np.ndarray, threads: int = 1) -> np.ndarray:
         """SHAP values of the raw score, (rows, columns), for features (rows, columns) of float64; NaN is missing.
@@ -72,6 +80,11 @@ class TreeShap:
                 f"features of shape {features.shape}, but the booster was fitted to {self.columns} columns"
             )
         out = np.zeros(features.shape)
+        if self._add_tables:
+            self._add_tables(np.require(features, np.float64, ("C", "A", "W")), out)
+            for i in self.left_to_lightgbm:
+                out += self._by_lightgbm(i, features)
+            return out
         fill = partial(self._fill, features, out)
         starts = range(0, len(features), BLOCK_ROWS)
         if min(threads, len(starts)) < 2:
@@ -121,6 +134,12 @@ class _Flat:
         self.classes, self.first_class = np.concatenate(classes), _starts(classes)
         self.values, self.first_value = np.concatenate(values), _starts(values)
 
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """What `shap_kernel` looks up: first place of each table, columns, and classes and values with their starts."""
+        ends = np.cumsum([0, *self.features])
+        parts = (ends, self.columns, self.first_class.ravel(), self.classes, self.first_value.ravel())
+        return (*(np.array(part, np.uint64) for part in parts), self.values)
+
     def sums(self, cells: np.ndarray) -> np.ndarray:
         """Cells (columns, rows) to SHAP values (columns, rows)."""
         columns, rows = cells.shape
@@ -129,6 +148,18 @@ class _Flat:
         values = self.values.take(np.repeat(entries, self.features, axis=0) + self.first_value)
         places = self.columns[:, None] * rows + np.arange(rows)
         return np.bincount(places.ravel(), values.ravel(), columns * rows).reshape(columns, rows)
+
+
+def _flat_cells(cells: dict[int, Cells]) -> tuple[np.ndarray, ...]:
+    """What `shap_kernel` finds cells by: columns, whether they are categories, last cells, and cuts with their starts."""
+    cuts = [np.empty(0) if one.cuts is None else np.asarray(one.cuts, float) for one in cells.values()]
+    return (
+        np.array(list(cells), np.int64),
+        np.array([one.cuts is None for one in cells.values()]),
+        np.array([one.last for one in cells.values()], np.int64),
+        np.cumsum([0, *map(len, cuts)]).astype(np.uint64),
+        np.concatenate([*cuts, np.empty(0)]),
+    )
 
 
 def _starts(parts: list[np.ndarray]) -> np.ndarray:
