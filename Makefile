@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-long lint docs format bench bench-peers bench-efficiency bench-ablation replay bench-serve bench-batch bench-memory soak soak-serve fuzz-serve ledger test-bare test-clients client-types audit lock clean
+.PHONY: help install demo test test-fast test-long lint docs format bench bench-peers bench-efficiency bench-ablation replay bench-serve bench-batch bench-trees bench-memory soak soak-serve fuzz-serve ledger test-bare test-clients client-types audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ bench-serve: install ## measure the service against mlflow models serve (needs w
 bench-batch: install ## measure predict.py on a long list against a tight loop over LightGBM
 	$(BIN)/python -m benchmarks.batch
 
+bench-trees: install ## measure compiled trees against LightGBM, and compare their bits on a million rows
+	$(BIN)/python -m benchmarks.trees
+
 bench-memory: install ## what a million creators take of memory in the service's workers
 	$(BIN)/python -m benchmarks.serve_memory
 
@@ -139,7 +142,7 @@ lock: ## resolve the locks anew, keeping pins that still fit (delete the locks f
 	$(FIND_PYTHON) && "$$python" -m venv --clear build/lock
 	build/lock/bin/python -m pip install --quiet uv
 	$(COMPILE) --output-file requirements.lock
-	$(COMPILE) --constraints requirements.lock --extra postgres --extra service --extra dev --output-file requirements-dev.lock
+	$(COMPILE) --constraints requirements.lock --extra postgres --extra fast --extra service --extra dev --output-file requirements-dev.lock
 
 clean: ## remove what the other targets made, all but .venv
 	rm -rf build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

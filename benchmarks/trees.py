@@ -6,13 +6,13 @@ The first case is a booster of 600 trees of 31 leaves on 40 columns, the second 
 recipes of 7 leaves, some thousands of trees on 90 columns. Columns have gaps, six are categories; the campaigns are
 those of `benchmarks.reasons`, seeded and made up. One thread scores all. LightGBM is timed on `--fewer` rows, in as
 many parts as there are rounds, each before as many rows of ours; times are microseconds a row, medians of the rounds.
-Equality is that of all `--rows`. `first ms` is what it takes to make the tables once numba is loaded.
+Equality is that of all `--rows`. Calls of few rows are timed again and again (medians); below FEW_ROWS of
+`models.estimators.rate`, LightGBM answers in both.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from statistics import median
 from time import perf_counter
 
@@ -58,11 +58,11 @@ def cases() -> dict[str, tuple[RateModel, int]]:
     }
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """What a call takes by the clock."""
+def spent(model: RateModel, features: np.ndarray) -> float:
+    """Microseconds a row by the clock."""
     start = perf_counter()
-    call()
-    return perf_counter() - start
+    model.log_rate(features)
+    return (perf_counter() - start) / len(features) * 1e6
 
 
 def fast(model: RateModel) -> RateModel:
@@ -78,22 +78,19 @@ def fast(model: RateModel) -> RateModel:
 def compare(name: str, model: RateModel, features: np.ndarray, fewer: int, rounds: int) -> None:
     """Print what a case takes, and whether all bits are equal."""
     ours = fast(model)
-    first = seconds(lambda: fast(model))
-    found: list[tuple[float, float]] = []
-    for rows in np.array_split(features[:fewer], rounds):
-        times = [seconds(lambda which=which, rows=rows: which.log_rate(rows)) for which in (model, ours)]  # type: ignore[misc]
-        found.append((times[0] / len(rows) * 1e6, times[1] / len(rows) * 1e6))
-    theirs, own = (median(column) for column in zip(*found, strict=True))
+    start = perf_counter()
+    fast(model)
+    first = perf_counter() - start
+    times = [(spent(model, rows), spent(ours, rows)) for rows in np.array_split(features[:fewer], rounds)]
+    theirs, own = (median(column) for column in zip(*times, strict=True))
     parts = np.array_split(features, max(1, len(features) // 100_000))
     equal = all(model.log_rate(part).tobytes() == ours.log_rate(part).tobytes() for part in parts)
-    print(f"{name}\n  {len(features):,} rows, all bits equal: {'yes' if equal else 'NO'}; first {first * 1e3:.0f} ms")
-    print(f"  {theirs:.2f} µs a row by LightGBM, {own:.2f} compiled: {theirs / own:.1f} times as fast")
-    for rows in FEW:
-        few, times = features[:rows], (2000 // rows) + 5
-        by = [median(seconds(lambda which=which: which.log_rate(few)) for _ in range(times)) for which in (model, ours)]  # type: ignore[misc]
-        print(
-            f"  a call of {rows:5,} rows: {by[0] * 1e6:8,.0f} µs by LightGBM, {by[1] * 1e6:8,.0f} compiled", flush=True
-        )
+    print(f"{name}\n  {len(features):,} rows, all bits equal: {'yes' if equal else 'NO'}; tables made in {first:.2f} s")
+    print(f"  µs a row: {theirs:.2f} by LightGBM, {own:.2f} compiled; {theirs / own:.1f} times as fast")
+    for number in FEW:
+        few, calls = features[:number], range(2000 // number + 5)
+        theirs, own = (median(spent(which, few) * number for _ in calls) for which in (model, ours))
+        print(f"  µs a call of {number:,} rows: {theirs:,.0f} by LightGBM, {own:,.0f} compiled", flush=True)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from packaging.version import Version
 from tests.support.workspace import environment
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS: dict[str, list[str]] = {"requirements.lock": [], "requirements-dev.lock": ["postgres", "service", "dev"]}
+LOCKS: dict[str, list[str]] = {"requirements.lock": [], "requirements-dev.lock": ["postgres", "fast", "service", "dev"]}
 PLATFORMS = {"linux": ("Linux", "posix"), "darwin": ("Darwin", "posix"), "win32": ("Windows", "nt")}
 PYTHONS = ("3.11", "3.12", "3.13")
 

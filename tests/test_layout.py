@@ -42,6 +42,7 @@ TESTED_BY = {
     "commands/test_commands.py": ("models.batch.score_file",),
     "commands/test_door.py": ("models.monitoring.checked",),
     "models/estimators/test_rate.py": ("models.estimators.mixed",),
+    "models/estimators/test_fast_trees.py": ("models.estimators.tree_kernel",),
     "models/explanations/test_tree_shap.py": ("models.explanations.tree_text",),
     "models/registry/test_gate.py": ("models.registry.window",),
     "models/registry/test_promotion.py": (

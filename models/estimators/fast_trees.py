@@ -40,9 +40,9 @@ def fast_trees(texts: Sequence[str]) -> tuple[FastTrees | None, tuple[str, ...]]
 
     texts: as for `FastTrees`. Without numba (the extra `fast`) there is no note. Importing it takes a second.
     """
-    if find_spec("numba") is None:
-        return None, ()
     try:
+        if find_spec("numba") is None:
+            return None, ()
         from models.estimators.tree_kernel import add_up
     except Exception as error:  # whatever a numba that is too old, too new or damaged may raise
         reason = f"{type(error).__name__}: {error}".splitlines()[0]

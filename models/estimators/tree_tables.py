@@ -176,22 +176,23 @@ class _Writer:
                     table, size = size, size + len(own)
                 splits.append((number, found.shift[k], found.width[k], word, table))
             ends.append(len(splits))
-        number, shift, width, word, table = zip(*splits, strict=True) if splits else [()] * 5
+        fields: list[tuple[Any, ...]] = list(zip(*splits, strict=True)) or [()] * 5
         return TreeTables(
             *self._columns(),
             _starts([len(booster) for booster in boosters]),
             np.array([0, *ends], np.int64),
             _starts([len(tree.value) for tree in trees]),
             np.concatenate([*values, np.empty(0)]),
-            np.array(number, np.int64),
-            np.array(shift, self.code),
-            np.array(width, self.code),
-            np.array(word, self.word),
-            np.array(table, np.int64),
+            np.array(fields[0], np.int64),
+            np.array(fields[1], self.code),
+            np.array(fields[2], self.code),
+            np.array(fields[3], self.word),
+            np.array(fields[4], np.int64),
             np.concatenate([*by_code, np.empty(0, self.word)]),
         )
 
-    def _columns(self) -> tuple[np.ndarray, ...]:
+    def _columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The first five fields of the tables."""
         columns = list(self.columns.values())
         # one more than the cuts, so that no number comes to the last place
         steps = [0 if c.cells.cuts is None else (len(c.cells.cuts) + 1).bit_length() for c in columns]

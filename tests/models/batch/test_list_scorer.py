@@ -12,6 +12,7 @@ from features.history.source import open_candidates, open_history
 from models import tracking
 from models.batch import list_scorer
 from models.batch.score_file import Summary, score_file
+from models.estimators import fast_trees, rate
 from models.newest.snapshot import Snapshot
 from models.uncertainty.target import Target
 
@@ -90,6 +91,31 @@ def test_arrays_and_table_expressions_give_the_same_bits(
     pd.testing.assert_frame_equal(pd.read_parquet(arrays), expected[1], check_exact=True)
     assert seen == [f"k{i}" for i in range(ROWS)]
     assert received.warnings["far_ahead"] == 1
+
+
+def test_compiled_trees_give_the_same_bits(
+    trained_workspace: Path,
+    long_list: Path,
+    expected: tuple[Summary, pd.DataFrame],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = list[int]()
+    by_kernel = fast_trees.FastTrees.raw_scores
+
+    def raw_scores(trees: fast_trees.FastTrees, features: np.ndarray) -> np.ndarray:
+        calls.append(len(features))
+        return by_kernel(trees, features)
+
+    monkeypatch.setattr(fast_trees.FastTrees, "raw_scores", raw_scores)
+    output = tmp_path / "scores.parquet"
+    for least, chunks in ((ROWS, ROWS // CHUNK), (ROWS + 1, 0)):
+        monkeypatch.setattr(rate, "WORTH_COMPILED", least)
+        calls.clear()
+        received, _, _ = scored(trained_workspace, long_list, output, monkeypatch, least=ROWS)
+        assert calls == [CHUNK] * chunks
+        assert received == expected[0]
+        pd.testing.assert_frame_equal(pd.read_parquet(output), expected[1], check_exact=True)
 
 
 def test_no_arrays_are_made_for_fewer_rows_than_there_are_creators(
