@@ -64,7 +64,7 @@ def score_file(
     where the disk is full.
     """
     ending, output = output.suffix, behind(output)
-    note(scorer.rate.prepare(candidates.rows))
+    note(scorer.rate.prepare(candidates.rows, reasons is None))
     history = history.without(scorer.facts.kept_out)
     top = TOP if target is None else (*TOP, *TARGET_SCORES)
     counted: Counter[str] = Counter()

@@ -67,10 +67,11 @@ class Trees:
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """Exact SHAP values of the log rate (rows, columns); they add up to the log rate less a constant."""
-        return self._shap.contributions(self._own(features))
+        return self.shap.contributions(self._own(features))
 
     @cached_property
-    def _shap(self) -> TreeShap:
+    def shap(self) -> TreeShap:
+        """What contributions are looked up in."""
         return TreeShap(self.text)
 
     def _own(self, features: np.ndarray) -> np.ndarray:
@@ -248,15 +249,20 @@ class RateModel:
         self.level_correction, self.constant = level_correction, constant
         self.fast: FastTrees | None = None
 
-    def prepare(self, rows: int) -> tuple[str, ...]:
+    def prepare(self, rows: int, reasons: bool = True) -> tuple[str, ...]:
         """Score trees in compiled code from here on, to the same bits, if as many rows are to come as are worth it.
 
-        rows: in all, over all calls. Returns notes for a person.
+        rows: in all, over all calls. reasons: whether they are to have contributions. Returns notes for a person.
         """
-        texts = [component.text for component in self.components if isinstance(component, Trees)]
-        if self.fast or not texts or rows < WORTH_COMPILED:
+        trees = [component for component in self.components if isinstance(component, Trees)]
+        if self.fast or not trees or rows < WORTH_COMPILED:
             return ()
-        self.fast, notes = fast_trees(texts)
+        self.fast, notes = fast_trees([one.text for one in trees])
+        if self.fast and reasons:
+            from models.explanations.shap_kernel import add_tables
+
+            for one in trees:
+                one.shap.use(add_tables)
         return notes
 
     @cached_property

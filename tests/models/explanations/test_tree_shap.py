@@ -10,7 +10,7 @@ import pytest
 
 from models.explanations import tree_shap
 from models.explanations.tree_shap import TreeShap
-from tests.support.boosters import COLUMNS, counts, fitted, made_up, odd, squared
+from tests.support.boosters import COLUMNS, at_thresholds, counts, fitted, made_up, odd, squared
 
 
 def agrees(text: str, features: np.ndarray) -> TreeShap:
@@ -134,3 +134,17 @@ def test_what_is_not_a_plain_sum_of_leaves_is_refused() -> None:
 def test_another_number_of_columns_is_refused() -> None:
     with pytest.raises(ValueError, match=r"shape \(5, 3\), but the booster was fitted to 12 columns"):
         TreeShap(fitted(trees=3)).contributions(np.zeros((5, 3)))
+
+
+@pytest.mark.parametrize("settings", [{}, {"num_leaves": 7, "trees": 60}, {"num_leaves": 100, "min_data_in_leaf": 3}])
+def test_compiled_code_has_the_same_bits(settings: dict[str, Any]) -> None:
+    from models.explanations.shap_kernel import BLOCK_ROWS, add_tables
+
+    text = fitted(**settings)
+    features = np.concatenate([made_up(BLOCK_ROWS + 70, 5), odd(300, 6), at_thresholds(text, 200, 7)])
+    plain, compiled = TreeShap(text), TreeShap(text)
+    compiled.use(add_tables)
+    expected = plain.contributions(features)
+    assert compiled.contributions(features).tobytes() == expected.tobytes()
+    assert compiled.contributions(features[7:8]).tobytes() == expected[7:8].tobytes()
+    assert np.abs(expected).max() > 0
