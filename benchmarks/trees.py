@@ -3,7 +3,7 @@
     python -m benchmarks.trees [--rows 1000000] [--fewer 200000] [--rounds 3]
 
 The first case is a booster of 600 trees of 31 leaves on 40 columns, the second a blend as `train.py` makes it: four
-recipes of 7 leaves, some thousands of trees on 90 columns. Columns have gaps, six are categories; the campaigns are
+boosters of 7 leaves, 3,300 trees in all, on 90 columns. Columns have gaps, six are categories; the campaigns are
 those of `benchmarks.reasons`, seeded and made up. One thread scores all. LightGBM is timed on `--fewer` rows, in as
 many parts as there are rounds, each before as many rows of ours; times are microseconds a row, medians of the rounds.
 Equality is that of all `--rows`. Calls of few rows are timed again and again (medians); below FEW_ROWS of

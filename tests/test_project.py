@@ -98,7 +98,7 @@ def test_locks_agree_and_hold_every_dependency() -> None:
         return {normalise(re.split(r"[\[<>=! ;]", one)[0]) for one in requirements}
 
     assert names(project["dependencies"]) <= core.keys()
-    assert names(extras["postgres"] + extras["service"] + extras["dev"]) <= dev.keys()
+    assert names(extras["postgres"] + extras["fast"] + extras["service"] + extras["dev"]) <= dev.keys()
     assert {name: dev.get(name) for name in core} == core
 
 
