@@ -33,7 +33,8 @@ def solve(
 
     creator: code of every row (rows,), below `creators`. Returns what all share, and the creators' effects.
     """
-    light = indicators.multiply(weight[:, None]).tocsr()
+    each = np.repeat(weight, np.diff(indicators.indptr))
+    light = sparse.csr_array((indicators.data * each, indicators.indices, indicators.indptr), shape=indicators.shape)
     columns, others = terms.shape[1], indicators.shape[1]
     of_terms, cross, right = np.zeros((columns, columns)), np.zeros((others, columns)), np.zeros(columns)
     shared_terms = np.zeros((creators, columns))

@@ -269,7 +269,7 @@ def _dispersions(expected: np.ndarray, counts: np.ndarray, added: np.ndarray) ->
 
 def _log_likelihoods(expected: np.ndarray, counts: np.ndarray, dispersion: np.ndarray) -> np.ndarray:
     """Of counts (rows,) for each of the dispersions (rows, n), without the term that no dispersion changes."""
-    out = np.empty(dispersion.shape)
+    out = np.empty_like(dispersion)
     for part in blocks(len(out), out.shape[1]):
         size = 1 / dispersion[part]
         m, y = np.asarray(expected[part], float)[:, None], np.asarray(counts[part], float)[:, None]
