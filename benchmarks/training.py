@@ -75,6 +75,7 @@ class Watch:
         self.gib: dict[str, float] = dict.fromkeys(PARTS, 0.0)
         self.most = 0.0
         self._running: dict[int, list[list[Any]]] = {}
+        self._lock = threading.Lock()
 
     def timed(self, name: str, function: Callable) -> Callable:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -85,7 +86,8 @@ class Watch:
                 return function(*args, **kwargs)
             finally:
                 spent = time.thread_time() - began
-                self.seconds[name] += spent - stack.pop()[1]
+                with self._lock:
+                    self.seconds[name] += spent - stack.pop()[1]
                 if stack:
                     stack[-1][1] += spent
 
