@@ -1,6 +1,6 @@
 """How long a training on a long history takes, and how much memory, against the bare LightGBM fits that it contains.
 
-python -m benchmarks.training [--results 1000000] [--creators 200000] [--brands 500] [--search 0] [--rounds 1500]
+python -m benchmarks.training [--results 1000000] [--creators 200000] [--brands 500] [--search 2] [--rounds 1500]
 
 `training` is all that `models.training.fit` does with features and results that are there already: folds, recipes, the
 mixed model, weights, intervals, the final model. `bare` are its LightGBM fits and nothing else: for every fold and for
@@ -43,7 +43,7 @@ from models.estimators.encoding import Encoding
 from models.estimators.level_trend import at_newest_level
 from models.estimators.maturity import fit_maturity
 from models.estimators.rate import RECIPES, Recipe, Trees
-from models.estimators.recipes import with_settings
+from models.estimators.recipes import TRIES, with_settings
 from models.evaluation.backtest import RIPE_SHARE, make_folds, observe
 from models.training import TrainingSet, fit
 
@@ -145,7 +145,8 @@ def recorded(fits: list[dict[str, Any]]) -> Iterator[None]:
 
     def counting(*args: Any, **kwargs: Any) -> lgb.Booster:
         booster = train(*args, **kwargs)
-        rounds.run.append(booster.current_iteration())
+        stopped = min(booster.best_iteration + rate.PATIENCE, rate.ROUNDS)
+        rounds.run.append(stopped if kwargs.get("valid_sets") else booster.current_iteration())
         return booster
 
     with patch.object(rate, "fit_trees", noting), patch.object(lgb, "train", counting):
@@ -215,7 +216,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=int, default=1_000_000, help="past deals (%(default)s)")
     parser.add_argument("--creators", type=int, default=200_000, help="(%(default)s)")
     parser.add_argument("--brands", type=int, default=500, help="(%(default)s)")
-    parser.add_argument("--search", type=int, default=0, help="other settings of each recipe (%(default)s)")
+    parser.add_argument("--search", type=int, default=TRIES, help="other settings of each recipe (%(default)s)")
     parser.add_argument("--rounds", type=int, default=rate.ROUNDS, help="most trees of a fit (%(default)s)")
     parser.add_argument("--folder", type=Path, default=Path("build/bench-training"), help="(%(default)s)")
     parser.add_argument("--way", choices=("training", "bare"), help=argparse.SUPPRESS)

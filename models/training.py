@@ -120,8 +120,10 @@ def _fit(
     progress: Progress | None,
 ) -> Trained:
     results, matrix, creators = training.results, training.matrix, training.creators
-    backtest = run_backtest(matrix, creators, results, seed=seed, recipes=recipes, jobs=jobs, progress=progress)
     maturity = fit_maturity(results)
+    backtest = run_backtest(
+        matrix, creators, results, seed=seed, recipes=recipes, jobs=jobs, progress=progress, maturity=maturity
+    )
     encoding = Encoding.fit(matrix, creators)
     count_data = at_newest_level(observe(matrix, creators, encoding, results, maturity), results.starts)
     rate = _fit_rate(count_data, backtest, recipes, seed, jobs)

@@ -12,13 +12,16 @@ Fitted by penalised quasi-likelihood (Breslow & Clayton 1993, JASA 88, 9-25) wit
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from models.estimators.blocks import blocks
 from models.estimators.count_data import DISPERSION, CountData
 from models.estimators.encoding import FIRST_LEVEL, Encoding
 from models.estimators.normal_equations import PENALTY_CREATOR, indicators_of, solve
@@ -27,6 +30,7 @@ from models.estimators.normal_equations import PENALTY_CREATOR, indicators_of, s
 PENALTY_SLOPE, PENALTY_PAIR = 30.0, 3.0
 ITERATIONS, LARGEST_STEP = 6, 3.0
 FEW_VALUES, RARE_MISSING, TAIL = 12, 0.01, 0.005
+MANY_ROWS, _ONE_OF_MANY_ROWS = 200_000, Lock()
 ENOUGH = 1000  # values that show whether there are more than FEW_VALUES, nearly always
 
 
@@ -124,7 +128,10 @@ class MixedModel:
 
     def log_rate(self, features: np.ndarray) -> np.ndarray:
         """Log conversions per dollar (rows,), of encoded features (rows, columns + 1)."""
-        return self.offset + self.contributions(features).sum(axis=1)
+        out = np.empty(len(features))
+        for rows in blocks(len(features), features.shape[1]):
+            out[rows] = self.contributions(features[rows]).sum(axis=1)
+        return self.offset + out
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """What each column adds to the log rate (rows, columns): the SHAP values of a sum of single columns' terms."""
@@ -194,7 +201,8 @@ def fit_mixed(count_data: CountData, strength: float = 1.0) -> MixedModel:
         raise ValueError(f"{len(count_data.counts)} results with {count_data.counts.sum():.0f} conversions are too few")
     x, encoding = count_data.features, count_data.encoding
     lines, sizes = _lines(count_data), _sizes(encoding)
-    slopes, effects, creators = _fit(count_data, lines, np.zeros((len(x), 0)), 0.0, strength)
+    with _in_turn(len(x)):
+        slopes, effects, creators = _fit(count_data, lines, np.zeros((len(x), 0)), 0.0, strength)
     categories = dict(zip(sizes, effects, strict=False))
     pair, pair_effects = encoding.pair, np.zeros((0, 0))
     if pair is not None:
@@ -210,8 +218,14 @@ def fit_mixed(count_data: CountData, strength: float = 1.0) -> MixedModel:
 
 def fit_further_terms(count_data: CountData, terms: np.ndarray, penalty: float) -> np.ndarray:
     """Slopes of further terms (rows, k) that are fitted beside all that the model has, shrunk to 0 by `penalty`."""
-    slopes, _, _ = _fit(count_data, _lines(count_data), terms, penalty)
+    with _in_turn(len(terms)):
+        slopes, _, _ = _fit(count_data, _lines(count_data), terms, penalty)
     return slopes[len(slopes) - terms.shape[1] :]
+
+
+def _in_turn(rows: int) -> AbstractContextManager[Any]:
+    """Holds up all but one of the fits of many rows: each has tables of a GiB and more beside what it is given."""
+    return _ONE_OF_MANY_ROWS if rows > MANY_ROWS else nullcontext()
 
 
 def _lines(count_data: CountData) -> tuple[Line, ...]:

@@ -184,9 +184,13 @@ def run_backtest(
     folds: int = FOLDS,
     jobs: int = 2,
     progress: Progress | None = None,
+    maturity: Maturity | None = None,
 ) -> Backtest:
-    """Backtest on a matrix (rows in the order of their start) with the creators and results of its rows."""
-    share, variance = fit_maturity(results).arrived(results)
+    """Backtest on a matrix (rows in the order of their start) with the creators and results of its rows.
+
+    maturity: of all results, where it is known already.
+    """
+    share, variance = (maturity or fit_maturity(results)).arrived(results)
     made = make_folds(results, np.flatnonzero(share >= RIPE_SHARE), folds)
     # the last, which takes longest, begins first
     order = range(len(made))[::-1]
