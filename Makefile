@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-long lint docs format bench bench-peers bench-efficiency bench-ablation replay bench-serve bench-batch bench-trees bench-memory soak soak-serve fuzz-serve ledger test-bare test-clients client-types audit lock clean
+.PHONY: help install demo test test-fast test-long lint docs format bench bench-peers bench-efficiency bench-ablation replay bench-serve bench-batch bench-trees bench-memory soak soak-serve fuzz-serve ledger test-bare test-clients client-types audit lock clean bench-training
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ bench-batch: install ## measure predict.py on a long list against a tight loop o
 
 bench-trees: install ## measure compiled trees against LightGBM, and compare their bits on a million rows
 	$(BIN)/python -m benchmarks.trees
+
+bench-training: install ## measure a training on a million results against the bare LightGBM fits in it (hours)
+	$(BIN)/python -m benchmarks.training
 
 bench-memory: install ## what a million creators take of memory in the service's workers
 	$(BIN)/python -m benchmarks.serve_memory

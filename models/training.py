@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,13 @@ from features.history.source import History
 from features.matrix import FeatureBuilder
 from features.settings import FeatureSettings
 from features.usage import unused
+from models.estimators.binned import BinnedRows
 from models.estimators.count_data import CountData
 from models.estimators.encoding import Encoding
 from models.estimators.level_trend import at_newest_level
 from models.estimators.maturity import Maturity, fit_maturity
 from models.estimators.outcomes import Outcomes
-from models.estimators.rate import RECIPES, Component, RateModel, Recipe, fit_component
+from models.estimators.rate import RECIPES, Component, RateModel, Recipe, bin_rows, fit_component
 from models.evaluation.backtest import OURS, Backtest, Progress, observe, run_backtest
 from models.evaluation.skill import measure_skill
 from models.learnt import Learnt
@@ -118,8 +120,10 @@ def _fit(
     progress: Progress | None,
 ) -> Trained:
     results, matrix, creators = training.results, training.matrix, training.creators
-    backtest = run_backtest(matrix, creators, results, seed=seed, recipes=recipes, jobs=jobs, progress=progress)
     maturity = fit_maturity(results)
+    backtest = run_backtest(
+        matrix, creators, results, seed=seed, recipes=recipes, jobs=jobs, progress=progress, maturity=maturity
+    )
     encoding = Encoding.fit(matrix, creators)
     count_data = at_newest_level(observe(matrix, creators, encoding, results, maturity), results.starts)
     rate = _fit_rate(count_data, backtest, recipes, seed, jobs)
@@ -155,8 +159,19 @@ def _fit_rate(count_data: CountData, backtest: Backtest, recipes: Sequence[Recip
     if not count_data.enough or not backtest.weights.any() or not len(backtest.rows):
         return RateModel([], [], backtest.level_correction, constant)
     chosen = [(recipe, float(w)) for recipe, w in zip(recipes, backtest.weights, strict=True) if w > 0]
+    spare: SimpleQueue[BinnedRows] = SimpleQueue()
+    for _ in range(jobs):
+        spare.put(bin_rows(count_data, seed))
+
+    def fit_one(recipe: Recipe) -> Component:
+        binned = spare.get()
+        try:
+            return fit_component(count_data, recipe, seed, binned)
+        finally:
+            spare.put(binned)
+
     components: list[Component] = Parallel(n_jobs=jobs, prefer="threads")(
-        delayed(fit_component)(count_data, recipe, seed) for recipe, _ in chosen
+        delayed(fit_one)(recipe) for recipe, _ in chosen
     )
     return RateModel(components, [w for _, w in chosen], backtest.level_correction, constant)
 

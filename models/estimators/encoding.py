@@ -102,7 +102,8 @@ class Encoding:
 
     def _codes(self, name: str, values: pd.Series) -> np.ndarray:
         codes = {level: i + FIRST_LEVEL for i, level in enumerate(self.levels[name])}
-        return np.array([MISSING if pd.isna(v) else codes.get(str(v), OTHER) for v in values.tolist()], float)
+        places, found = pd.factorize(values)  # the place of a missing one is -1, the last
+        return np.array([*(codes.get(str(v), OTHER) for v in found), MISSING], float)[places]
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; `from_dict` is its inverse."""

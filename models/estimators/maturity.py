@@ -17,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from models.estimators.outcomes import DAY, Outcomes
+from models.estimators.arrivals import Arrivals
+from models.estimators.blocks import added, blocks
+from models.estimators.outcomes import Outcomes
 
 FINAL = "counts taken as final"
 BY_DAY = "conversions by day"
@@ -57,11 +59,12 @@ class Maturity:
         """Share in (0, 1] of the final conversions that has come at these ages (days), by hours, tier and platform."""
         unknown = np.full(len(ages), "")
         group = np.searchsorted(self.bounds, hours, side="left")
-        cell = np.stack([group, _places(self.tiers, unknown if tier is None else tier)])
+        cell = group * len(self.tiers) + _places(self.tiers, unknown if tier is None else tier)
+        curves = self.shares.reshape(-1, len(self.days))
         out = np.ones(len(ages))
-        for g, t in np.unique(cell, axis=1).T:
-            mine = (group == g) & (cell[1] == t)
-            out[mine] = np.interp(ages[mine], self.days, self.shares[g, t])
+        for place in np.unique(cell):
+            mine = cell == place
+            out[mine] = np.interp(ages[mine], self.days, curves[place])
         names, place = np.unique(unknown if platform is None else platform, return_inverse=True)
         out **= np.array([self.exponents.get(str(name), 1.0) for name in names])[place]
         return np.maximum(out, LEAST_SHARE)
@@ -117,67 +120,73 @@ def _weights(results: Outcomes) -> np.ndarray:
 
 def _by_day(results: Outcomes) -> Maturity | None:
     """Reverse hazards by day of age, the groups' shrunk to those of all; None where too few have a whole day."""
-    daily = results.daily
-    assert daily is not None
-    midnight = results.starts.astype("datetime64[D]").astype("datetime64[us]")
-    whole = ((results.until - midnight) / DAY).astype(int)
-    row = daily.row.to_numpy()
-    age = ((daily.date.to_numpy() - midnight[row]) / DAY).astype(int)
-    keep = (age >= 0) & (age < whole[row])
-    row, age, came = row[keep], age[keep], daily.conversions.to_numpy()[keep]
-    listed = np.unique(row)
+    arrivals = Arrivals.of(results)
+    listed = arrivals.listed
     if len(listed) < LEAST_LISTED:
         return None
-    length = int(min(age.max(initial=0) + 1, 730))
-    table = np.zeros((len(results), length))
-    np.add.at(table, (row, np.minimum(age, length - 1)), came)
-    so_far = np.cumsum(table[listed], axis=1)
-    complete = whole[listed][:, None] > np.arange(length)
-    weight = _weights(results)[listed][:, None] * complete
     bounds = _groups(results.hours[listed])
     group = np.searchsorted(bounds, results.hours[listed], side="left")
-    arrived, base = weight * table[listed], weight * so_far
     tiers = ("", *sorted(set(results.tier[listed].tolist()) - {""}))
     tier = _places(tiers, results.tier[listed])
-    pooled = _hazard(arrived, base, np.zeros(arrived.shape[1]), 0.0)
-    by_group = [_hazard(arrived[group == g], base[group == g], pooled, GROUP_PRIOR) for g in range(len(bounds) + 1)]
-    curves = np.array([
-        [_curve(hazard), *(
-            _curve(_hazard(arrived[mine], base[mine], hazard, GROUP_PRIOR))
-            for t in range(1, len(tiers)) for mine in [(group == g) & (tier == t)]
-        )]
-        for g, hazard in enumerate(by_group)
-    ])  # fmt: skip
-    own = curves[group, tier]
-    exponents = _exponents(own, results.platform[listed], arrived, base)
-    own = own ** np.array([exponents.get(str(name), 1.0) for name in results.platform[listed]])[:, None]
-    variance = _spread(so_far, complete, own) + _uncertainty(pooled, base.sum(0))
+    platforms, platform = np.unique(results.platform[listed], return_inverse=True)
+    cell, cells = group * len(tiers) + tier, (len(bounds) + 1) * len(tiers)
+    of_all, of_groups, of_tiers, of_platforms = arrivals.sums(
+        _weights(results)[listed],
+        [
+            (np.zeros(len(listed), int), 1),
+            (group, len(bounds) + 1),
+            (np.where(tier > 0, cell, -1), cells),
+            (platform * cells + cell, len(platforms) * cells),
+        ],
+    )
+    pooled = _hazard(of_all[0][0], of_all[1][0], np.zeros(arrivals.days), 0.0)
+    curves = _by_group(pooled, of_groups, of_tiers, len(tiers))
+    arrived, base = (of.reshape(len(platforms), cells, -1) for of in of_platforms)
+    powers = {str(name): _exponent(curves, arrived[i], base[i]) for i, name in enumerate(platforms) if name}
+    own = curves ** np.array([powers.get(str(name), 1.0) for name in platforms])[:, None, None]
+    variance = _spread(arrivals, own.reshape(len(platforms) * cells, -1), platform * cells + cell)
+    variance += _uncertainty(pooled, of_all[1][0])
     # A start lies half a day after its midnight on average, from which the days are counted.
-    days = np.maximum(np.arange(length + 1) - 0.5, 0.0)
-    return Maturity(days, bounds, tiers, curves, np.minimum(variance, MOST_VARIANCE), BY_DAY, exponents)
+    days = np.maximum(np.arange(arrivals.days + 1) - 0.5, 0.0)
+    shares = curves.reshape(len(bounds) + 1, len(tiers), -1)
+    return Maturity(days, bounds, tiers, shares, np.minimum(variance, MOST_VARIANCE), BY_DAY, powers)
+
+
+def _by_group(
+    pooled: np.ndarray,
+    of_groups: tuple[np.ndarray, np.ndarray],
+    of_tiers: tuple[np.ndarray, np.ndarray],
+    tiers: int,
+) -> np.ndarray:
+    """Curves (groups × tiers, knots), from what came on a day and up to it, by group and by group and tier."""
+    curves = []
+    for g, (arrived, base) in enumerate(zip(*of_groups, strict=True)):
+        hazard = _hazard(arrived, base, pooled, GROUP_PRIOR)
+        curves.append(_curve(hazard))
+        for cell in range(g * tiers + 1, (g + 1) * tiers):
+            curves.append(_curve(_hazard(of_tiers[0][cell], of_tiers[1][cell], hazard, GROUP_PRIOR)))
+    return np.array(curves)
 
 
 def _hazard(arrived: np.ndarray, base: np.ndarray, prior: np.ndarray, weight: float) -> np.ndarray:
-    """Share of what has come by a day that came on it (days,), from rows (rows, days) and a prior of that weight."""
-    return (arrived.sum(0) + weight * prior) / np.maximum(base.sum(0) + weight, 1e-12)
+    """Share of what has come by a day that came on it (days,), and a prior of that weight.
+
+    arrived, base: what came on a day and up to it (days,).
+    """
+    return (arrived + weight * prior) / np.maximum(base + weight, 1e-12)
 
 
-def _exponents(curves: np.ndarray, platform: np.ndarray, arrived: np.ndarray, base: np.ndarray) -> dict[str, float]:
-    """Power by platform: likelihood of each day's arrivals among those so far, with a normal prior on its logarithm.
+def _exponent(curves: np.ndarray, arrived: np.ndarray, base: np.ndarray) -> float:
+    """Power of a platform: likelihood of each day's arrivals among those so far, with a normal prior on its logarithm.
 
-    curves: (rows, knots). arrived, base: (rows, days), what came on a day and up to it.
+    curves: (cells, knots). arrived, base: (cells, days), what came on a day and up to it from the platform's results.
     """
     # log of F(k - 1) / F(k), from the second day on
     step = np.log(np.maximum(curves[:, 1:-1], 1e-9) / np.maximum(curves[:, 2:], 1e-9))
-    came, rest = arrived[:, 1:], (base - arrived)[:, 1:]
-    prior = 0.5 * (np.log(EXPONENTS) / EXPONENT_SPREAD) ** 2
-    out = {}
-    for name in sorted(set(platform.tolist()) - {""}):
-        mine = (platform == name)[:, None] & (step < -1e-12)
-        a, b, slope = came[mine], rest[mine], step[mine]
-        fit = np.array([(a * np.log(-np.expm1(e * slope)) + b * e * slope).sum() for e in EXPONENTS])
-        out[str(name)] = float(EXPONENTS[np.argmax(fit - prior)])
-    return out
+    falls = step < -1e-12
+    a, b, slope = arrived[:, 1:][falls], (base - arrived)[:, 1:][falls], step[falls]
+    fit = np.array([(a * np.log(-np.expm1(e * slope)) + b * e * slope).sum() for e in EXPONENTS])
+    return float(EXPONENTS[np.argmax(fit - 0.5 * (np.log(EXPONENTS) / EXPONENT_SPREAD) ** 2)])
 
 
 def _uncertainty(hazard: np.ndarray, base: np.ndarray) -> np.ndarray:
@@ -201,16 +210,25 @@ def _curve(hazard: np.ndarray) -> np.ndarray:
     return np.concatenate([[0.0], np.cumprod(survive[::-1])[::-1]])
 
 
-def _spread(so_far: np.ndarray, complete: np.ndarray, curves: np.ndarray) -> np.ndarray:
-    """Variance of the log share between collaborations, over that of the count alone; from complete ones."""
-    total = so_far[:, -1]
-    ripe = complete[:, -1] & (total >= 10)
-    mean = np.maximum(curves[:, 1:], LEAST_SHARE)
-    prior = (1 - mean.mean(0)) / mean.mean(0)
-    if ripe.sum() >= 20:
-        f, part = mean[ripe], so_far[ripe] / total[ripe][:, None]
-        excess = ((part - f) ** 2 - f * (1 - f) / total[ripe][:, None]).mean(0) / f.mean(0) ** 2
-        prior = np.clip((ripe.sum() * excess + 20 * prior) / (ripe.sum() + 20), 0, MOST_VARIANCE)
+def _spread(arrivals: Arrivals, curves: np.ndarray, curve: np.ndarray) -> np.ndarray:
+    """Variance of the log share between collaborations, over that of the count alone; from complete ones.
+
+    curves: (n, knots). curve: which of them is each row's (rows,).
+    """
+    mean, total = np.maximum(curves[:, 1:], LEAST_SHARE), arrivals.totals
+    ripe = np.flatnonzero((arrivals.whole >= arrivals.days) & (total >= 10))
+    of_all, of_ripe, excess = np.zeros((3, arrivals.days))
+    for block in blocks(len(curve), arrivals.days):
+        of_all = added(of_all, mean[curve[block]])
+    of_all /= len(curve)
+    prior = (1 - of_all) / of_all
+    if len(ripe) >= 20:
+        for rows, table in arrivals.blocks(ripe):
+            f, part = mean[curve[rows]], np.cumsum(table, axis=1) / total[rows][:, None]
+            of_ripe = added(of_ripe, f)
+            excess = added(excess, (part - f) ** 2 - f * (1 - f) / total[rows][:, None])
+        excess = excess / len(ripe) / (of_ripe / len(ripe)) ** 2
+        prior = np.clip((len(ripe) * excess + 20 * prior) / (len(ripe) + 20), 0, MOST_VARIANCE)
     return np.concatenate([[MOST_VARIANCE], np.minimum(prior, MOST_VARIANCE)])
 
 

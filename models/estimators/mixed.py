@@ -6,27 +6,32 @@ Numbers enter as logarithms where they can, so ratios of them (price per view, p
 effects of categories, of niche pairs and of creators are shrunk to 0 by penalties, so a creator's effect is the
 credibility estimate of what the columns leave unexplained about them: the more results, the less it is shrunk.
 Fitted by penalised quasi-likelihood (Breslow & Clayton 1993, JASA 88, 9-25) with the negative-binomial variance of
-`models.estimators.rate`. The creators' block of the normal equations is diagonal and is eliminated (Schur complement),
-so the cost grows with (creators + columns) × columns², not with creators³.
+`models.estimators.rate`; `models.estimators.normal_equations` solves each step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import sparse
 
+from models.estimators.blocks import blocks
 from models.estimators.count_data import DISPERSION, CountData
 from models.estimators.encoding import FIRST_LEVEL, Encoding
+from models.estimators.normal_equations import PENALTY_CREATOR, indicators_of, solve
 
 # against the weight of results, 2 each for a large count: where they are equal, a term is shrunk halfway to 0
-PENALTY_SLOPE, PENALTY_PAIR, PENALTY_CREATOR = 30.0, 3.0, 2.0
+PENALTY_SLOPE, PENALTY_PAIR = 30.0, 3.0
 ITERATIONS, LARGEST_STEP = 6, 3.0
 FEW_VALUES, RARE_MISSING, TAIL = 12, 0.01, 0.005
+MANY_ROWS, _ONE_OF_MANY_ROWS = 200_000, Lock()
+ENOUGH = 1000  # values that show whether there are more than FEW_VALUES, nearly always
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,13 @@ class Line:
     def fit(cls, column: int, values: np.ndarray) -> Line | None:
         """Learn it from a column (rows,) with NaN; None for a column that never varies."""
         known = values[~np.isnan(values)]
-        distinct = np.unique(known)
+        distinct = np.unique(known[:ENOUGH])
+        distinct = distinct if len(distinct) > FEW_VALUES else np.unique(known)
         flagged = 1 - len(known) / len(values) > RARE_MISSING
         if len(distinct) < 2 and not flagged:
             return None
         shift = None
-        if len(distinct) > FEW_VALUES and distinct[0] >= 0:
+        if len(distinct) > FEW_VALUES and known.min() >= 0:
             shift = float(np.quantile(known[known > 0], 0.05))
         transformed = known if shift is None else np.log(known + shift)
         low, high = (float(q) for q in np.quantile(transformed, [TAIL, 1 - TAIL]))
@@ -122,7 +128,10 @@ class MixedModel:
 
     def log_rate(self, features: np.ndarray) -> np.ndarray:
         """Log conversions per dollar (rows,), of encoded features (rows, columns + 1)."""
-        return self.offset + self.contributions(features).sum(axis=1)
+        out = np.empty(len(features))
+        for rows in blocks(len(features), features.shape[1]):
+            out[rows] = self.contributions(features[rows]).sum(axis=1)
+        return self.offset + out
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """What each column adds to the log rate (rows, columns): the SHAP values of a sum of single columns' terms."""
@@ -192,7 +201,8 @@ def fit_mixed(count_data: CountData, strength: float = 1.0) -> MixedModel:
         raise ValueError(f"{len(count_data.counts)} results with {count_data.counts.sum():.0f} conversions are too few")
     x, encoding = count_data.features, count_data.encoding
     lines, sizes = _lines(count_data), _sizes(encoding)
-    slopes, effects, creators = _fit(count_data, lines, np.zeros((len(x), 0)), 0.0, strength)
+    with _in_turn(len(x)):
+        slopes, effects, creators = _fit(count_data, lines, np.zeros((len(x), 0)), 0.0, strength)
     categories = dict(zip(sizes, effects, strict=False))
     pair, pair_effects = encoding.pair, np.zeros((0, 0))
     if pair is not None:
@@ -208,8 +218,14 @@ def fit_mixed(count_data: CountData, strength: float = 1.0) -> MixedModel:
 
 def fit_further_terms(count_data: CountData, terms: np.ndarray, penalty: float) -> np.ndarray:
     """Slopes of further terms (rows, k) that are fitted beside all that the model has, shrunk to 0 by `penalty`."""
-    slopes, _, _ = _fit(count_data, _lines(count_data), terms, penalty)
+    with _in_turn(len(terms)):
+        slopes, _, _ = _fit(count_data, _lines(count_data), terms, penalty)
     return slopes[len(slopes) - terms.shape[1] :]
+
+
+def _in_turn(rows: int) -> AbstractContextManager[Any]:
+    """Holds up all but one of the fits of many rows: each has tables of a GiB and more beside what it is given."""
+    return _ONE_OF_MANY_ROWS if rows > MANY_ROWS else nullcontext()
 
 
 def _lines(count_data: CountData) -> tuple[Line, ...]:
@@ -238,7 +254,7 @@ def _fit(
     that half is part of the effect, most of all for the unknown creator.
     """
     x, encoding = count_data.features, count_data.encoding
-    terms = np.hstack([np.ones((len(x), 1)), *(line.apply(x) for line in lines), further])
+    terms = _terms(x, lines, further)
     sizes = _sizes(encoding)
     groups = [(_codes(x, i), size, strength * PENALTY_SLOPE) for i, size in sizes.items()]
     if encoding.pair is not None:
@@ -248,23 +264,34 @@ def _fit(
     penalties[0], penalties[terms.shape[1] - further.shape[1] :] = 1e-6, penalty_further
     creator, creators = _codes(x, -1), len(encoding.creators) + 1
     nothing = sparse.csr_array((len(terms), 0))
-    indicators = sparse.hstack([nothing, *(_indicators(code, size) for code, size, _ in groups)], format="csr")
+    indicators = sparse.hstack([nothing, *(indicators_of(code, size) for code, size, _ in groups)], format="csr")
     penalty = np.concatenate([penalties, *(np.full(size, p) for _, size, p in groups)])
     expected = count_data.exposure * count_data.level
     eta = np.log((count_data.counts + 0.5) / (expected + 0.5))
     response, weight = eta, count_data.weight
-    of_creator = _indicators(creator, creators)
     for _ in range(ITERATIONS + 1):
-        fixed, effects = _solve(terms, indicators, of_creator, penalty, weight, response)
+        fixed, effects = solve(terms, indicators, creator, creators, penalty, weight, response)
         eta = terms @ fixed[: terms.shape[1]] + indicators @ fixed[terms.shape[1] :] + effects[creator]
         mean = expected * np.exp(np.clip(eta, -20, 20))
         residual, last_weight = response - eta, weight
         weight = (DISPERSION + 0.5) / (1 / mean + DISPERSION + count_data.variance)
         response = eta + np.clip((count_data.counts - mean) / mean, -LARGEST_STEP, LARGEST_STEP)
-    evidence = of_creator.T @ last_weight
+    evidence = np.bincount(creator, last_weight, creators)
     uncertainty = _scale(residual, last_weight, evidence) / (evidence + PENALTY_CREATOR)
     slopes, rest = fixed[: terms.shape[1]], fixed[terms.shape[1] :]
     return slopes, np.split(rest, np.cumsum([size for _, size, _ in groups])), effects + uncertainty / 2
+
+
+def _terms(x: np.ndarray, lines: tuple[Line, ...], further: np.ndarray) -> np.ndarray:
+    """A column of ones, those of the lines, and the further terms (rows, terms)."""
+    out = np.empty((len(x), 1 + sum(1 + line.flagged for line in lines) + further.shape[1]))
+    out[:, 0], at = 1.0, 1
+    for line in lines:
+        made = line.apply(x)
+        out[:, at : at + made.shape[1]] = made
+        at += made.shape[1]
+    out[:, at:] = further
+    return out
 
 
 def _scale(residual: np.ndarray, weight: np.ndarray, evidence: np.ndarray) -> float:
@@ -273,31 +300,3 @@ def _scale(residual: np.ndarray, weight: np.ndarray, evidence: np.ndarray) -> fl
     """
     taken = float((evidence / (evidence + PENALTY_CREATOR)).sum())
     return float((weight * residual**2).sum() / max(len(residual) - taken, 1.0))
-
-
-def _indicators(code: np.ndarray, size: int) -> sparse.csr_array:
-    rows = len(code)
-    return sparse.csr_array((np.ones(rows), (np.arange(rows), code)), shape=(rows, size))
-
-
-def _solve(
-    terms: np.ndarray,
-    indicators: sparse.csr_array,
-    of_creator: sparse.csr_array,
-    penalty: np.ndarray,
-    weight: np.ndarray,
-    response: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Minimise Σ weight (response − fit)² + Σ penalty × term²; the creators' diagonal block is eliminated."""
-    heavy = terms * weight[:, None]
-    light = indicators.multiply(weight[:, None]).tocsr()
-    cross = indicators.T @ heavy
-    normal = np.block([[terms.T @ heavy, cross.T], [cross, (indicators.T @ light).toarray()]]) + np.diag(penalty)
-    right = np.concatenate([heavy.T @ response, light.T @ response])
-    shared = np.hstack([of_creator.T @ heavy, (of_creator.T @ light).toarray()])
-    own = of_creator.T @ weight + PENALTY_CREATOR
-    own_right = of_creator.T @ (weight * response)
-    fixed = linalg.solve(
-        normal - shared.T @ (shared / own[:, None]), right - shared.T @ (own_right / own), assume_a="pos"
-    )
-    return fixed, (own_right - shared @ fixed) / own

@@ -15,12 +15,13 @@ import lightgbm as lgb
 import numpy as np
 from lightgbm.basic import _LIB
 
+from models.estimators.binned import BinnedRows, label_rows
 from models.estimators.count_data import DISPERSION, CountData, count_loss, level_shift
 from models.estimators.fast_trees import FastTrees, fast_trees
 from models.estimators.mixed import MixedModel, fit_mixed
 from models.explanations.tree_shap import TreeShap
 
-ROUNDS, PATIENCE, STOPPING_SHARE, FEWEST_TREES = 1500, 50, 0.15, 5
+ROUNDS, PATIENCE, FEWEST_TREES = 1500, 50, 5
 # Rows from which on numba is loaded and tables are made, a second and a half on the whole: LightGBM takes as long.
 WORTH_COMPILED = 50_000
 FEW_ROWS = 16  # of a call below which LightGBM is as fast
@@ -113,34 +114,44 @@ def _address(array: np.ndarray) -> int:
 Component = Trees | MixedModel
 
 
-def fit_component(count_data: CountData, recipe: Recipe, seed: int) -> Component:
-    """Fit one recipe. Raises ValueError for results that are too few."""
+def fit_component(count_data: CountData, recipe: Recipe, seed: int, binned: BinnedRows | None = None) -> Component:
+    """Fit one recipe; `binned` as `fit_trees` takes it. Raises ValueError for results that are too few."""
     if recipe.objective == "mixed":
         return replace(fit_mixed(count_data, **recipe.settings), recipe=recipe.name)
-    return fit_trees(count_data, recipe, seed)
+    return fit_trees(count_data, recipe, seed, binned=binned)
 
 
-def fit_trees(count_data: CountData, recipe: Recipe, seed: int, threads: int = 1) -> Trees:
-    """Fit one recipe; the number of trees is where the newest 15 % of the rows are fitted best by the others.
+def bin_rows(count_data: CountData, seed: int, threads: int = 1) -> BinnedRows:
+    """Rows, in the order of time, for the fits of several recipes with this seed."""
+    return BinnedRows(count_data, _settings(len(count_data.counts), seed, threads))
 
-    Rows must be in the order of time. Raises ValueError for results that are too few.
+
+def fit_trees(
+    count_data: CountData, recipe: Recipe, seed: int, threads: int = 1, binned: BinnedRows | None = None
+) -> Trees:
+    """Fit one recipe; the number of trees is where the newest of the rows are fitted best by the others.
+
+    Rows must be in the order of time. binned: `bin_rows` of the same rows and seed, which saves time where several
+    recipes are fitted. Raises ValueError for results that are too few.
     """
     rows = len(count_data.counts)
     if not count_data.enough:
         raise ValueError(f"{rows} results with {count_data.counts.sum():.0f} conversions are too few for trees")
     settings = _settings(rows, seed, threads) | recipe.settings
-    older = int(rows * (1 - STOPPING_SHARE))
+    if binned is None or not binned.serves(recipe.settings):
+        binned = BinnedRows(count_data, settings)
+    older = binned.older_rows
     trees = FEWEST_TREES
     if count_data.counts[:older].sum() > 0:
-        first = _Problem(count_data.take(slice(0, older)), recipe, settings)
-        second = first.held_out(count_data.take(slice(older, rows)))
+        first = _Problem(count_data.take(slice(0, older)), recipe, settings, binned.older)
+        second = first.held_out(count_data.take(slice(older, rows)), binned.newest)
         trees = max(first.train(ROUNDS, second).best_iteration, FEWEST_TREES)
-    problem = _Problem(count_data, recipe, settings)
+    problem = _Problem(count_data, recipe, settings, binned.whole)
     text = problem.train(trees).model_to_string(num_iteration=-1)
     fitted = Trees(recipe.name, text, problem.offset, 0.0)
-    log_rate = fitted.log_rate(count_data.features)
-    expected = count_data.exposure * np.exp(log_rate)
-    shift = level_shift(count_data.counts, expected, count_data.variance) if recipe.objective == "log" else 0.0
+    log_rate, shift = fitted.log_rate(count_data.features), 0.0
+    if recipe.objective == "log":
+        shift = level_shift(count_data.counts, count_data.exposure * np.exp(log_rate), count_data.variance)
     fitted.offset += shift
     fitted.centre = float(np.average(log_rate, weights=count_data.weight)) + shift
     return fitted
@@ -167,15 +178,15 @@ def _settings(rows: int, seed: int, threads: int) -> dict[str, Any]:
 
 
 class _Problem:
-    """A recipe's labels, weights and loss on some rows."""
+    """A recipe's labels, weights and loss on rows that are binned."""
 
     def __init__(
         self,
         count_data: CountData,
         recipe: Recipe,
         settings: dict[str, Any],
+        data: lgb.Dataset,
         level: float | None = None,
-        reference: lgb.Dataset | None = None,
     ) -> None:
         self.count_data, self.recipe, self.settings = count_data, recipe, settings
         self.level = count_data.level if level is None else level
@@ -189,25 +200,19 @@ class _Problem:
         elif recipe.objective == "negative_binomial":
             self.offset = float(np.log(self.level))
             label, weight = np.arange(len(counts), dtype=float), None
-        self.data = lgb.Dataset(
-            count_data.features[:, : len(count_data.encoding.columns)],
-            label,
-            weight=weight,
-            categorical_feature=count_data.encoding.categorical,
-            params=settings,
-            reference=reference,
-            free_raw_data=True,
-        )
+        self.data = label_rows(data, label, weight)
+        self._at_level, self._damping = exposure * self.level, DISPERSION + count_data.variance
 
-    def held_out(self, count_data: CountData) -> _Problem:
+    def held_out(self, count_data: CountData, data: lgb.Dataset) -> _Problem:
         """The same problem on other rows."""
-        return _Problem(count_data, self.recipe, self.settings, self.level, self.data)
+        return _Problem(count_data, self.recipe, self.settings, data, self.level)
 
     def train(self, rounds: int, held_out: _Problem | None = None) -> lgb.Booster:
         objective: str | Callable = {"log": "regression"}.get(self.recipe.objective, self.recipe.objective)
         settings, loss = self.settings, None
         if self.recipe.objective == "negative_binomial":
-            objective, settings = self._gradient, settings | {"metric": "None"}
+            # LightGBM copies its settings deeply, and with a method the object and all its rows
+            objective, settings = lambda raw, data: self._gradient(raw), settings | {"metric": "None"}
             loss = held_out._loss if held_out else None
         return lgb.train(
             settings | {"objective": objective},
@@ -218,17 +223,25 @@ class _Problem:
             callbacks=[lgb.early_stopping(PATIENCE, verbose=False)] if held_out else None,
         )
 
-    def _expected(self, raw: np.ndarray, level: float) -> np.ndarray:
-        return self.count_data.exposure * level * np.exp(np.clip(raw, -20, 20))
+    def _expected(self, raw: np.ndarray) -> np.ndarray:
+        out = np.clip(raw, -20, 20)
+        np.exp(out, out=out)
+        out *= self._at_level
+        return out
 
-    def _gradient(self, raw: np.ndarray, data: lgb.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    def _gradient(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of the negative-binomial log likelihood in the log rate, and its expected curvature."""
-        expected = self._expected(raw, self.level)
-        damped = 1 + (DISPERSION + self.count_data.variance) * expected
-        return (expected - self.count_data.counts) / damped, expected / damped + 1e-6
+        expected = self._expected(raw)
+        damped = self._damping * expected
+        damped += 1
+        slope = expected - self.count_data.counts
+        slope /= damped
+        expected /= damped
+        expected += 1e-6
+        return slope, expected
 
     def _loss(self, raw: np.ndarray, data: lgb.Dataset) -> tuple[str, float, bool]:
-        loss = count_loss(self.count_data.counts, self._expected(raw, self.level), self.count_data.variance)
+        loss = count_loss(self.count_data.counts, self._expected(raw), self.count_data.variance)
         return "negative_binomial", float(loss.mean()), False
 
 

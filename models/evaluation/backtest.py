@@ -7,7 +7,7 @@ choices (weights of recipes, level, intervals) that a fold is tested with come f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from models.estimators.ensemble import fit_level, fit_weights
 from models.estimators.level_trend import at_newest_level
 from models.estimators.maturity import Maturity, fit_maturity
 from models.estimators.outcomes import Outcomes
-from models.estimators.rate import RECIPES, Component, Recipe, fit_component
+from models.estimators.rate import RECIPES, Component, Recipe, bin_rows, fit_component
 from models.estimators.recipes import best_of_families
 from models.evaluation.baselines import NAMES, predict_baselines
 from models.evaluation.metrics import covered, measure
@@ -33,11 +33,15 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Fold:
-    """A cut-off, the rows that were known then with their results as they stood, and the rows to test on."""
+    """A cut-off, the rows that were known then with their results as they stood, and the rows to test on.
+
+    then: without the conversions by day, which `maturity` was learnt from.
+    """
 
     cutoff: np.datetime64
     train: np.ndarray
     then: Outcomes
+    maturity: Maturity
     test: np.ndarray
 
 
@@ -58,7 +62,7 @@ def make_folds(results: Outcomes, ripe: np.ndarray, folds: int = FOLDS) -> list[
         train, then = results.as_of(cutoff)
         test = ripe[(starts >= cutoff) & (starts < end)]
         if len(train) >= LEAST_TRAINING and then.counts.sum() > 0 and len(test):
-            out.append(Fold(cutoff, train, then, test))
+            out.append(Fold(cutoff, train, replace(then, daily=None), fit_maturity(then), test))
     return out
 
 
@@ -73,7 +77,10 @@ def observe(
 
 def fit_recipes(count_data: CountData, recipes: Sequence[Recipe], seed: int) -> list[Component]:
     """A fit of every recipe, or none at all where results are too few."""
-    return [fit_component(count_data, recipe, seed) for recipe in recipes] if count_data.enough else []
+    if not count_data.enough:
+        return []
+    binned = bin_rows(count_data, seed)
+    return [fit_component(count_data, recipe, seed, binned) for recipe in recipes]
 
 
 def _run(
@@ -89,13 +96,14 @@ def _run(
     log rate for all (`constant`)."""
     known = matrix.iloc[fold.train]
     encoding = Encoding.fit(known, creators[fold.train])
-    count_data = observe(known, creators[fold.train], encoding, fold.then, fit_maturity(fold.then))
+    count_data = observe(known, creators[fold.train], encoding, fold.then, fold.maturity)
     features = encoding.transform(matrix.iloc[fold.test], creators[fold.test])
     spend = results.spend[fold.test]
     out: dict[str, np.ndarray | float] = dict(
         predict_baselines(count_data, creators[fold.train], encoding, features, creators[fold.test], spend)
     )
     out["excess"] = fit_support(known, creators[fold.train]).excess(matrix.iloc[fold.test])
+    del known  # a copy of most of the matrix, which the fits need no more
     count_data = at_newest_level(count_data, fold.then.starts)
     fits = fit_recipes(count_data, recipes, seed)
     out["constant"] = float(np.log(count_data.level))
@@ -176,18 +184,24 @@ def run_backtest(
     folds: int = FOLDS,
     jobs: int = 2,
     progress: Progress | None = None,
+    maturity: Maturity | None = None,
 ) -> Backtest:
-    """Backtest on a matrix (rows in the order of their start) with the creators and results of its rows."""
-    share, variance = fit_maturity(results).arrived(results)
+    """Backtest on a matrix (rows in the order of their start) with the creators and results of its rows.
+
+    maturity: of all results, where it is known already.
+    """
+    share, variance = (maturity or fit_maturity(results)).arrived(results)
     made = make_folds(results, np.flatnonzero(share >= RIPE_SHARE), folds)
-    tasks = (delayed(_run)(fold, i, matrix, creators, results, recipes, seed) for i, fold in enumerate(made))
-    parts = []
+    # the last, which takes longest, begins first
+    order = range(len(made))[::-1]
+    tasks = (delayed(_run)(made[i], i, matrix, creators, results, recipes, seed) for i in order)
+    parts: list[pd.DataFrame] = []
     for part in Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(tasks):
         parts.append(part)
         if progress:
             progress("backtest", len(parts), len(made))
     group = matrix["tier"].fillna("unknown") if "tier" in matrix else pd.Series(POOLED, index=matrix.index)
-    rows = pd.concat(parts, ignore_index=True) if parts else _no_rows(recipes)
+    rows = pd.concat(parts[::-1], ignore_index=True) if parts else _no_rows(recipes)
     at = rows.row.to_numpy(int)
     rows = rows.assign(
         collaboration_id=results.identifiers[at],
@@ -202,7 +216,7 @@ def run_backtest(
 
 def _as_known(rows: pd.DataFrame, fold: Fold) -> pd.DataFrame:
     """Rows of earlier folds with their results as they stood at the fold's cut-off, without those unknown then."""
-    share, variance = fit_maturity(fold.then).arrived(fold.then)
+    share, variance = fold.maturity.arrived(fold.then)
     then = pd.DataFrame(
         {
             "row": fold.train,

@@ -16,6 +16,7 @@ from models.estimators.count_data import CountData
 from models.estimators.encoding import Encoding
 
 RECORD_PRIOR = 2.0
+MOST_VALUES = 1 << 23  # of the regression's table, of which it makes copies; 64 MiB each
 NAMES = ("one_rate", "price_only", "own_record", "poisson_regression")
 
 
@@ -82,7 +83,13 @@ class OwnRecords:
 
 
 def poisson_regression(count_data: CountData, encoding: Encoding, features: np.ndarray) -> np.ndarray:
-    """Log-linear, imputed medians, standardised numbers, one column a level; rows weighed as the trees' are."""
+    """Log-linear, imputed medians, standardised numbers, one column a level; rows weighed as the trees' are.
+
+    Fitted to the newest rows, up to MOST_VALUES of their numbers and columns of levels: some 30,000.
+    """
+    width = len(encoding.columns) + sum(len(levels) for levels in encoding.levels.values())
+    if len(count_data.counts) * width > MOST_VALUES:
+        count_data = count_data.take(slice(-(MOST_VALUES // width), None))
     rate = count_data.counts / count_data.exposure
     scale = float(np.average(rate, weights=count_data.weight))
     if scale <= 0:

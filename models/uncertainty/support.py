@@ -17,13 +17,15 @@ posts, a creator that is not in the table) counts as usual and adds nothing; oth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from models.estimators.blocks import BLOCK_VALUES, blocks
 
 NUMBERS = (
     "followers", "views_per_follower", "engagement_rate_median", "spend", "spend_per_follower", "spend_per_view",
@@ -82,7 +84,7 @@ class Terms:
             first, second = (codes[:, names.index(name)].tolist() for name in PAIR)
             terms = replace(terms, pairs=tuple(sorted({p for p in zip(first, second, strict=True) if min(p) >= 0})))
         terms = replace(terms, usual=np.zeros(sum(terms.sizes)))
-        total = terms.describe(*terms.read(matrix)).sum(axis=0)
+        total = np.sum([x.sum(axis=0) for x in terms.parts(*terms.read(matrix))], axis=0)
         known = [np.full(size, part.sum()) for part, size in zip(terms.split(total), terms.sizes, strict=True)]
         return replace(terms, usual=np.round(total / np.concatenate([*known, []]) * WEIGHT_GRID) / WEIGHT_GRID)
 
@@ -135,6 +137,11 @@ class Terms:
         x.reshape(-1)[flat] += (1 - weight) * known
         x.reshape(-1)[flat + 1] += weight * known
         return x
+
+    def parts(self, numbers: np.ndarray, codes: np.ndarray) -> Iterator[np.ndarray]:
+        """`describe` of all rows, a block of them at a time."""
+        for rows in blocks(len(numbers), sum(self.sizes)):
+            yield self.describe(numbers[rows], codes[rows])
 
     def _among_knots(self, numbers: np.ndarray) -> np.ndarray:
         """Where numbers (rows, knots) lie among the knots, from 0 to 2 EACH_SIDE; beyond the last they stay there."""
@@ -247,10 +254,28 @@ class Support:
 def fit_support(matrix: pd.DataFrame, creators: np.ndarray) -> Support:
     """Learn it from a training's matrix and the creator_id of its rows (rows,), at least one."""
     terms = Terms.fit(matrix)
-    x = terms.describe(*terms.read(matrix))
-    inverse = np.linalg.inv(x.T @ x + PRIOR_RESULTS * np.eye(x.shape[1]))
+    numbers, codes = terms.read(matrix)
+    size = sum(terms.sizes)
+    products = PRIOR_RESULTS * np.eye(size)
+    for x in terms.parts(numbers, codes):
+        products += x.T @ x
+    inverse = np.linalg.inv(products)
     left_open = np.round((inverse + inverse.T) / 2 * PRIOR_RESULTS * OPEN_GRID)
-    return Support(terms, left_open, float(np.quantile(_without_own(x, inverse, creators), ORDINARY)))
+    found = np.empty(len(matrix))
+    for rows in _whole_creators(creators, size):
+        found[rows] = _without_own(terms.describe(numbers[rows], codes[rows]), inverse, creators[rows])
+    return Support(terms, left_open, float(np.quantile(found, ORDINARY)))
+
+
+def _whole_creators(creators: np.ndarray, width: int) -> list[np.ndarray]:
+    """Positions of rows, a block of about BLOCK_VALUES or more at a time, all rows of a creator in one of them."""
+    count = len(creators) * width // BLOCK_VALUES + 1
+    if count == 1:
+        return [np.arange(len(creators))]
+    numbers = pd.factorize(creators)[0]
+    order = np.argsort(numbers, kind="stable")
+    ends = np.searchsorted(numbers[order], numbers[order][len(order) * np.arange(1, count) // count])
+    return np.split(order, np.unique(ends[ends > 0]))
 
 
 def _without_own(x: np.ndarray, inverse: np.ndarray, creators: np.ndarray) -> np.ndarray:

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.estimators import blocks
 from models.estimators.maturity import BY_AGE, BY_DAY, FINAL, Maturity, fit_maturity
 from models.estimators.outcomes import Outcomes
+from tests.support.dense_maturity import dense_maturity
 from tests.support.past_market import COUNTED, arriving, spine
 
 
@@ -67,3 +69,20 @@ def test_counts_of_one_age_are_final() -> None:
     curve = fit_maturity(Outcomes.from_tables(frame, None, 30.0))
     assert curve.source == FINAL
     assert (curve.share(np.array([0.1, 1.0]), np.array([24.0, 24.0])) == 1).all()
+
+
+@pytest.mark.parametrize("values", [5_000, 1 << 23])
+@pytest.mark.parametrize("tau", [1.0, 40.0])
+def test_completion_has_the_bits_of_a_table_of_results_and_days(
+    values: int, tau: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "BLOCK_VALUES", values)
+    frame, daily = arriving(900, tau)
+    rng = np.random.default_rng(3)
+    tiers, platforms = np.array(["nano", "mega", None], object), np.array(["tiktok", "youtube", None], object)
+    kinds = pd.DataFrame({"tier": rng.choice(tiers, 900), "platform": rng.choice(platforms, 900)})
+    results = Outcomes.from_tables(frame, daily, 30.0).with_kinds(kinds)
+    found, expected = fit_maturity(results), dense_maturity(results)
+    assert len(found.bounds) > 1
+    assert found.exponents.keys() == {"tiktok", "youtube"}
+    assert found.to_dict() == expected.to_dict()

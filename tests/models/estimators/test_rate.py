@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.estimators import rate
+from models.estimators import blocks, mixed, rate
 from models.estimators.count_data import CountData
 from models.estimators.encoding import Encoding
 from models.estimators.rate import RECIPES, Trees, fit_component
@@ -55,3 +55,36 @@ def test_trees_predict_as_lightgbm_does(trained: Trained) -> None:
     own = np.ascontiguousarray(features[:, :-1])
     expected = np.asarray(trees.booster.predict(own, raw_score=True, num_threads=1)) + trees.offset
     np.testing.assert_array_equal(trees.log_rate(features), expected)
+
+
+def small_data() -> CountData:
+    rng = np.random.default_rng(0)
+    features = np.column_stack([rng.lognormal(size=(200, 2)), rng.integers(0, 4, 200)])
+    counts = rng.poisson(3.0, 200).astype(float)
+    return CountData(features, Encoding(("x", "y"), {}, ("a", "b", "c")), counts, np.ones(200), np.zeros(200))
+
+
+def test_the_mixed_model_predicts_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = small_data()
+    model = mixed.fit_mixed(data)
+    whole = model.log_rate(data.features)
+    assert np.ptp(whole) > 0
+    monkeypatch.setattr(blocks, "BLOCK_VALUES", 100)
+    np.testing.assert_array_equal(model.log_rate(data.features), whole)
+
+
+@pytest.mark.parametrize(("many", "alone"), [(199, True), (200, False)])
+def test_fits_of_many_rows_take_turns(many: int, alone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit, seen = mixed._fit, []
+
+    def spy(*arguments: Any) -> Any:
+        seen.append(mixed._ONE_OF_MANY_ROWS.locked())
+        return fit(*arguments)
+
+    monkeypatch.setattr(mixed, "_fit", spy)
+    monkeypatch.setattr(mixed, "MANY_ROWS", many)
+    data = small_data()
+    mixed.fit_mixed(data)
+    mixed.fit_further_terms(data, data.features[:, :1], 1.0)
+    assert seen == [alone, alone]
+    assert not mixed._ONE_OF_MANY_ROWS.locked()

@@ -7,7 +7,8 @@ import pytest
 
 from models.estimators.count_data import CountData
 from models.estimators.encoding import Encoding
-from models.evaluation.baselines import NAMES, own_record, predict_baselines, price_only
+from models.evaluation import baselines
+from models.evaluation.baselines import NAMES, own_record, poisson_regression, predict_baselines, price_only
 
 ENCODING = Encoding(("x",), {}, ())
 
@@ -48,3 +49,13 @@ def test_where_conversions_do_not_follow_the_money_cheap_deals_have_the_better_r
 def test_without_counts_or_prices_to_learn_from_price_gives_one_rate(counts: np.ndarray, exposure: np.ndarray) -> None:
     found = price_only(known(counts, exposure), np.array([1.0, 9.0]))
     assert found[0] == found[1] > 0
+
+
+def test_the_regression_is_fitted_to_the_newest_rows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    data = known(rng.poisson(9, 60).astype(float), rng.random(60) + 0.5)
+    wanted = np.array([[-1.0, 0.0], [1.0, 0.0]])
+    newest = poisson_regression(data.take(slice(40, 60)), ENCODING, wanted)
+    assert (poisson_regression(data, ENCODING, wanted) != newest).all()
+    monkeypatch.setattr(baselines, "MOST_VALUES", 20)
+    np.testing.assert_array_equal(poisson_regression(data, ENCODING, wanted), newest)

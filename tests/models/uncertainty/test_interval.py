@@ -7,7 +7,8 @@ import pytest
 from scipy.special import gammaincinv
 from scipy.stats import nbinom
 
-from models.uncertainty.interval import Intervals, _quantile, fit_intervals
+from models.estimators import blocks
+from models.uncertainty.interval import GRID, Intervals, _quantile, _shrunk_distribution, fit_intervals
 
 
 @pytest.mark.parametrize("mean", [0.3, 3.0, 60.0, 3000.0])
@@ -70,3 +71,27 @@ def test_drawn_counts_are_reached_as_often_as_they_should() -> None:
         for limit in (1.0, 5.0, 20.0):
             promised = fitted.reached(expected, group, np.full(3_000, limit), excess).mean()
             assert (drawn >= limit).mean() == pytest.approx(promised, abs=0.03)
+
+
+@pytest.mark.parametrize("values", [900, 1 << 23])
+def test_the_calibration_adds_results_one_after_the_other(values: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "BLOCK_VALUES", values)
+    rng = np.random.default_rng(2)
+    below = rng.random(50)
+    reached = np.minimum(below + rng.random(50) * (rng.random(50) < 0.8), 1.0)
+    total = 20.0 * GRID
+    for low, high in zip(below, reached, strict=True):
+        total = total + np.clip((GRID - low) / max(high - low, 1e-12), 0, 1)
+    found = _shrunk_distribution(below, reached, GRID, 20.0)
+    np.testing.assert_array_equal(found, np.append(total[:-1] / 70.0, 1.0))
+
+
+def test_intervals_do_not_depend_on_the_size_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    expected = np.exp(rng.normal(2, 1, 700))
+    counts = rng.poisson(expected * rng.gamma(2.0, 0.5, 700)).astype(float)
+    excess = np.where(rng.random(700) < 0.1, 0.5, 0.0)
+    group = np.where(np.arange(700) % 2, "nano", "mega")
+    whole = fit_intervals(expected, counts, group, excess)
+    monkeypatch.setattr(blocks, "BLOCK_VALUES", 1000)
+    assert fit_intervals(expected, counts, group, excess).to_dict() == whole.to_dict()

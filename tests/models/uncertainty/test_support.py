@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.estimators import blocks
+from models.uncertainty import support as uncertainty_support
 from models.uncertainty.interval import PRIOR_UNLIKE, fit_intervals
 from models.uncertainty.support import ORDINARY, PRIOR_RESULTS, Support, fit_support
 
@@ -157,3 +159,20 @@ def test_an_interval_is_never_narrowed(expected: float, excess: float, more: flo
     wide = intervals.bounds(one, group, level, np.array([excess + more]))
     assert wide[0] <= usual[0]
     assert wide[1] >= usual[1]
+
+
+def test_support_does_not_depend_on_the_size_of_a_block(support: Support, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (blocks, uncertainty_support):
+        monkeypatch.setattr(module, "BLOCK_VALUES", 20_000)
+    found = _fit(_deals(2000, seed=0))
+    np.testing.assert_array_equal(found.left_open, support.left_open)
+    assert found.threshold == pytest.approx(support.threshold, rel=1e-9)
+
+
+def test_rows_of_a_creator_stay_in_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uncertainty_support, "BLOCK_VALUES", 15)
+    creators = np.array([*"abcabcabc", *"d" * 20], object)
+    found = uncertainty_support._whole_creators(creators, 3)
+    assert len(found) > 2
+    assert sorted(np.concatenate(found)) == list(range(29))
+    assert sum(len(set(creators[rows])) for rows in found) == 4

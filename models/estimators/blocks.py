@@ -1,0 +1,27 @@
+"""Long arrays a block of rows at a time, so that what is made of them takes no more memory than a block.
+
+Data of some ten thousand rows are one block: whatever is multiplied by blocks is to the bit what the whole gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+BLOCK_VALUES = 1 << 23  # float64 of a block: 64 MiB
+
+
+def blocks(rows: int, width: int) -> Iterator[slice]:
+    """Slices of rows in order, of about BLOCK_VALUES where each row has `width` values."""
+    step = max(BLOCK_VALUES // max(width, 1), 1)
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
+
+
+def added(total: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """`total` (width,) and rows (rows, width), one added after the other.
+
+    That is how NumPy adds the rows of a whole table, so blocks of it, in turn, have the same sum to the bit.
+    """
+    return np.asarray(np.concatenate([total[None], rows]).sum(axis=0))
