@@ -340,7 +340,7 @@ def test_a_call_at_fault_is_reported(
 
 
 def test_an_output_is_replaced_at_the_end_or_not_at_all(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from models.batch import score_file
+    from models.batch import tally
 
     Path("kept.csv").write_text("old")
 
@@ -349,7 +349,7 @@ def test_an_output_is_replaced_at_the_end_or_not_at_all(world: Path, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(score_file, "_best", interrupted)
+        patch.setattr(tally, "_best", interrupted)
         assert run_score("kept.csv") == 130
     assert Path("kept.csv").read_text() == "old"
     assert not [p for p in world.iterdir() if p.name.startswith(".")]
