@@ -37,7 +37,8 @@ def check_output(
     candidates: the file that is read, which must stay. endings: those that the file may have.
     """
     if path.suffix not in endings:
-        raise fault(path, "its ending is unknown", f"Let it end in {' or '.join(endings)}.", option)
+        remedy = f"Let it end in {' or '.join(endings)}" + (", or in / for a folder of parts." if candidates else ".")
+        raise fault(path, "its ending is unknown", remedy, option)
     target = behind(path)
     if target.suffix != path.suffix and target.suffix in endings:
         problem = f"it is a link to a {target.suffix} file, {target}"
