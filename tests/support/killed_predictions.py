@@ -28,7 +28,7 @@ class Trial:
     def __init__(self, work: Path, chunk: int) -> None:
         self.work, self.output = work, work / "scores.csv"
         self.steps = Steps(work)
-        module.score_file = functools.partial(module.score_file, chunk=chunk)  # type: ignore[assignment]
+        module.score_file = functools.partial(module.score_file, chunk=chunk)
 
     def run(self, target: int = -1) -> int:
         """A run, killed at a step of this number if there is one; its status."""

@@ -123,7 +123,7 @@ def read(output: Path) -> dict[str, bytes]:
 def test_another_call_is_refused_and_what_was_scored_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OSError, match="stopped"):
         Run(tmp_path).start(monkeypatch, stop_after=2)
-    others = {
+    others: dict[str, dict[str, Any]] = {
         "--level": {"level": 0.9}, "--reasons": {"reasons": 3}, "--columns": {"names": ("rank",)},
         "the number of rows of a chunk": {"chunk": 5},
     }  # fmt: skip
