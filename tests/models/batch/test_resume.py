@@ -192,12 +192,12 @@ def test_a_full_disk_leaves_what_was_scored(
 def test_a_kill_at_any_step_leaves_no_output_or_the_whole_one(
     trained_workspace: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    every = 1 if request.config.getoption("--soak") else 4
+    every = 1 if request.config.getoption("--soak") else 6
     words: list[str | Path] = [ROOT / "tests" / "support" / "killed_predictions.py", tmp_path, str(CHUNK), str(every)]
     done = prestarted.run(trained_workspace, words, environment(), timeout=3_600)
     assert done.returncode == 0, done.stderr[-3000:]
     found = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text().splitlines()]
-    assert len(found) >= 5
+    assert len(found) >= 4
     assert [one for one in found if one["faults"]] == []
     gone_on = {one["scored"] for one in found}
     assert len(gone_on) > 1
