@@ -104,7 +104,7 @@ soak-serve: install ## ten minutes of load, swaps, killed workers and an absent 
 
 soak: install ## kills at any moment, faults at every step, and trainings and additions at once, in full number
 	$(BIN)/python -m pytest --soak -m "slow or long" -o faulthandler_timeout=0 tests/commands/test_kill.py \
-		tests/commands/test_faulty_training.py tests/commands/test_faulty_sealing.py \
+		tests/commands/test_faulty_training.py tests/commands/test_faulty_sealing.py tests/models/batch/test_resume.py \
 		tests/models/registry/test_team_server.py \
 		tests/features/history/append/test_interrupted.py tests/features/history/append/test_at_once.py
 

@@ -16,7 +16,7 @@ import cli
 from features.faults import refuse, refuse_unreachable
 
 if TYPE_CHECKING:
-    from models.batch.score_file import Summary
+    from models.batch.tally import Summary
     from models.registry.registry import Model
     from models.uncertainty.target import Target
 
@@ -28,6 +28,8 @@ EXAMPLES = """examples:
   python predict.py candidates.csv --data export/ --output scores.csv --target-cost 25 --confidence 0.8
   python predict.py candidates.csv --data export/ --output scores.csv --ledger
   python predict.py everybody.parquet --data export/ --output scores.parquet --reasons 1000
+  python predict.py everybody.parquet --data export/ --output short.csv --columns creator_id,conversions_per_dollar,rank
+  python predict.py everybody/ --data export/ --output scored/ --resume
 
 With a target cost per conversion, two more columns say how likely a deal stays within it, and its walk-away price: the
 highest spend at which it still does with the given confidence. With --ledger the list is sealed before its file
@@ -41,7 +43,12 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "predict.py", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("candidates", type=cli.path, metavar="CANDIDATES", help="a .parquet or .csv file of candidates")
+    parser.add_argument(
+        "candidates",
+        type=cli.path,
+        metavar="CANDIDATES",
+        help="a .parquet or .csv file of candidates, or a folder of Parquet parts",
+    )
     parser.add_argument(
         "--data",
         required=True,
@@ -50,7 +57,11 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="folder of the tables, duckdb://FILE, or postgresql://USER@HOST/DB",
     )
     parser.add_argument(
-        "--output", required=True, type=cli.path, metavar="FILE", help="a .parquet or .csv file to write"
+        "--output",
+        required=True,
+        type=cli.nonempty,
+        metavar="FILE",
+        help="a .parquet or .csv file to write, or, ending in /, a new folder of Parquet parts",
     )
     parser.add_argument(
         "--model",
@@ -81,6 +92,17 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="WHICH",
         help="rows with reasons: all, none, or a number of the best, which is quicker (%(default)s)",
     )
+    parser.add_argument(
+        "--columns",
+        metavar="A,B,…",
+        help="columns of FILE besides candidate_id, of the candidates' own and of the scores; what is not written is "
+        "not computed (all)",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on where a killed run of the same call stopped, and leave what is scored if this one is killed",
+    )
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser.parse_args(argv)
 
@@ -97,7 +119,7 @@ def most_reasons(text: str) -> int | None:
 
 def check(args: argparse.Namespace) -> Target | None:
     """The target, if there is one. Raises InputError for a wrong call, before anything slow is imported."""
-    from models.batch.output_file import check_output
+    from models.batch.file_columns import check_call, named_columns
     from models.uncertainty.target import MOST_DOLLARS, SURE, Target
 
     if not 0 < args.level < 1:
@@ -110,20 +132,31 @@ def check(args: argparse.Namespace) -> Target | None:
     if args.confidence is not None and not 0 < args.confidence < 1:
         remedy = "Give a number between 0 and 1, such as 0.5."
         refuse("--confidence", args.confidence, "it is no probability", remedy)
+    names, target, reasons = named_columns(args.columns), args.target_cost is not None, most_reasons(args.reasons)
+    check_call(names, target=target, reasons=bool(reasons), ledger=bool(args.ledger))
+    check_files(args)
+    if args.target_cost is None:
+        return None
+    return Target(args.target_cost, SURE if args.confidence is None else args.confidence)
+
+
+def check_files(args: argparse.Namespace) -> None:
+    """Raise InputError where candidates, output or ledger cannot be what they are to be."""
+    from models.batch.output_file import check_output
+    from models.batch.output_folder import check_output_folder
+
     refuse_unreachable("CANDIDATES", args.candidates)
-    if not args.candidates.is_file():
-        problem = "there is no such file"
-        if args.candidates.exists():
-            problem = "it is a folder" if args.candidates.is_dir() else "it is no regular file"
-        refuse("CANDIDATES", args.candidates, problem, "Give a .parquet or .csv file.")
-    check_output(args.output, args.candidates)
+    if not (args.candidates.is_file() or args.candidates.is_dir()):
+        problem = "it is no regular file" if args.candidates.exists() else "there is no such file"
+        refuse("CANDIDATES", args.candidates, problem, "Give a .parquet or .csv file, or a folder of Parquet parts.")
+    if args.output.endswith("/"):
+        check_output_folder(Path(args.output))
+    else:
+        check_output(Path(args.output), args.candidates)
     if args.ledger:
         from models.monitoring.append_file import check_appendable
 
         check_appendable(args.ledger)
-    if args.target_cost is None:
-        return None
-    return Target(args.target_cost, SURE if args.confidence is None else args.confidence)
 
 
 def now() -> datetime:
@@ -133,7 +166,7 @@ def now() -> datetime:
 
 def predict(args: argparse.Namespace) -> None:
     """Score a file into a file; raises InputError for data or a call that is at fault."""
-    target, most = check(args), most_reasons(args.reasons)
+    target, most, output = check(args), most_reasons(args.reasons), Path(args.output)
     from features.history.notes import notes_on_left_out
     from features.history.source import open_candidates, open_history
     from features.usage import changed_columns
@@ -141,16 +174,18 @@ def predict(args: argparse.Namespace) -> None:
     with cli.Progress() as progress, open_history(args.data) as history:
         candidates = open_candidates(history, args.candidates)
         cli.note((*history.notes, *candidates.notes))
+        from models.batch.file_columns import chosen_columns, named_columns
         from models.batch.score_file import check_candidates, score_file
         from models.monitoring.drift import Listed
 
-        check_candidates(history, candidates, args.output, target)
+        columns = chosen_columns(named_columns(args.columns), candidates.columns, target is not None)
+        check_candidates(history, candidates, output, target, columns)
         from models import tracking
         from models.batch.output_file import check_not_kept
         from models.registry import artifacts, left_out
 
         client = tracking.connect(create=False)
-        check_not_kept(args.output, artifacts.places(client))
+        check_not_kept(output, artifacts.places(client))
         model = tracking.require(client, args.model)
         newest = left_out.announced(client, model.name)
         model, unread = left_out.without_announced(client, model, newest)
@@ -161,7 +196,7 @@ def predict(args: argparse.Namespace) -> None:
             from models.batch.sealing import Sealing, check_apart
 
             inputs = history.stamp.also(candidates.stamp)
-            check_apart(args.ledger, args.output, inputs, artifacts.places(client))
+            check_apart(args.ledger, output, inputs, artifacts.places(client))
             sealing = Sealing(
                 args.ledger, client, model, history, level=args.level, clock=now, kept_out_by=kept_out_by,
                 note=cli.note,
@@ -176,8 +211,8 @@ def predict(args: argparse.Namespace) -> None:
         notes += without
         listed = Listed(candidates.rows)
         summary = score_file(
-            history, candidates, model.scorer, model.label, args.output, level=args.level, target=target,
-            reasons=most, progress=progress, seal=sealing.seal if sealing else None, look=listed.add,
+            history, candidates, model.scorer, model.label, output, columns=columns, level=args.level, target=target,
+            reasons=most, resume=args.resume, progress=progress, seal=sealing.seal if sealing else None, look=listed,
             note=cli.note,
         )  # fmt: skip
     anchored = sealing.anchor() if sealing else ""  # before anything else can fail: the scores and the seal are there
@@ -193,37 +228,43 @@ def predict(args: argparse.Namespace) -> None:
 
 def print_summary(summary: Summary, model: Model, args: argparse.Namespace, target: Target | None) -> None:
     """The summary on standard output; what the model is worth comes first."""
+    from features.history.score_columns import TARGET_SCORES
+    from models.batch.file_columns import INTERVAL
     from models.evaluation.skill import skill_sentence
     from models.explanations.reason_words import reason_words
 
     print(skill_sentence(model.scorer.facts.skill))
     print(f"{summary.rows:,} candidates scored by {model.label} into {args.output}")
-    percent = f"{100 * args.level:g} %"
-    cells = [
-        ["rank", "candidate", "creator", "brand", "spend $", "conversions/$", percent, "conversions", "$/conversion"]
-    ]
-    if target:
+    best = summary.best
+    with_level, with_target = (set(names) <= best[0].keys() for names in (INTERVAL, TARGET_SCORES))
+    cells = [["rank", "candidate", "creator", "brand", "spend $", "conversions/$"]]
+    cells[0] += [f"{100 * args.level:g} %"] if with_level else []
+    cells[0] += ["conversions", "$/conversion"]
+    if target and with_target:
         cells[0] += [f"P(≤ {target.cost:g} $)", f"walk away $ ({100 * target.confidence:g} %)"]
-    rates = [row["conversions_per_dollar"] for row in summary.best]
-    for row in summary.best:
-        low, high = row["conversions_per_dollar_low"], row["conversions_per_dollar_high"]
+    rates = [row["conversions_per_dollar"] for row in best]
+    for row in best:
         cells.append([
             str(rates.index(row["conversions_per_dollar"]) + 1), row["candidate_id"], row["creator_id"], row["brand"],
-            f"{row['spend']:,.0f}", f"{row['conversions_per_dollar']:.4f}", f"{low:.4f} to {high:.4f}",
-            f"{row['conversions']:,.1f}", f"{row['cost_per_conversion']:,.2f}",
+            f"{row['spend']:,.0f}", f"{row['conversions_per_dollar']:.4f}",
         ])  # fmt: skip
-        if target:
+        if with_level:
+            low, high = row["conversions_per_dollar_low"], row["conversions_per_dollar_high"]
+            cells[-1].append(f"{low:.4f} to {high:.4f}")
+        cells[-1] += [f"{row['conversions']:,.1f}", f"{row['cost_per_conversion']:,.2f}"]
+        if target and with_target:
             cells[-1] += [f"{row['probability_within_target']:.2f}", f"{row['walk_away_price']:,.0f}"]
     cli.show_table(cells)
-    explained = [row for row in summary.best if row["reasons"] != "[]"]
+    explained = [row for row in best if row.get("reasons", "[]") != "[]"]
     if explained:
         print("what moved these scores most, against the average score:")
-        for row in summary.best if args.reasons == "all" else explained:
+        for row in best if args.reasons == "all" else explained:
             print(f"  {row['candidate_id']}: {'; '.join(reason_words(row['reasons'])[:REASONS]) or 'nothing much'}")
-    print("warnings: " + (", ".join(f"{k} {n:,}" for k, n in summary.warnings.items()) or "none"))
-    unlike = summary.warnings.get("unlike_results", 0)
-    share = unlike / max(summary.rows, 1)
-    print(f"unlike all past results: {unlike:,} of {summary.rows:,} candidates ({share:.1%})")
+    if summary.warnings is not None:
+        print("warnings: " + (", ".join(f"{k} {n:,}" for k, n in summary.warnings.items()) or "none"))
+        unlike = summary.warnings.get("unlike_results", 0)
+        share = unlike / max(summary.rows, 1)
+        print(f"unlike all past results: {unlike:,} of {summary.rows:,} candidates ({share:.1%})")
 
 
 if __name__ == "__main__":

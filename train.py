@@ -243,7 +243,8 @@ def _outcome(
 
 def write_report(args: argparse.Namespace, outcome: Outcome, done: Retrained | None) -> None:
     """Write the outcome to the file of --report, whole or not at all."""
-    from models.batch.output_file import aside, behind, replace
+    from models.batch.aside import aside
+    from models.batch.output_file import behind, replace
     from models.report.model_card import model_card
     from models.report.outcome import outcome_page
     from models.report.summary import plots

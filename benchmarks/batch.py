@@ -1,16 +1,20 @@
 """How fast `predict.py` scores a long list, against a tight loop over LightGBM on the same number of rows.
 
-python -m benchmarks.batch [--rows 500000] [--rounds 2] [--folder build/bench-batch]
+python -m benchmarks.batch [--rows 500000] [--rounds 2] [--folder build/bench-batch] [--growth]
 
 The loop is as little as scoring can be: Parquet batches of 40 numbers, `Booster.predict` of 600 trees of 31 leaves,
 rates into Parquet. `predict.py` starts anew, opens and checks the demo market's history and the list, builds features,
 and writes all of the contract's columns. All take their turn in each round; figures are medians of the rounds. Memory
 is the largest of the process, features of 1,000 trees and Python included.
+
+With --growth, `predict.py --reasons 1000` alone scores lists of 1, 2, 4 and 8 times --rows: how time and memory grow,
+as a table and as a plot (`growth.md`, `growth.csv` and `growth.png` in the folder).
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import subprocess
 import sys
@@ -25,10 +29,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import cli
-from benchmarks.figures import cells, write_tables
+from benchmarks.figures import cells, write, write_tables
 from benchmarks.serve import ROOT, environment, prepare
 
 COLUMNS, TREES, LEAVES, CHUNK = 40, 600, 31, 20_000
+USED = ("seconds", "of processors", "GiB")
+GROWTH = (1, 2, 4, 8)
 LOOP = """
 import sys
 import lightgbm as lgb, pyarrow as pa, pyarrow.parquet as pq
@@ -82,34 +88,72 @@ def run(command: list[str], workspace: Path) -> tuple[float, float, float]:
     return time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20
 
 
+def growth(market: Path, workspace: Path, folder: Path, rows: int, rounds: int) -> pd.DataFrame:
+    """Medians of the rounds, by the number of rows; the lists take turns."""
+    found = []
+    for number in range(rounds):
+        for times in GROWTH:
+            listed = long_list(market, folder, times * rows)
+            found.append((times * rows, *run(predict_command(market, listed, folder, "1000"), workspace)))
+            cli.note([f"round {number + 1}: {times * rows:,} rows, {found[-1][1]:.1f} s"])
+    table = pd.DataFrame(found, columns=["rows", *USED]).groupby("rows").median().reset_index()
+    table.insert(1, "rows/s", table.rows / table.seconds)
+    return table
+
+
+def plot_of(table: pd.DataFrame) -> bytes:
+    """A PNG: seconds, and the most memory, over the number of rows."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, name in zip(figure.subplots(1, 2), ("seconds", "GiB"), strict=True):
+        axes.plot(table.rows / 1e6, table[name], marker="o", color="0.2")
+        axes.set(xlabel="million rows", ylabel=name, xlim=(0, None), ylim=(0, None))
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=120, metadata={"Software": None})
+    return out.getvalue()
+
+
+def predict_command(market: Path, listed: Path, folder: Path, reasons: str) -> list[str]:
+    """A call of `predict.py`."""
+    call = [sys.executable, str(ROOT / "predict.py"), str(listed), "--data", str(market / "data")]
+    return [*call, "--output", str(folder / "scores.parquet"), "--reasons", reasons]
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=500_000, help="of the list (%(default)s)")
     parser.add_argument("--rounds", type=int, default=2, help="(%(default)s)")
     parser.add_argument("--folder", type=Path, default=Path("build/bench-batch"), help="for all of it (%(default)s)")
+    parser.add_argument("--growth", action="store_true", help="lists of 1, 2, 4 and 8 times as many rows instead")
     args = parser.parse_args(argv)
     folder = args.folder.absolute()
     market, workspace = prepare(folder)
+    if args.growth:
+        table = growth(market, workspace, folder, args.rows, args.rounds)
+        write_tables(table, folder / "growth")
+        write(folder / "growth.png", plot_of(table))
+        cli.show_table(cells(table))
+        return
     source, model = loop_input(folder, args.rows)
     listed, output = long_list(market, folder, args.rows), folder / "scores.parquet"
     loop = [sys.executable, "-c", LOOP, str(source), str(model), str(output)]
-    predict = [sys.executable, str(ROOT / "predict.py"), str(listed), "--data", str(market / "data")]
-    predict += ["--output", str(output), "--reasons"]
     ways = {
         "tight loop, one thread": [*loop, "1"],
         "tight loop, all processors": [*loop, str(os.cpu_count())],
-        "predict.py --reasons none": [*predict, "none"],
-        "predict.py --reasons 1000": [*predict, "1000"],
-        "predict.py": [*predict, "all"],
+        "predict.py --reasons none": predict_command(market, listed, folder, "none"),
+        "predict.py --reasons 1000": predict_command(market, listed, folder, "1000"),
+        "predict.py": predict_command(market, listed, folder, "all"),
     }
     found = []
     for number in range(args.rounds):
         for name, command in ways.items():
             found.append((name, *run(command, workspace)))
             cli.note([f"round {number + 1}: {name}, {found[-1][1]:.1f} s"])
-    names = ["way", "seconds", "of processors", "GiB"]
-    table = pd.DataFrame(found, columns=names).groupby("way", sort=False).median().reset_index()
+    table = pd.DataFrame(found, columns=["way", *USED]).groupby("way", sort=False).median().reset_index()
     table.insert(1, "rows/s", args.rows / table.seconds)
     table["over the loop"] = table["rows/s"] / float(table["rows/s"][1])
     write_tables(table, folder / "batch")

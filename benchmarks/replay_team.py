@@ -87,6 +87,19 @@ class Deliveries:
         self._again = np.flatnonzero(self.year.collaborations.collaboration_id.isin(rows))
 
 
+class _Features:
+    """Looks at all rows of a list; chunks: their features."""
+
+    def __init__(self) -> None:
+        self.chunks: list[pd.DataFrame] = []
+
+    def due(self, rows: int) -> np.ndarray:
+        return np.arange(rows)
+
+    def add(self, matrix: pd.DataFrame, spine: pd.DataFrame, scores: pd.DataFrame) -> None:
+        self.chunks.append(matrix)
+
+
 class Team:
     """Works in a folder with DATA, a ledger and, by MLFLOW_TRACKING_URI, a store; all with the market's clock."""
 
@@ -197,7 +210,7 @@ class Team:
         """
         listed, output = self.folder / "list.parquet", self.folder / "scores.parquet"
         candidates(offers).to_parquet(listed, index=False)
-        opened, client, seen = open_candidates(history, listed), connect(), list[pd.DataFrame]()
+        opened, client, seen = open_candidates(history, listed), connect(), _Features()
         model = load(client, f"models:/{NAME}@champion")
         self._scorers[model.label] = model.scorer
         newest, when = left_out.announced(client, NAME), self.year.moment(week)
@@ -206,13 +219,10 @@ class Team:
             self.ledger, client, model, history, level=0.8, clock=lambda: when,
             kept_out_by=left_out.followed(model, newest, unread),
         )  # fmt: skip
-        score_file(
-            history, opened, model.scorer, model.label, output, seal=sealing.seal,
-            look=lambda matrix, spine, scores: seen.append(matrix),
-        )  # fmt: skip
+        score_file(history, opened, model.scorer, model.label, output, seal=sealing.seal, look=seen)
         sealing.anchor()
         records = np.array(sealing.knowledge.own_records(offers.creator_id.tolist()))
-        return model.label, model.scorer.facts.kept_out, seen[0], records
+        return model.label, model.scorer.facts.kept_out, seen.chunks[0], records
 
     def _rates(
         self,

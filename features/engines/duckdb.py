@@ -5,11 +5,12 @@ Nothing is downloaded at run time: extensions are neither installed nor loaded u
 
 import glob
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from features.faults import Fault, InputError, fail, shorten
 
@@ -60,6 +61,28 @@ def name(text: str) -> str:
 def described(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:
     """Name and DuckDB type of each column of what follows FROM."""
     return {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()}
+
+
+def batches(rows: duckdb.DuckDBPyRelation, size: int) -> Iterator[pa.RecordBatch]:
+    """The rows of a query as they come, `size` at a time, fewer only at the end; the engine's own batches differ in
+    size."""
+    held: list[pa.RecordBatch] = []
+    count = 0
+    for batch in rows.to_arrow_reader(size):
+        at = 0
+        while at < batch.num_rows:
+            part = batch.slice(at, size - count)
+            held, count, at = [*held, part], count + part.num_rows, at + part.num_rows
+            if count == size:
+                yield _one(held)
+                held, count = [], 0
+    if held:
+        yield _one(held)
+
+
+def _one(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Batches in one."""
+    return parts[0] if len(parts) == 1 else pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
 
 
 def described_query(connection: duckdb.DuckDBPyConnection, query: str) -> list[str]:

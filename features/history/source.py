@@ -73,9 +73,9 @@ class History:
 
 @dataclass(frozen=True)
 class Candidates:
-    """A file of candidates, opened and checked: how many rows, its columns in its own order, and which of them are
-    beyond the contract's. stamp: of the file, taken before it was opened. notes: what the user should know although it
-    is not a fault, a sentence each."""
+    """A list of candidates, opened and checked: how many rows, its columns in its own order, and which of them are
+    beyond the contract's. stamp: of its files, taken before any was opened. notes: what the user should know although
+    it is not a fault, a sentence each."""
 
     rows: int
     columns: tuple[str, ...]
@@ -92,12 +92,10 @@ class Candidates:
             return cursor.sql(self._query).to_arrow_reader(1).schema
 
     def batches(self, size: int) -> Iterator[pa.RecordBatch]:
-        """The rows in the file's order, at most `size` at a time: the contract's columns in their types, then the
-        extra ones as they are."""
+        """The rows in the file's order, `size` at a time, fewer only at the end: the contract's columns in their types,
+        then the extra ones as they are."""
         with self._connection.cursor() as cursor:
-            for batch in cursor.sql(self._query).to_arrow_reader(size):
-                for start in range(0, batch.num_rows, size):
-                    yield batch.slice(start, size)
+            yield from engine.batches(cursor.sql(self._query), size)
 
 
 @contextmanager
@@ -266,15 +264,18 @@ def _typed(backend: Backend, source: Source, raw: ir.Table, table: str) -> ir.Ta
 
 
 def open_candidates(history: History, path: Path) -> Candidates:
-    """A file of candidates, `.parquet` or `.csv`; usable as long as `history` is open.
+    """A file of candidates, `.parquet` or `.csv`, or a folder of Parquet parts, read in the order of their names as a
+    table of DATA is; usable as long as `history` is open.
 
     Raises InputError with all faults at once.
     """
     table, wanted = CANDIDATES.name, (*CANDIDATES.columns, *OUTCOMES, *SCORES)
-    if path.suffix not in (".parquet", ".csv"):
-        raise fail(str(path), "its ending is unknown", "Candidates are a .parquet or a .csv file.")
     refuse_unreachable(table, path)
-    if not path.is_file():
+    endings = ("", ".parquet") if path.is_dir() else (".parquet", ".csv")
+    if path.suffix not in endings:
+        remedy = "Candidates are a .parquet or a .csv file, or a folder of Parquet parts, whose name has no ending."
+        raise fail(str(path), "its ending is unknown", remedy)
+    if not path.exists():
         raise fail(str(path), "there is no such file", "Give the file of candidates.")
     connection, stamp = history.backend.con, Stamp.of_list(path)
     try:

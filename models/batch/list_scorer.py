@@ -1,5 +1,5 @@
-"""Chunks of candidates into scores: features from flat arrays of everybody where a chunk starts late enough for them,
-and by the table expressions otherwise; the numbers are the same to the bit.
+"""Chunks of candidates into scores: features from flat arrays of everybody for rows that start late enough for them,
+and from the table expressions for the others; the numbers are the same to the bit.
 
 The arrays (`models.newest`) are made once for a list that has more rows than there are creators, which is when they
 cost less than the features of each chunk. Chunks are scored in threads, and come back in their order.
@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from features.history.score_columns import TARGET_SCORES
 from features.matrix import FeatureBuilder
+from models.batch.file_columns import INTERVAL, FileColumns
 from models.newest.assembler import Assembler, Terms
 from models.newest.repeated import Repeated
 from models.newest.snapshot_builder import probe
@@ -27,26 +30,34 @@ from models.scoring import Scores
 from models.uncertainty.target import Target
 
 LEAST_ROWS = 20_000  # of a list for which the arrays are made
-JSON, NO_REASONS = ("reasons", "warnings"), "[]"
-# takes a chunk's matrix, the contract's columns of it, and its scores
-Look = Callable[[pd.DataFrame, pd.DataFrame, pd.DataFrame], None]
+TEXTS, NO_REASONS = ("reasons", "warnings", "model_version"), "[]"
+OWN = ("conversions_per_dollar", "conversions", "cost_per_conversion")  # always there: the summary shows them
+
+
+class Look(Protocol):
+    """Looks at some rows of a list, in its order."""
+
+    def due(self, rows: int) -> np.ndarray:
+        """Places of those it wants among the next so many rows."""
+
+    def add(self, matrix: pd.DataFrame, spine: pd.DataFrame, scores: pd.DataFrame) -> None:
+        """Those rows: their features, their columns of candidates, and their `conversions`."""
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A chunk with its scores as columns, and how often each warning was given."""
+class _Early:
+    """The rows of a chunk that start too early for the arrays: a mask (rows,), and their features by the engine."""
 
-    table: pa.Table
-    warnings: Counter[str]
+    rows: np.ndarray
+    matrix: pd.DataFrame
 
 
 @dataclass(frozen=True)
 class _Work:
-    """A chunk, its features as reasons show them, and its scores."""
+    """A chunk with its scores as columns, and its features as reasons show them."""
 
-    batch: pa.RecordBatch
+    table: pa.Table
     matrix: pd.DataFrame
-    scores: Scores
 
 
 class ListScorer:
@@ -59,32 +70,43 @@ class ListScorer:
         label: str,
         rows: int,
         *,
+        columns: FileColumns,
         level: float = 0.8,
         target: Target | None = None,
         reasons: bool = True,
         look: Look | None = None,
+        progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
-        """rows: of the list. reasons: whether chunks have them; without, each is empty. look: sees every chunk, in the
-        list's order."""
-        self.builder, self.scorer, self.label = builder, scorer, label
-        self.level, self.target, self.reasons, self.look = level, target, reasons, look
-        self.newest = self._newest(rows)
+        """rows: of the list. columns: of the file; scores that are not among them are not computed, where that saves
+        time. reasons: whether chunks have them; without, each is empty. look: sees some rows of every chunk, in the
+        list's order. progress: of making the arrays."""
+        self.builder, self.scorer, self.label, self.look = builder, scorer, label, look
+        self.scores = tuple(name for name in columns.scores if name not in (*OWN, "rank"))
+        self.level = level if columns.has(*INTERVAL) else None
+        self.target = target if columns.has(*TARGET_SCORES) else None
+        self.reasons = reasons and columns.has("reasons")
+        self.newest = self._newest(rows, progress)
 
-    def _newest(self, rows: int) -> Assembler | None:
+    def _newest(self, rows: int, progress: Callable[[str, int, int], None] | None) -> Assembler | None:
         """What makes features from arrays; None for a list that is too short for it."""
         creators = self.builder.history.creators.count().to_pyarrow().as_py()
         if rows < max(LEAST_ROWS, creators):
             return None
-        return Assembler(probe(self.builder), self.scorer.scoring.coding)
+        if progress:
+            progress("creators", 0, creators)
+        made = Assembler(probe(self.builder), self.scorer.scoring.coding)
+        if progress:
+            progress("creators", creators, creators)
+        return made
 
-    def score(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Scored]:
+    def score(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         """Every batch with its scores, in order; as many are in work as there are processors, and one more waits."""
         threads = os.cpu_count() or 1
         running: deque[Future[_Work]] = deque()
         with ThreadPoolExecutor(threads) as pool:
             try:
                 for batch in batches:
-                    running.append(pool.submit(self._work, batch, self._built(batch)))
+                    running.append(pool.submit(self._work, batch, self._early(batch)))
                     if len(running) > threads:
                         yield self._finished(running.popleft().result())
                 while running:
@@ -92,54 +114,91 @@ class ListScorer:
             finally:
                 pool.shutdown(cancel_futures=True)
 
+    def look_again(self, scored: pa.Table) -> None:
+        """Let `look` see a chunk that an earlier run has scored, as `score` does; only what it wants is built."""
+        if not self.look or not len(due := self.look.due(scored.num_rows)):
+            return
+        table = scored.take(due).combine_chunks()
+        (batch,) = table.to_batches()
+        matrix = self._features(batch, self._early(batch))[1]
+        self.look.add(matrix, batch.to_pandas(), table.select(["conversions"]).to_pandas())
+
     def reasons_of(self, batch: pa.RecordBatch) -> list[str]:
         """What moved the scores of some candidates (rows,), as chunks with reasons have it."""
-        coded, matrix = self._features(_terms(batch), self._built(batch))
-        return self.scorer.scoring.reasons(coded, matrix)
+        return self.scorer.scoring.reasons(*self._features(batch, self._early(batch)))
 
-    def _built(self, batch: pa.RecordBatch) -> pd.DataFrame | None:
-        """The features that the arrays do not hold: the engine serves one thread at a time. None where they do."""
-        if self.newest and _starts(batch).min() >= self.newest.snapshot.horizon:
-            return None
-        return self.builder.build(batch.to_pandas())
+    def _early(self, batch: pa.RecordBatch) -> _Early | None:
+        """The features that the arrays do not hold: the engine serves one thread at a time. None where they do all."""
+        rows = np.ones(len(batch), bool) if self.newest is None else _starts(batch) < self.newest.snapshot.horizon
+        return _Early(rows, self.builder.build(batch.filter(pa.array(rows)).to_pandas())) if rows.any() else None
 
-    def _features(self, terms: Terms, matrix: pd.DataFrame | None) -> tuple[np.ndarray, pd.DataFrame]:
-        """Features as the model codes them, and as reasons show them. matrix: the latter, if the engine made them."""
-        if matrix is None:
-            assert self.newest
-            assembled = self.newest.assemble(terms)
+    def _features(self, batch: pa.RecordBatch, early: _Early | None) -> tuple[np.ndarray, pd.DataFrame]:
+        """Features as the model codes them, and as reasons show them."""
+        if self.newest is None:
+            assert early
+            return self._coded(batch, early.matrix), early.matrix
+        if early is None:
+            assembled = self.newest.assemble(_terms(batch))
             return assembled.features, pd.DataFrame(self.newest.values(assembled), copy=False)
-        return self.scorer.scoring.coding.transform(matrix, np.array(terms.creator_id, object)), matrix
+        built = early.matrix[list(self.newest.encoding.columns)]
+        first = self._coded(batch.filter(pa.array(early.rows)), built)
+        if early.rows.all():
+            return first, built
+        coded, matrix = self._features(batch.filter(pa.array(~early.rows)), None)
+        columns = {name: _merged(early.rows, built[name].to_numpy(), matrix[name].to_numpy()) for name in built}
+        return _merged(early.rows, first, coded), pd.DataFrame(columns, copy=False)
 
-    def _work(self, batch: pa.RecordBatch, built: pd.DataFrame | None) -> _Work:
-        terms = _terms(batch)
-        coded, matrix = self._features(terms, built)
-        found = self.scorer.scoring.score(
-            coded, terms.spend, starts=terms.starts_at, level=self.level, values=matrix if self.reasons else None,
-            target=self.target,
+    def _coded(self, batch: pa.RecordBatch, matrix: pd.DataFrame) -> np.ndarray:
+        return self.scorer.scoring.coding.transform(matrix, np.array(batch.column("creator_id").to_pylist(), object))
+
+    def _work(self, batch: pa.RecordBatch, early: _Early | None) -> _Work:
+        coded, matrix = self._features(batch, early)
+        columns: dict[str, Any] = self._scores(batch, coded, matrix).columns()
+        if "warnings" in self.scores:
+            texts = {codes: json.dumps(codes) for codes in set(columns["warnings"])}
+            columns["warnings"] = [texts[codes] for codes in columns["warnings"]]
+        columns.setdefault("reasons", [NO_REASONS] * len(batch))
+        columns["model_version"] = [self.label] * len(batch)
+        table = pa.Table.from_batches([batch])
+        for name in (*OWN, *self.scores):
+            kind = pa.string() if name in TEXTS else pa.float64()
+            table = table.append_column(name, pa.array(columns[name], kind))
+        return _Work(table, matrix)
+
+    def _scores(self, batch: pa.RecordBatch, coded: np.ndarray, matrix: pd.DataFrame) -> Scores:
+        scoring, values, spend = self.scorer.scoring, matrix if self.reasons else None, _numbers(batch, "spend")
+        if self.level is None and self.target is None and "warnings" not in self.scores:
+            rate = scoring.rates(coded)  # what past results support is not needed
+            reasons = None if values is None else scoring.reasons(coded, values)
+            return Scores(rate, None, None, rate * spend, 1 / rate, [], reasons)
+        return scoring.score(
+            coded, spend, starts=_starts(batch), level=self.level, values=values, target=self.target
         )  # fmt: skip
-        return _Work(batch, matrix, found)
 
-    def _finished(self, work: _Work) -> Scored:
-        scores, rows = work.scores, len(work.batch)
-        if self.look:
-            self.look(work.matrix, work.batch.to_pandas(), pd.DataFrame({"conversions": scores.conversions}))
-        patterns = Counter(scores.warnings)
-        texts = {codes: json.dumps(codes) for codes in patterns}
-        columns = scores.columns() | {"warnings": [texts[codes] for codes in scores.warnings]}
-        columns.setdefault("reasons", [NO_REASONS] * rows)
-        table = pa.Table.from_batches([work.batch])
-        for name, values in columns.items():
-            table = table.append_column(name, pa.array(values, pa.string() if name in JSON else pa.float64()))
-        counted: Counter[str] = Counter()
-        for codes, times in patterns.items():
-            counted.update(dict.fromkeys(codes, times))
-        return Scored(table.append_column("model_version", pa.array([self.label] * rows, pa.string())), counted)
+    def _finished(self, work: _Work) -> pa.Table:
+        if self.look and len(due := self.look.due(len(work.matrix))):
+            spine = work.table.take(due).to_pandas()
+            self.look.add(work.matrix.iloc[due], spine, spine[["conversions"]])
+        return work.table
+
+
+def _merged(mask: np.ndarray, there: np.ndarray, elsewhere: np.ndarray) -> np.ndarray:
+    """Rows of both (rows, …), in order: those of `there` where the mask is set."""
+    out = np.empty((len(mask), *there.shape[1:]), there.dtype)
+    out[mask], out[~mask] = there, elsewhere
+    return out
 
 
 def _starts(batch: pa.RecordBatch) -> np.ndarray:
     """When the deals start, in microseconds since 1970 (rows,)."""
     return np.asarray(batch.column("starts_at").cast(pa.timestamp("us")).cast(pa.int64()))
+
+
+def _numbers(batch: pa.RecordBatch, name: str) -> np.ndarray:
+    """A column of numbers (rows,), NaN where a value is missing, or all of them are."""
+    if name not in batch.schema.names:
+        return np.full(len(batch), np.nan)
+    return np.asarray(batch.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False))
 
 
 def _terms(batch: pa.RecordBatch) -> Terms:
@@ -149,11 +208,6 @@ def _terms(batch: pa.RecordBatch) -> Terms:
     def texts(name: str) -> Repeated:
         return Repeated.of(batch.column(name)) if name in there else Repeated.missing(len(batch))
 
-    def numbers(name: str) -> np.ndarray:
-        if name not in there:
-            return np.full(len(batch), np.nan)
-        return np.asarray(batch.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False))
-
     return Terms(
         creator_id=texts("creator_id"),
         brand=texts("brand"),
@@ -161,7 +215,7 @@ def _terms(batch: pa.RecordBatch) -> Terms:
         product_country=texts("product_country"),
         objective=texts("objective"),
         starts_at=_starts(batch),
-        promotion_hours=numbers("promotion_hours"),
-        deliverables=numbers("deliverables"),
-        spend=numbers("spend"),
+        promotion_hours=_numbers(batch, "promotion_hours"),
+        deliverables=_numbers(batch, "deliverables"),
+        spend=_numbers(batch, "spend"),
     )

@@ -7,17 +7,11 @@ owner; a new one gets those that any new file would. Imports nothing that is slo
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import platform
-import re
-import secrets
-import shutil
 import stat
 import tempfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,44 +37,54 @@ def check_output(
     candidates: the file that is read, which must stay. endings: those that the file may have.
     """
     if path.suffix not in endings:
-        raise _fault(path, "its ending is unknown", f"Let it end in {' or '.join(endings)}.", option)
+        remedy = f"Let it end in {' or '.join(endings)}" + (", or in / for a folder of parts." if candidates else ".")
+        raise fault(path, "its ending is unknown", remedy, option)
     target = behind(path)
     if target.suffix != path.suffix and target.suffix in endings:
         problem = f"it is a link to a {target.suffix} file, {target}"
-        raise _fault(path, problem, "Give a name with the same ending.", option)
-    try:
-        str(target).encode()
-    except UnicodeEncodeError:
-        raise _fault(path, "its name or folder's is no text in UTF-8", "Give another name.", option) from None
+        raise fault(path, problem, "Give a name with the same ending.", option)
     try:
         kind = target.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         kind = None
     except OSError as error:
-        raise _fault(path, f"it cannot be written to ({error.strerror})", "Give another name.", option) from error
-    folder = target.parent
+        raise fault(path, f"it cannot be written to ({error.strerror})", "Give another name.", option) from error
     if kind is not None and stat.S_ISDIR(kind):
         problem, remedy = "it is a folder", "Give the name of a file."
     elif kind is not None and not stat.S_ISREG(kind):
         problem, remedy = "it is a device or a pipe, not a file", "Give the name of a file."
-    elif not folder.is_dir():
-        problem, remedy = "its folder is not there", f"Make the folder first: {folder}"
-        if folder.exists():
-            problem, remedy = "its folder is a file", f"Give another folder than {folder}."
     elif kind is not None and candidates is not None and candidates.exists() and target.samefile(candidates):
         problem, remedy = "it is the file of candidates, which would be lost", "Give another name."
     elif kind is not None and not os.access(target, os.W_OK):
         problem, remedy = "it is write-protected", "Give another name, or change its permissions."
-    elif kind is not None and _is_mounted(target):
+    else:
+        check_place(path, option)
+        return
+    raise fault(path, problem, remedy, option)
+
+
+def check_place(path: Path, option: str = "--output") -> None:
+    """Raise InputError where nothing can be put to, or replaced at, the place that `path` names."""
+    target = behind(path)
+    folder, there = target.parent, os.path.lexists(target)
+    try:
+        str(target).encode()
+    except UnicodeEncodeError:
+        raise fault(path, "its name or folder's is no text in UTF-8", "Give another name.", option) from None
+    if not folder.is_dir():
+        problem, remedy = "its folder is not there", f"Make the folder first: {folder}"
+        if folder.exists():
+            problem, remedy = "its folder is a file", f"Give another folder than {folder}."
+    elif there and _is_mounted(target):
         problem, remedy = "it is mounted by itself, so it cannot be replaced", "Mount its folder, or give another name."
-    elif kind is not None and _is_theirs(target):
+    elif there and _is_theirs(target):
         problem, remedy = "it is another user's, in a folder where only owners may replace files", "Give another name."
     elif reason := _unwritable(folder):
         remedy = "Choose another folder, or change its permissions."
         problem, remedy = f"its folder cannot be written to ({reason})", remedy
     else:
         return
-    raise _fault(path, problem, remedy, option)
+    raise fault(path, problem, remedy, option)
 
 
 def behind(path: Path) -> Path:
@@ -91,13 +95,13 @@ def behind(path: Path) -> Path:
 def check_not_read(path: Path, stamp: Stamp, option: str = "--output") -> None:
     """Raise InputError where `path` is, or would become, a part of the input that `stamp` belongs to."""
     if _is_in(path, (*stamp.paths, *stamp.files)):
-        raise _fault(path, "it is a file that is read as input", "Give another name or folder.", option)
+        raise fault(path, "it is a file that is read as input", "Give another name or folder.", option)
 
 
 def check_not_kept(path: Path, parts: Iterable[Path], option: str = "--output") -> None:
     """Raise InputError where `path` is, or would become, a part of where models are kept."""
     if _is_in(path, parts):
-        raise _fault(path, "models are kept there", "Give another name or folder.", option)
+        raise fault(path, "models are kept there", "Give another name or folder.", option)
 
 
 def _is_in(path: Path, parts: Iterable[str | Path]) -> bool:
@@ -106,7 +110,8 @@ def _is_in(path: Path, parts: Iterable[str | Path]) -> bool:
     return any(target == place or target.startswith(place + os.sep) for place in places)
 
 
-def _fault(path: Path, problem: str, remedy: str, option: str = "--output") -> InputError:
+def fault(path: Path, problem: str, remedy: str, option: str = "--output") -> InputError:
+    """What is wrong with an output, to be raised."""
     return InputError([Fault(option, received=str(path), problem=problem, remedy=remedy)])
 
 
@@ -143,7 +148,7 @@ def check_columns(schema: pa.Schema, path: Path, made: tuple[str, ...]) -> None:
     """
     import pyarrow as pa
 
-    faults = []
+    faults, ending = [], path.suffix or ".parquet"  # of a folder's parts
     for column in schema:
         if column.name in made:
             problem, remedy = "it is the name of a score", "Rename the column, or leave it out."
@@ -154,7 +159,7 @@ def check_columns(schema: pa.Schema, path: Path, made: tuple[str, ...]) -> None:
                 "Leave the column out, or make it text.",
             )
             faults.append(Fault("candidates", column.name, problem=problem, remedy=remedy))
-        elif not _can_hold(path.suffix, pa.schema([column])):
+        elif not _can_hold(ending, pa.schema([column])):
             problem, remedy = f"CSV cannot hold {column.type}", "Let --output end in .parquet, or leave the column out."
             faults.append(Fault("candidates", column.name, problem=problem, remedy=remedy))
     if faults:
@@ -179,88 +184,11 @@ def _can_hold(ending: str, schema: pa.Schema) -> bool:
     return True
 
 
-@contextmanager
-def aside(
-    output: Path, option: str = "--output", note: Callable[[Iterable[str]], None] = lambda notes: None
-) -> Iterator[Path]:
-    """A folder beside the output, so that the last step is a rename; gone at the end, whatever happens.
-
-    Raises OutputError where the disk is full, a limit on files is reached, or the output's folder is no more: the
-    output is as it was.
-    Folders that killed runs for the same output have left on this machine are removed first. A run holds a lock on its
-    folder, which ends with the process, so a folder whose lock can be had is nobody's. note: takes how many these were.
-    """
-    if cleared := _clear(output):
-        runs = "a run that was" if cleared == 1 else f"{cleared:,} runs that were"
-        note([f"what {runs} killed had written aside for {output.name} was removed"])
-    owned: list[tuple[Path, int]] = []
-    try:
-        while not owned:
-            folder = output.parent / f"{_prefix(output)}{secrets.token_hex(4)}"
-            owned = _own(folder, output, option)
-        yield owned[0][0]
-    except OutputError:
-        raise
-    except Exception as error:
-        # libraries wrap the system's error in their own, with its text
-        if reason := next((text for text in FULL if text in str(error)), None):
-            raise _unwritten(output, reason, "Free some space, or choose another folder.", option) from error
-        raise
-    finally:
-        for folder, lock in owned:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
-
-
-def _prefix(output: Path) -> str:
-    # locks of another machine that shares the disk may not show here, so its folders bear another name
-    name = os.fsencode(output.name)
-    short = output.name if len(name) <= LONGEST_NAME else f"{zlib.crc32(name):08x}"
-    return f".{short}-{zlib.crc32(platform.node().encode()):08x}-"
-
-
-def _unwritten(output: Path, reason: str, remedy: str, option: str) -> OutputError:
+def unwritten(output: Path, reason: str, remedy: str, option: str) -> OutputError:
+    """The error of an output that cannot be written, whatever was there before."""
     remedy = f"The file is as it was before. {remedy}"
     fault = Fault(option, received=str(output), problem=f"it cannot be written ({reason})", remedy=remedy)
     return OutputError(str(fault))
-
-
-def _own(folder: Path, output: Path, option: str) -> list[tuple[Path, int]]:
-    """Make and lock a folder; empty if another run cleared it away between the two."""
-    try:
-        folder.mkdir(mode=0o700)
-    except OSError as error:  # the output's own folder was removed or closed since it was checked
-        raise _unwritten(output, error.strerror or str(error), "Choose another folder.", option) from error
-    try:
-        lock = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:
-        return []
-    with suppress(OSError):  # a disk without locks: nobody can have one, so nobody clears
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    if not folder.is_dir():
-        os.close(lock)
-        return []
-    return [(folder, lock)]
-
-
-def _clear(output: Path) -> int:
-    """Remove what lies aside for an output and belongs to no living process; how many folders that were.
-
-    What cannot be removed stays.
-    """
-    cleared = 0
-    ours = re.compile(re.escape(_prefix(output)) + "[0-9a-f]{8}")
-    with suppress(OSError):
-        for folder in [path for path in output.parent.iterdir() if ours.fullmatch(path.name)]:
-            with suppress(OSError):
-                lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(folder, ignore_errors=True)
-                    cleared += not folder.exists()
-                finally:
-                    os.close(lock)
-    return cleared
 
 
 def replace(made: Path, output: Path, option: str = "--output") -> None:
@@ -271,7 +199,7 @@ def replace(made: Path, output: Path, option: str = "--output") -> None:
     try:
         _replace(made, output)
     except OSError as error:
-        raise _unwritten(output, error.strerror or str(error), "Choose another name or folder.", option) from error
+        raise unwritten(output, error.strerror or str(error), "Choose another name or folder.", option) from error
 
 
 def _replace(made: Path, output: Path) -> None:

@@ -1,41 +1,37 @@
-"""A file of candidates into a file of scores: in chunks, ranked over all of them, whole or not at all."""
+"""A list of candidates into a file of scores: in chunks, ranked over all of them, whole or not at all.
+
+Where a rank, the ledger or a run that is to be resumed needs all chunks before the first row can be written, they are
+kept beside the output first; otherwise they are written as they come.
+"""
 
 from __future__ import annotations
 
-import os
-from collections import Counter
+import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as arrow_csv
-import pyarrow.parquet as pq
 
-from features.engines.duckdb import OFFLINE
-from features.history.score_columns import TARGET_SCORES, row_columns, score_columns
+from features.history.score_columns import score_columns
 from features.history.source import Candidates, History
 from features.matrix import FeatureBuilder
+from models.batch.aside import aside
+from models.batch.file_columns import FileColumns, every_column
 from models.batch.list_scorer import ListScorer, Look
-from models.batch.output_file import aside, behind, check_columns, check_not_read, replace
-from models.scorer import SCORES, Scorer
+from models.batch.output_file import behind, check_columns, check_not_read, replace
+from models.batch.output_folder import replace_folder
+from models.batch.resume import call_record, is_of, write_record
+from models.batch.scored_parts import ScoredParts
+from models.batch.table_files import TableFiles
+from models.batch.tally import Summary, Tally
+from models.scorer import Scorer
 from models.uncertainty.target import Target
 
-CHUNK, RANK_MEMORY, BEST = 20_000, "512MB", 10
-TOP = ("candidate_id", "creator_id", "brand", "spend", *SCORES[:5], "reasons")
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What came of a scoring run: rows, the ten best as plain values, how often each warning was given."""
-
-    rows: int
-    best: list[dict[str, Any]]
-    warnings: dict[str, int]
+CHUNK = 20_000
+Progress = Callable[[str, int, int], None]
+Note = Callable[[Iterable[str]], None]
 
 
 def score_file(
@@ -45,82 +41,98 @@ def score_file(
     label: str,
     output: Path,
     *,
+    columns: FileColumns | None = None,
     level: float = 0.8,
     target: Target | None = None,
     reasons: int | None = None,
     chunk: int = CHUNK,
-    progress: Callable[[str, int, int], None] | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
     seal: Callable[[int, Iterator[pa.RecordBatch]], None] | None = None,
     look: Look | None = None,
-    note: Callable[[Iterable[str]], None] = lambda notes: None,
+    note: Note = lambda notes: None,
 ) -> Summary:
     """Score all candidates into `output`, which is replaced at the very end. The chunk's size changes no bit of it.
 
-    target: adds its two columns after the cost per conversion. reasons: how many of the best rows have them, None for
-    all. A link as `output` stays one: what it names is written.
+    output: a `.parquet` or `.csv` file, or, without an ending, a folder of Parquet parts. A link stays one: what it
+    names is written.
+    columns: of the output, None for all. target: adds its two columns after the cost per conversion. reasons: how many
+    of the best rows have them, None for all.
+    resume: go on with what a killed run of the same call has scored, and leave what was scored to the next one.
     seal: takes the number of rows and all of them with their scores, just before the output appears; where it raises,
-    none does. look: takes each chunk's matrix, columns and scores. note: takes what was cleared of killed runs, and
-    why trees take longer than they need. Raises InputError where DATA or the candidates changed meanwhile, OutputError
-    where the disk is full.
+    none does. look: sees some rows of each chunk. note: takes what was cleared of killed runs, or gone on with, and why
+    trees take longer than they need. Raises InputError where DATA or the candidates changed meanwhile, or where resume
+    finds another call's work, OutputError where the disk is full.
     """
     ending, output = output.suffix, behind(output)
-    note(scorer.rate.prepare(candidates.rows, reasons is None))
+    columns = columns or every_column(candidates.columns, target is not None)
+    note(scorer.rate.prepare(candidates.rows, reasons is None and columns.has("reasons")))
     history = history.without(scorer.facts.kept_out)
-    top = TOP if target is None else (*TOP, *TARGET_SCORES)
-    counted: Counter[str] = Counter()
-    best: list[dict[str, Any]] = []
-    with aside(output, note=note) as folder, FeatureBuilder(history, scorer.settings, scorer.classifier) as builder:
-        scored, ranked = folder / "scored.parquet", folder / "ranked.parquet"
-        done = 0
-        with ExitStack() as files:
-            writers: list[pq.ParquetWriter] = []
-            by_list = ListScorer(
-                builder, scorer, label, candidates.rows, level=level, target=target, reasons=reasons is None, look=look
-            )
-            for found in by_list.score(candidates.batches(chunk)):
-                part = found.table
-                counted.update(found.warnings)
-                best = _best(best, part, top)
-                # the engine ranks by the rate alone: it ignores case in the candidates' own columns
-                tables = [
-                    part.select([*candidates.columns, *row_columns(target is not None), "model_version"]),
-                    part.select(["conversions_per_dollar"]),
-                ]
-                if not writers:
-                    writers = [
-                        files.enter_context(pq.ParquetWriter(path, table.schema))
-                        for path, table in zip((scored, ranked), tables, strict=True)
-                    ]
-                for writer, table in zip(writers, tables, strict=True):
-                    writer.write_table(table)
-                done += part.num_rows
-                if progress:
-                    progress("scores", done, candidates.rows)
-        with duckdb.connect(config=OFFLINE) as engine:
-            engine.execute(f"SET memory_limit = '{RANK_MEMORY}'; SET temp_directory = '{_quoted(folder)}'")
-            best_reasons = _Reasons(by_list, candidates.columns, reasons or 0)
-            _write_ranked(
-                engine,
-                scored,
-                ranked,
-                folder / f"whole{ending}",
-                score_columns(target is not None),
-                chunk,
-                best_reasons.fill,
-            )
+    most = reasons if reasons and columns.has("reasons") else 0
+    call = call_record(
+        history, candidates, scorer, label, columns, level=level, target=target, reasons=reasons, chunk=chunk
+    ) if resume else {}  # fmt: skip
+    with (
+        aside(output, note=note, takes_over=(lambda left: is_of(left, call)) if resume else None) as folder,
+        FeatureBuilder(history, scorer.settings, scorer.classifier) as builder,
+    ):
+        if resume:
+            write_record(folder, call)
+        lister = ListScorer(
+            builder, scorer, label, candidates.rows, columns=columns, level=level, target=target,
+            reasons=reasons is None, look=look, progress=progress,
+        )  # fmt: skip
+        tally, whole = Tally(), folder / f"whole{ending}"
+        best = _Reasons(lister, candidates.columns, most)
+        if whole.is_dir():
+            shutil.rmtree(whole)
+        if resume or seal or most or columns.has("rank"):
+            parts = ScoredParts(folder, durable=resume)
+            _resume(parts, lister, tally, note, candidates.rows)
+            for table in _scored(lister, candidates, chunk, tally, progress, parts.count):
+                parts.add(table)
+            _write(parts, whole, columns, best if most else None)
+        else:
+            parts = None
+            with TableFiles(whole) as files:
+                for table in _scored(lister, candidates, chunk, tally, progress):
+                    files.write(table.select(columns.names))
         history.stamp.require_unchanged("DATA")
         candidates.stamp.require_unchanged("candidates")
-        if seal:
-            seal(done, pq.ParquetFile(scored).iter_batches(chunk))
-        replace(folder / f"whole{ending}", output)
-    best = [row | {"reasons": best_reasons.texts.get(row["candidate_id"], row["reasons"])} for row in best]
-    return Summary(done, best, dict(counted.most_common()))
+        if seal and parts:
+            seal(tally.rows, (batch for table in parts for batch in table.to_batches()))
+        (replace if ending else replace_folder)(whole, output)
+    return tally.summary(best.texts)
 
 
-def check_candidates(history: History, candidates: Candidates, output: Path, target: Target | None) -> None:
+def check_candidates(
+    history: History, candidates: Candidates, output: Path, target: Target | None, columns: FileColumns
+) -> None:
     """Raise InputError where `output` is a part of the input, or cannot hold a column of the candidates."""
     check_not_read(output, history.stamp.also(candidates.stamp))
-    check_columns(candidates.schema, output, score_columns(target is not None))
+    made = score_columns(target is not None)
+    held = [one for one in candidates.schema if one.name in (*columns.own, *made)]
+    check_columns(pa.schema(held), output, made)
+
+
+def _resume(parts: ScoredParts, lister: ListScorer, tally: Tally, note: Note, rows: int) -> None:
+    """Count what an earlier run has scored."""
+    for table in parts:
+        lister.look_again(table)
+        tally.add(table)
+    if tally.rows:
+        note([f"{tally.rows:,} of {rows:,} candidates had been scored by a run that was killed; it goes on from there"])
+
+
+def _scored(
+    lister: ListScorer, candidates: Candidates, chunk: int, tally: Tally, progress: Progress | None, first: int = 0
+) -> Iterator[pa.Table]:
+    """The chunks with their scores, counted. first: the chunks before it are scored already."""
+    for table in lister.score(islice(candidates.batches(chunk), first, None)):
+        tally.add(table)
+        yield table
+        if progress:
+            progress("scores", tally.rows, candidates.rows)
 
 
 class _Reasons:
@@ -144,45 +156,13 @@ class _Reasons:
         return part.set_column(part.column_names.index("reasons"), "reasons", pa.array(texts, pa.string()))
 
 
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
-
-
-def _write_ranked(
-    engine: duckdb.DuckDBPyConnection,
-    scored: Path,
-    ranked: Path,
-    whole: Path,
-    made: tuple[str, ...],
-    chunk: int,
-    finish: Callable[[pa.Table], pa.Table],
-) -> None:
-    """Append the rank, which the engine sorts out on disk where need be, row by row to what was scored.
-
-    finish: what else is to be done to each part that has its ranks.
-    """
-    ranks = engine.execute(
-        "SELECT rank FROM (SELECT file_row_number, rank() OVER (ORDER BY conversions_per_dollar DESC) AS rank "
-        f"FROM read_parquet('{_quoted(ranked)}', file_row_number = true)) ORDER BY file_row_number"
-    )
-    parts = pq.ParquetFile(scored)
-    own = [name for name in parts.schema_arrow.names if name not in made]
-    writer: Any = None
-    with whole.open("wb") as file:
-        for batch in parts.iter_batches(chunk):
-            rank = pa.array([rank for (rank,) in ranks.fetchmany(batch.num_rows)], pa.int64())
-            table = finish(pa.Table.from_batches([batch]).append_column("rank", rank)).select([*own, *made])
-            if writer is None:
-                writer = (pq.ParquetWriter if whole.suffix == ".parquet" else arrow_csv.CSVWriter)(file, table.schema)
-            writer.write_table(table)
-        writer.close()
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _best(found: list[dict[str, Any]], part: pa.Table, columns: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The BEST of those found so far and of a part's rows, the earlier row first where rates are equal."""
-    rates = part["conversions_per_dollar"].to_numpy()
-    first = np.argsort(-rates, kind="stable")[:BEST]
-    found = found + part.select(list(columns)).take(first).to_pylist()
-    return sorted(found, key=lambda row: -row["conversions_per_dollar"])[:BEST]
+def _write(parts: ScoredParts, whole: Path, columns: FileColumns, reasons: _Reasons | None) -> None:
+    """All chunks into what becomes the output, with their ranks, and reasons for the best, where these are wanted."""
+    with TableFiles(whole) as files:
+        if not (reasons or columns.has("rank")):
+            for table in parts:
+                files.write(table.select(columns.names))
+            return
+        for table, ranks in zip(parts, parts.ranks(), strict=True):
+            table = table.append_column("rank", ranks)
+            files.write((reasons.fill(table) if reasons else table).select(columns.names))

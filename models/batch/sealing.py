@@ -18,6 +18,7 @@ from mlflow import MlflowClient
 from features.faults import refuse
 from features.history.freshness import Stamp
 from features.history.source import History
+from models.batch.file_columns import PROMISED
 from models.batch.output_file import behind, check_not_kept, check_not_read
 from models.monitoring.anchors import anchor, known_heads
 from models.monitoring.chain import Head
@@ -27,7 +28,6 @@ from models.registry.registry import Model
 from models.registry.store_faults import StoreError
 
 TERMS = ("candidate_id", "creator_id", "brand", "product_niche", "starts_at", "promotion_hours", "spend")
-PROMISED = ("conversions_per_dollar", "conversions_per_dollar_low", "conversions_per_dollar_high")
 
 
 class Sealing:

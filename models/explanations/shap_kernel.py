@@ -51,7 +51,6 @@ def _cells(
                 cells[column, i] = at - begin + np.uint64(cuts[at] < value)
 
 
-
 def _add_tables(
     features: np.ndarray,
     used: np.ndarray,

@@ -50,12 +50,15 @@ class Listed:
         self.rows, self._step, self._seen = rows, max(-(-rows // MOST_ROWS), 1), 0
         self._parts: list[tuple[pd.DataFrame, pd.DataFrame]] = []
 
+    def due(self, rows: int) -> np.ndarray:
+        """Places, among the list's next so many rows, of those that are to be added."""
+        found = np.flatnonzero((np.arange(rows) + self._seen) % self._step == 0)
+        self._seen += rows
+        return found
+
     def add(self, matrix: pd.DataFrame, spine: pd.DataFrame, scores: pd.DataFrame) -> None:
-        """The next rows: the catalogue's columns, and the contract's of candidates and of scores."""
-        rows = np.flatnonzero((np.arange(len(matrix)) + self._seen) % self._step == 0)
-        self._seen += len(matrix)
-        keys = spine[["creator_id", "brand"]].assign(expected=scores.conversions.to_numpy(float))
-        self._parts.append((matrix.iloc[rows], keys.iloc[rows]))
+        """The rows that were due: the catalogue's columns, and the contract's of candidates and of scores."""
+        self._parts.append((matrix, spine[["creator_id", "brand"]].assign(expected=scores.conversions.to_numpy(float))))
 
     def judge(self, scorer: Scorer) -> tuple[str | None, Loss]:
         """How the list differs from what a model learnt from, None where it does not or that is not known; and the loss

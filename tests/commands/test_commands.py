@@ -192,6 +192,55 @@ def test_reasons_for_the_best_alone(world: Path, plain: Path, capsys: pytest.Cap
     assert "what moved these scores" not in capsys.readouterr().out
 
 
+def test_a_folder_of_parts_is_scored_into_one(world: Path, plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    listed = pd.read_parquet("candidates.parquet")
+    Path("parts").mkdir()
+    listed[:25].to_parquet("parts/a.parquet", index=False)
+    listed[25:].to_parquet("parts/b.parquet", index=False)
+    call = ("parts", "--data", "data", "--output")
+    assert run_predict(*call, "from_parts.csv") == 0
+    assert Path("from_parts.csv").read_bytes() == plain.with_suffix(".csv").read_bytes()
+    assert run_predict(*call, "scored/") == 0
+    assert "40 candidates scored by conversions-per-dollar/1 into scored/\n" in capsys.readouterr().out
+    assert [path.name for path in Path("scored").iterdir()] == ["part-00000.parquet"]
+    pd.testing.assert_frame_equal(pd.read_parquet("scored/part-00000.parquet"), pd.read_parquet(plain))
+    before = sorted(world.rglob("*"))
+    faults = {
+        "scored/": "--output: it is a folder that is not empty: received scored.",
+        "parts/": "--output: it is a folder that is not empty: received parts.",
+        "parts/new/": "--output: it is a file that is read as input: received parts/new.",
+        "parts/new.csv": "--output: it is a file that is read as input: received parts/new.csv.",
+        "new.csv/": "--output: it ends in /, as a folder of parts, but has the ending of a file: received new.csv.",
+        "parts": "--output: its ending is unknown: received parts. Let it end in .parquet or .csv, or in / for",
+    }
+    for output, said in faults.items():
+        assert run_predict(*call, output) == 2
+        assert said in capsys.readouterr().err
+    assert sorted(world.rglob("*")) == before
+
+
+def test_fewer_columns_and_a_run_that_may_be_resumed(
+    world: Path, plain: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ("--columns", "rank,note, conversions_per_dollar", "--resume")
+    assert run_score("few.csv", *few) == 0
+    said = capsys.readouterr()
+    kept, usual = pd.read_csv("few.csv"), pd.read_csv(plain.with_suffix(".csv"))
+    assert kept.columns.tolist() == [
+        name for name in usual.columns if name in ("candidate_id", "note", "conversions_per_dollar", "rank")
+    ]
+    pd.testing.assert_frame_equal(kept, usual[kept.columns])
+    assert "80 %" not in said.out
+    assert "warnings: " not in said.out
+    assert "what moved these scores" not in said.out
+    best = usual.sort_values("rank", kind="stable").candidate_id.head(10).tolist()
+    assert [line.split()[1] for line in said.out.splitlines()[3:13]] == best
+    promised = "conversions_per_dollar,conversions_per_dollar_low,conversions_per_dollar_high"
+    assert run_score("sealed.csv", "--columns", promised, "--ledger", "few.jsonl") == 0
+    assert Path("few.jsonl").exists()
+    assert len(pd.read_csv("sealed.csv").columns) == 4
+
+
 def test_results_that_a_training_was_kept_from_shape_no_score(world: Path, plain: Path, tmp_path: Path) -> None:
     from features.history.source import open_candidates, open_history
     from models import tracking
@@ -289,6 +338,8 @@ def test_a_wrong_call_is_reported_before_anything_slow_is_imported(world: Path) 
         ["--level", "2"],
         ["--target-cost", "0"],
         ["--ledger", "no/x"],
+        ["--columns", "note"],
+        ["--output", "no/x/"],
     ]
     code = (
         "import sys, predict; import cli\n"
@@ -314,6 +365,14 @@ FAULTS = [
     ),
     (["--output", "nowhere/scores.csv"], "--output: its folder is not there"),
     (["--output", "data"], "--output: its ending is unknown"),
+    (["--output", "data/"], "--output: it is a folder that is not empty: received data"),
+    (["--columns", "rank,,note"], "--columns: a name is empty: received rank,,note. Give names between commas"),
+    (
+        ["--columns", "rank,notes"],
+        "--columns: it is neither a column of the candidates nor a score: received notes. Known",
+    ),
+    (["--columns", "rank", "--ledger"], "--columns: the ledger seals conversions_per_dollar, conversions_per_dollar_"),
+    (["--columns", "rank", "--reasons", "9"], "--reasons: the column reasons is not among --columns. Name it, or"),
     (["--output", "candidates.parquet"], "--output: it is the file of candidates, which would be lost"),
     (["--target-cost", "0"], "--target-cost: it is no price: received 0.0. Give dollars above 0, such as 25."),
     (["--target-cost", "nan"], "--target-cost: it is no price"),
@@ -340,7 +399,7 @@ def test_a_call_at_fault_is_reported(
 
 
 def test_an_output_is_replaced_at_the_end_or_not_at_all(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from models.batch import score_file
+    from models.batch import tally
 
     Path("kept.csv").write_text("old")
 
@@ -349,7 +408,7 @@ def test_an_output_is_replaced_at_the_end_or_not_at_all(world: Path, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(score_file, "_best", interrupted)
+        patch.setattr(tally, "_best", interrupted)
         assert run_score("kept.csv") == 130
     assert Path("kept.csv").read_text() == "old"
     assert not [p for p in world.iterdir() if p.name.startswith(".")]

@@ -199,3 +199,44 @@ def test_a_column_of_an_index_is_an_extra_one(tmp_path: Path) -> None:
         read = open_candidates(history, tmp_path / "list.parquet")
         assert set(read.extra_columns) >= {"note", "__index_level_0__"}
         assert pa.Table.from_batches(list(read.batches(10)))["__index_level_0__"].to_pylist() == [5, 9, 6]
+
+
+def test_a_list_of_parts_is_read_as_a_table_is(tmp_path: Path) -> None:
+    data = write(tmp_path / "data", frames())
+    listed = candidates().drop(columns=["brand"])
+    many = tmp_path / "batch=7" / "many.parquet"
+    for brand, name, rows in (("ash", "b", [2, 0]), ("ash", "a", [1])):
+        (many / f"week=3/brand={brand}").mkdir(parents=True, exist_ok=True)
+        listed.iloc[rows].to_parquet(many / f"week=3/brand={brand}" / f"{name}.parquet", index=False)
+    (many / "_SUCCESS").touch()
+    with open_history(data, threads=1) as history:
+        read = open_candidates(history, many)
+        assert read.rows == 3
+        assert read.extra_columns == ("note",), "keys are columns only where the contract has them, and below the list"
+        for size in (1, 2, 5):
+            batches = list(read.batches(size))
+            assert [len(batch) for batch in batches[:-1]] == [size] * (len(batches) - 1)
+            found = pa.Table.from_batches(batches).to_pandas()
+            assert found.candidate_id.tolist() == ["b", "c", "a"], "parts in the order of their names"
+            assert found.brand.tolist() == ["ash"] * 3
+            assert set(read.columns) <= set(found.columns)
+        (many / "week=3" / "more.csv").write_text("candidate_id\n")
+        with pytest.raises(InputError, match=r"candidates: many\.parquet/ holds a file that is no part"):
+            open_candidates(history, many)
+        many.rename(tmp_path / "many.csv")
+        with pytest.raises(
+            InputError, match=r"its ending is unknown\. Candidates are a \.parquet or a \.csv file, or a"
+        ):
+            open_candidates(history, tmp_path / "many.csv")
+        with pytest.raises(InputError, match="candidates: it changed while it was being read"):
+            read.stamp.require_unchanged("candidates")
+
+
+def test_batches_of_a_list_are_full_whatever_the_engine_gives(tmp_path: Path) -> None:
+    data, rows = write(tmp_path / "data", frames()), 10_000
+    many = candidates().iloc[[0] * rows].assign(candidate_id=[f"k{i}" for i in range(rows)])
+    many.to_parquet(tmp_path / "many.parquet", index=False, row_group_size=3_000)
+    with open_history(data, threads=2) as history:
+        batches = list(open_candidates(history, tmp_path / "many.parquet").batches(2_500))
+    assert [len(batch) for batch in batches] == [2_500] * 4
+    assert pa.Table.from_batches(batches)["candidate_id"].to_pylist() == [f"k{i}" for i in range(rows)]

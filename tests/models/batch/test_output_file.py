@@ -13,12 +13,14 @@ import pytest
 
 from features.faults import InputError, OutputError
 from features.history.freshness import Stamp
+from models.batch import aside as aside_module
 from models.batch import output_file
-from models.batch.output_file import aside, behind, check_columns, check_not_read, check_output, replace
+from models.batch.aside import aside
+from models.batch.output_file import behind, check_columns, check_not_read, check_output, replace
 from tests.support.paths import ROOT
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from models.batch.output_file import aside\n"
+    "import sys, time; from pathlib import Path; from models.batch.aside import aside\n"
     "with aside(Path(sys.argv[1])) as folder: (folder / 'half').touch(); print(folder, flush=True); time.sleep(600)"
 )
 
@@ -173,7 +175,7 @@ def test_a_place_that_is_no_more_ends_in_one_line(tmp_path: Path, monkeypatch: p
     check_output(output, tmp_path / "candidates.csv")
     folder.rmdir()
     tries = iter(["0" * 8])  # it does not try for ever
-    monkeypatch.setattr(output_file.secrets, "token_hex", lambda _: next(tries))
+    monkeypatch.setattr(aside_module.secrets, "token_hex", lambda _: next(tries))
     with pytest.raises(OutputError, match=r"^--output: it cannot be written \(No such file or directory\)"):
         _put(output, "scores")
     monkeypatch.undo()
@@ -271,7 +273,7 @@ def test_only_what_a_run_left_is_cleared(tmp_path: Path) -> None:
 def test_runs_at_once_never_clear_each_other(tmp_path: Path) -> None:
     """Many runs begin, hold and end at once; each finds its own folder and its file to the end."""
     code = (
-        "import sys; from pathlib import Path; from models.batch.output_file import aside\n"
+        "import sys; from pathlib import Path; from models.batch.aside import aside\n"
         "for i in range(60):\n"
         "    with aside(Path(sys.argv[1])) as folder:\n"
         "        (folder / 'mine').write_text(str(i))\n"

@@ -95,13 +95,14 @@ def test_a_long_list_is_looked_at_evenly_whatever_the_chunks(small_scorer: Score
     for chunk in (900, 250):
         listed = Listed(900)
         for at in range(0, 900, chunk):
-            part = slice(at, at + chunk)
-            listed.add(features[part], candidates[part], scores[part])
+            due = at + listed.due(min(chunk, 900 - at))
+            listed.add(features.iloc[due], candidates.iloc[due], scores.iloc[due])
         judged.append(listed.judge(small_scorer))
     assert judged[0] == judged[1]
     listed = Listed(3 * MOST_ROWS)
     for at in range(0, 900, 100):
-        listed.add(features[at : at + 100], candidates[at : at + 100], scores[at : at + 100])
+        due = at + listed.due(100)
+        listed.add(features.iloc[due], candidates.iloc[due], scores.iloc[due])
     said, _ = listed.judge(replace(small_scorer, learnt=_elsewhere(small_scorer.learnt)))
     assert said
     assert said.startswith(f"the list ({3 * MOST_ROWS:,} rows, 300 of them compared) differs from")
