@@ -1,0 +1,59 @@
+"""SQL of expressions in an engine's dialect: Ibis's, but for what the engine would compute otherwise than DuckDB."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ibis.backends.sql.compilers as compilers
+import ibis.expr.operations as ops
+import ibis.expr.schema as sch
+import ibis.expr.types as ir
+import sqlglot.expressions as sge
+
+
+class _PostgreSQL(compilers.PostgresCompiler):
+    __slots__ = ()
+
+    def visit_Round(self, op: Any, *, arg: Any, digits: Any) -> Any:  # noqa: N802
+        """To the nearest whole number, halves away from zero: Ibis rounds the number's first 15 digits instead."""
+        whole = self.f.trunc(arg)
+        return self.cast(whole + self.f.trunc(sge.paren(arg - whole) * 2), op.dtype)
+
+
+class _BigQuery(compilers.BigQueryCompiler):
+    __slots__ = ()
+    UNSUPPORTED_OPS = tuple(op for op in compilers.BigQueryCompiler.UNSUPPORTED_OPS if op is not ops.Median)
+
+    def visit_Median(self, op: Any, *, arg: Any, where: Any) -> Any:  # noqa: N802
+        """The mean of the two values in the middle: BigQuery has no exact median over the rows of a group."""
+        known = arg if where is None else self.if_(where, arg, sge.Null())
+        values = self.f.array_agg(sge.IgnoreNulls(this=sge.Order(this=known, expressions=[known])))
+        count = self.f.count(known)
+        low, high = (values[self.f.safe_offset(self.f.div(n, 2))] for n in (count - 1, count))
+        return low + sge.paren(high - low) / 2
+
+
+_COMPILERS = {"postgres": _PostgreSQL(), "bigquery": _BigQuery()}
+
+
+def _compiler(dialect: str) -> Any:
+    return _COMPILERS.get(dialect) or getattr(compilers, dialect).compiler
+
+
+def sql(expression: ir.Table, dialect: str, *, pretty: bool = False) -> str:
+    """A SELECT that yields the expression."""
+    compiler = _compiler(dialect)
+    found: str = compiler.to_sqlglot(expression.unbind()).sql(dialect=compiler.dialect, pretty=pretty)
+    return found
+
+
+def columns(schema: sch.Schema, dialect: str) -> str:
+    """Names and types of a schema's columns, as CREATE TABLE takes them."""
+    known = _compiler(dialect).dialect
+    defined = [column.sql(known) for column in schema.to_sqlglot_column_defs(known)]
+    if dialect == "postgres":  # DuckDB's order of texts; other collations depend on the server
+        defined = [
+            f'{column} COLLATE "C"' if kind.is_string() else column
+            for column, kind in zip(defined, schema.types, strict=True)
+        ]
+    return ", ".join(defined)
