@@ -16,7 +16,7 @@ TESTED_BY = {
         "features.staging",
     ),
     "features/families/test_promotion.py": ("features.families.arrays", "features.families.scalars"),
-    "features/engines/test_compiled.py": ("features.engines.dialects", "features.engines.engine"),
+    "features/engines/test_compiled.py": ("features.engines.engine",),
     "features/comment_classifier/test_classifier.py": ("features.comment_classifier.training",),
     "features/history/test_source.py": (
         "features.history.contract", "features.history.contract_page", "features.history.files",

@@ -163,7 +163,8 @@ def arrived(age: ir.FloatingValue) -> ir.FloatingValue:
     """Usual share of conversions that has arrived `age` days after the start; never below 2 %, where a count says
     nothing yet.
     """
-    return (1.0 - (-age / ARRIVAL_DAYS).exp()).clip(lower=0.02)
+    # after 40 such spans the share is 1 to the bit, and some engines end with an error where `exp` underflows
+    return (1.0 - (-age.clip(upper=40 * ARRIVAL_DAYS) / ARRIVAL_DAYS).exp()).clip(lower=0.02)
 
 
 def with_rates(steps: ir.Table) -> ir.Table:
