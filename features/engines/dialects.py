@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import ibis.backends.sql.compilers as compilers
+import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.schema as sch
 import ibis.expr.types as ir
 import sqlglot.expressions as sge
+
+_UTC = dt.Timestamp(timezone="UTC")
 
 
 class _PostgreSQL(compilers.PostgresCompiler):
@@ -33,7 +36,28 @@ class _BigQuery(compilers.BigQueryCompiler):
         return low + sge.paren(high - low) / 2
 
 
-_COMPILERS = {"postgres": _PostgreSQL(), "bigquery": _BigQuery()}
+class _Spark(compilers.PySparkCompiler):
+    __slots__ = ()
+
+    def visit_Median(self, op: Any, *, arg: Any, where: Any) -> Any:  # noqa: N802
+        """Of the values that are chosen: Ibis gives the filter to the share as well, which must be a constant."""
+        return self.f.percentile(arg if where is None else self.if_(where, arg, sge.Null()), 0.5)
+
+    def visit_NonNullLiteral(self, op: Any, *, value: Any, dtype: Any) -> Any:  # noqa: N802
+        """A number with a point is a decimal in Spark, and what meets it is rounded to one."""
+        found = super().visit_NonNullLiteral(op, value=value, dtype=dtype)
+        return self.cast(value, dtype) if dtype.is_floating() else found
+
+    def visit_CountStar(self, op: Any, *, arg: Any, where: Any) -> Any:  # noqa: N802
+        """0 where the condition is missing in all rows: Ibis's sum of conditions is missing then."""
+        return self.f.count(sge.Star()) if where is None else self.f.count_if(where)
+
+    def visit_TimestampDelta(self, op: Any, *, part: Any, left: Any, right: Any) -> Any:  # noqa: N802
+        """Microseconds: Ibis's `datediff` knows whole days alone."""
+        return self.f.unix_micros(self.cast(left, _UTC)) - self.f.unix_micros(self.cast(right, _UTC))
+
+
+_COMPILERS = {"postgres": _PostgreSQL(), "bigquery": _BigQuery(), "pyspark": _Spark()}
 
 
 def _compiler(dialect: str) -> Any:
@@ -49,8 +73,8 @@ def sql(expression: ir.Table, dialect: str, *, pretty: bool = False) -> str:
 
 def columns(schema: sch.Schema, dialect: str) -> str:
     """Names and types of a schema's columns, as CREATE TABLE takes them."""
-    known = _compiler(dialect).dialect
-    defined = [column.sql(known) for column in schema.to_sqlglot_column_defs(known)]
+    compiler = _compiler(dialect)
+    defined = [column.sql(compiler.dialect) for column in schema.to_sqlglot_column_defs(compiler.type_mapper.dialect)]
     if dialect == "postgres":  # DuckDB's order of texts; other collations depend on the server
         defined = [
             f'{column} COLLATE "C"' if kind.is_string() else column

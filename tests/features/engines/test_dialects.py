@@ -6,6 +6,7 @@ meant to move it.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import ibis
@@ -24,7 +25,12 @@ UNREACHED = ("bigquery", "snowflake")
 def _sql(family: str, dialect: str) -> str:
     queries = family_queries.FAMILIES[family]()
     parts = [f"-- {name}\n{dialects.sql(query, dialect, pretty=True)};\n" for name, query in queries.items()]
-    return "\n".join(parts)
+    return re.sub(r"(EXCEPT|EXCLUDE) \(([^)]*)\)", _sorted, "\n".join(parts))
+
+
+def _sorted(left_out: re.Match[str]) -> str:
+    """Columns that are left out come in the order of a set, which changes from process to process."""
+    return f"{left_out[1]} ({', '.join(sorted(name.strip() for name in left_out[2].split(',')))})"
 
 
 @pytest.mark.parametrize("dialect", UNREACHED)
@@ -41,13 +47,6 @@ def test_sql_is_as_it_was(family: str, dialect: str, request: pytest.FixtureRequ
 def test_there_is_no_golden_file_of_anything_else() -> None:
     expected = {f"{family}.{dialect}.sql" for family in FAMILIES for dialect in UNREACHED}
     assert {file.name for file in GOLDEN.iterdir()} == expected
-
-
-def test_postgres_rounds_as_duckdb_does() -> None:
-    table = ibis.table({"x": "float64"}, name="t")
-    sql = dialects.sql(table.select(y=table.x.round()), "postgres")
-    assert "TRUNC" in sql
-    assert "DECIMAL" not in sql
 
 
 def test_texts_are_in_the_order_of_their_code_points_in_postgres() -> None:

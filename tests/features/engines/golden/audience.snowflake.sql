@@ -64,7 +64,7 @@ SELECT
 FROM (
   SELECT
     "t6".*
-    EXCLUDE ("_recent", "_creator")
+    EXCLUDE ("_creator", "_recent")
   FROM (
     SELECT
       "t5"."post_id",

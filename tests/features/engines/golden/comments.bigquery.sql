@@ -86,7 +86,7 @@ FROM (
   FROM (
     SELECT
       `t26`.*
-      EXCEPT (`_first_creator`, `_id`, `_second_at`, `_first_at`)
+      EXCEPT (`_first_at`, `_first_creator`, `_id`, `_second_at`)
     FROM (
       SELECT
         `t25`.`creator_id`,
@@ -289,7 +289,7 @@ SELECT
 FROM (
   SELECT
     `t6`.*
-    EXCEPT (`_recent`, `_creator`)
+    EXCEPT (`_creator`, `_recent`)
   FROM (
     SELECT
       `t5`.`creator_id`,

@@ -86,7 +86,7 @@ FROM (
   FROM (
     SELECT
       "t26".*
-      EXCLUDE ("_first_creator", "_id", "_second_at", "_first_at")
+      EXCLUDE ("_first_at", "_first_creator", "_id", "_second_at")
     FROM (
       SELECT
         "t25"."creator_id",
@@ -284,7 +284,7 @@ SELECT
 FROM (
   SELECT
     "t6".*
-    EXCLUDE ("_recent", "_creator")
+    EXCLUDE ("_creator", "_recent")
   FROM (
     SELECT
       "t5"."creator_id",

@@ -245,7 +245,7 @@ SELECT
 FROM (
   SELECT
     `t6`.*
-    EXCEPT (`_recent`, `_creator`)
+    EXCEPT (`_creator`, `_recent`)
   FROM (
     SELECT
       `t5`.`post_id`,

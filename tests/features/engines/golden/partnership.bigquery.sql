@@ -33,7 +33,7 @@ SELECT
 FROM (
   SELECT
     `t6`.*
-    EXCEPT (`_recent`, `_creator`)
+    EXCEPT (`_creator`, `_recent`)
   FROM (
     SELECT
       `t5`.`post_id`,
@@ -109,7 +109,7 @@ SELECT
 FROM (
   SELECT
     `t6`.*
-    EXCEPT (`_recent`, `_creator`)
+    EXCEPT (`_creator`, `_recent`)
   FROM (
     SELECT
       `t5`.`collaboration_id`,
@@ -186,7 +186,7 @@ SELECT
 FROM (
   SELECT
     `t6`.*
-    EXCEPT (`_recent`, `_creator`)
+    EXCEPT (`_creator`, `_recent`)
   FROM (
     SELECT
       `t5`.`collaboration_id`,
@@ -261,7 +261,7 @@ SELECT
 FROM (
   SELECT
     `t6`.*
-    EXCEPT (`_recent`, `_creator`)
+    EXCEPT (`_creator`, `_recent`)
   FROM (
     SELECT
       `t5`.`creator_id`,

@@ -33,7 +33,7 @@ SELECT
 FROM (
   SELECT
     "t6".*
-    EXCLUDE ("_recent", "_creator")
+    EXCLUDE ("_creator", "_recent")
   FROM (
     SELECT
       "t5"."post_id",
@@ -105,7 +105,7 @@ SELECT
 FROM (
   SELECT
     "t6".*
-    EXCLUDE ("_recent", "_creator")
+    EXCLUDE ("_creator", "_recent")
   FROM (
     SELECT
       "t5"."collaboration_id",
@@ -182,7 +182,7 @@ SELECT
 FROM (
   SELECT
     "t6".*
-    EXCLUDE ("_recent", "_creator")
+    EXCLUDE ("_creator", "_recent")
   FROM (
     SELECT
       "t5"."collaboration_id",
@@ -257,7 +257,7 @@ SELECT
 FROM (
   SELECT
     "t6".*
-    EXCLUDE ("_recent", "_creator")
+    EXCLUDE ("_creator", "_recent")
   FROM (
     SELECT
       "t5"."creator_id",

@@ -53,57 +53,57 @@ SELECT
   *
 FROM (
   SELECT
-    `t27`.`collaboration_id`,
-    `t27`.`creator_id`,
-    `t27`.`brand`,
-    `t27`.`product_niche`,
-    `t27`.`spend`,
-    `t27`.`starts_at`,
-    `t27`.`at`,
-    `t27`.`count`,
-    IF(`t27`.`settled`, `t27`.`clicks`, CAST(NULL AS FLOAT64)) AS `clicks`,
+    `t33`.`collaboration_id`,
+    `t33`.`creator_id`,
+    `t33`.`brand`,
+    `t33`.`product_niche`,
+    `t33`.`spend`,
+    `t33`.`starts_at`,
+    `t33`.`at`,
+    `t33`.`count`,
+    IF(`t33`.`settled`, `t33`.`clicks`, CAST(NULL AS FLOAT64)) AS `clicks`,
     ieee_divide(
       CAST(DATETIME_DIFF(
-        IF(`t27`.`settled`, `t27`.`at`, CAST(TIMESTAMP_TRUNC(`t27`.`at`, DAY) AS DATETIME)),
-        `t27`.`starts_at`,
+        IF(`t33`.`settled`, `t33`.`at`, CAST(TIMESTAMP_TRUNC(`t33`.`at`, DAY) AS DATETIME)),
+        `t33`.`starts_at`,
         MICROSECOND
       ) AS FLOAT64),
       86400000000
     ) AS `age`,
-    `t27`.`settled`
+    `t33`.`settled`
   FROM (
     SELECT
-      `t21`.`collaboration_id`,
-      `t21`.`creator_id`,
-      `t21`.`brand`,
-      `t21`.`product_niche`,
-      `t21`.`spend`,
-      `t21`.`starts_at`,
-      `t21`.`observed_until`,
-      `t21`.`clicks`,
-      `t21`.`settled_at`,
-      `t21`.`at`,
-      `t21`.`settled`,
-      `t21`.`as_of`,
-      `t26`.`count`,
-      `t26`.`rows`
+      `t27`.`collaboration_id`,
+      `t27`.`creator_id`,
+      `t27`.`brand`,
+      `t27`.`product_niche`,
+      `t27`.`spend`,
+      `t27`.`starts_at`,
+      `t27`.`observed_until`,
+      `t27`.`clicks`,
+      `t27`.`settled_at`,
+      `t27`.`at`,
+      `t27`.`settled`,
+      `t27`.`as_of`,
+      `t32`.`count`,
+      `t32`.`rows`
     FROM (
       SELECT
-        `t18`.`collaboration_id`,
-        `t18`.`creator_id`,
-        `t18`.`brand`,
-        `t18`.`product_niche`,
-        `t18`.`spend`,
-        `t18`.`starts_at`,
-        `t18`.`observed_until`,
-        `t18`.`clicks`,
-        `t18`.`settled_at`,
-        `t18`.`at`,
-        `t18`.`settled`,
-        TIMESTAMP_ADD(`t18`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`
+        `t24`.`collaboration_id`,
+        `t24`.`creator_id`,
+        `t24`.`brand`,
+        `t24`.`product_niche`,
+        `t24`.`spend`,
+        `t24`.`starts_at`,
+        `t24`.`observed_until`,
+        `t24`.`clicks`,
+        `t24`.`settled_at`,
+        `t24`.`at`,
+        `t24`.`settled`,
+        TIMESTAMP_ADD(`t24`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`
       FROM (
         SELECT
-          `t17`.*
+          `t23`.*
           EXCEPT (`conversions`)
         FROM (
           SELECT
@@ -113,23 +113,52 @@ FROM (
               *
             FROM (
               SELECT
-                `t14`.*
-                EXCEPT (`days`)
+                *
               FROM (
                 SELECT
-                  `t10`.`collaboration_id`,
-                  `t10`.`creator_id`,
-                  `t10`.`brand`,
-                  `t10`.`product_niche`,
-                  `t10`.`spend`,
-                  `t10`.`starts_at`,
-                  `t10`.`observed_until`,
-                  `t10`.`conversions`,
-                  `t10`.`clicks`,
-                  `t10`.`settled_at`,
-                  `t10`.`days`,
-                  TIMESTAMP_ADD(`t10`.`starts_at`, INTERVAL `t10`.`days` DAY) AS `at`,
+                  `t8`.`collaboration_id`,
+                  `t8`.`creator_id`,
+                  `t8`.`brand`,
+                  `t8`.`product_niche`,
+                  `t8`.`spend`,
+                  `t8`.`starts_at`,
+                  `t8`.`observed_until`,
+                  `t8`.`conversions`,
+                  `t8`.`clicks`,
+                  `t8`.`settled_at`,
+                  TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '40' DAY) AS `at`,
                   FALSE AS `settled`
+                FROM `t7` AS `t8`
+              ) AS `t10`
+              UNION ALL
+              SELECT
+                *
+              FROM (
+                SELECT
+                  `t8`.`collaboration_id`,
+                  `t8`.`creator_id`,
+                  `t8`.`brand`,
+                  `t8`.`product_niche`,
+                  `t8`.`spend`,
+                  `t8`.`starts_at`,
+                  `t8`.`observed_until`,
+                  `t8`.`conversions`,
+                  `t8`.`clicks`,
+                  `t8`.`settled_at`,
+                  `t8`.`settled_at` AS `at`,
+                  TRUE AS `settled`
+                FROM `t7` AS `t8`
+              ) AS `t9`
+            ) AS `t16`
+            UNION ALL
+            SELECT
+              *
+            FROM (
+              SELECT
+                *
+              FROM (
+                SELECT
+                  *
                 FROM (
                   SELECT
                     `t8`.`collaboration_id`,
@@ -142,69 +171,100 @@ FROM (
                     `t8`.`conversions`,
                     `t8`.`clicks`,
                     `t8`.`settled_at`,
-                    IF(pos = pos_2, `days`, NULL) AS `days`
+                    TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '2' DAY) AS `at`,
+                    FALSE AS `settled`
                   FROM `t7` AS `t8`
-                  CROSS JOIN UNNEST(GENERATE_ARRAY(0, GREATEST(ARRAY_LENGTH([2, 5, 10, 20, 40])) - 1)) AS pos
-                  CROSS JOIN UNNEST([2, 5, 10, 20, 40]) AS `days` WITH OFFSET AS pos_2
-                  WHERE
-                    pos = pos_2
-                    OR (
-                      pos > (
-                        ARRAY_LENGTH([2, 5, 10, 20, 40]) - 1
-                      )
-                      AND pos_2 = (
-                        ARRAY_LENGTH([2, 5, 10, 20, 40]) - 1
-                      )
-                    )
-                ) AS `t10`
-              ) AS `t14`
-            ) AS `t15`
-            UNION ALL
-            SELECT
-              *
-            FROM (
+                ) AS `t11`
+                UNION ALL
+                SELECT
+                  *
+                FROM (
+                  SELECT
+                    `t8`.`collaboration_id`,
+                    `t8`.`creator_id`,
+                    `t8`.`brand`,
+                    `t8`.`product_niche`,
+                    `t8`.`spend`,
+                    `t8`.`starts_at`,
+                    `t8`.`observed_until`,
+                    `t8`.`conversions`,
+                    `t8`.`clicks`,
+                    `t8`.`settled_at`,
+                    TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '5' DAY) AS `at`,
+                    FALSE AS `settled`
+                  FROM `t7` AS `t8`
+                ) AS `t12`
+              ) AS `t17`
+              UNION ALL
               SELECT
-                `t8`.`collaboration_id`,
-                `t8`.`creator_id`,
-                `t8`.`brand`,
-                `t8`.`product_niche`,
-                `t8`.`spend`,
-                `t8`.`starts_at`,
-                `t8`.`observed_until`,
-                `t8`.`conversions`,
-                `t8`.`clicks`,
-                `t8`.`settled_at`,
-                `t8`.`settled_at` AS `at`,
-                TRUE AS `settled`
-              FROM `t7` AS `t8`
-            ) AS `t9`
-          ) AS `t16`
+                *
+              FROM (
+                SELECT
+                  *
+                FROM (
+                  SELECT
+                    `t8`.`collaboration_id`,
+                    `t8`.`creator_id`,
+                    `t8`.`brand`,
+                    `t8`.`product_niche`,
+                    `t8`.`spend`,
+                    `t8`.`starts_at`,
+                    `t8`.`observed_until`,
+                    `t8`.`conversions`,
+                    `t8`.`clicks`,
+                    `t8`.`settled_at`,
+                    TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '10' DAY) AS `at`,
+                    FALSE AS `settled`
+                  FROM `t7` AS `t8`
+                ) AS `t13`
+                UNION ALL
+                SELECT
+                  *
+                FROM (
+                  SELECT
+                    `t8`.`collaboration_id`,
+                    `t8`.`creator_id`,
+                    `t8`.`brand`,
+                    `t8`.`product_niche`,
+                    `t8`.`spend`,
+                    `t8`.`starts_at`,
+                    `t8`.`observed_until`,
+                    `t8`.`conversions`,
+                    `t8`.`clicks`,
+                    `t8`.`settled_at`,
+                    TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '20' DAY) AS `at`,
+                    FALSE AS `settled`
+                  FROM `t7` AS `t8`
+                ) AS `t14`
+              ) AS `t18`
+            ) AS `t19`
+          ) AS `t21`
           WHERE
-            `t16`.`at` < `t16`.`observed_until`
-        ) AS `t17`
-      ) AS `t18`
-    ) AS `t21`
+            `t21`.`at` < `t21`.`observed_until`
+        ) AS `t23`
+      ) AS `t24`
+    ) AS `t27`
     LEFT OUTER JOIN (
       SELECT
-        `t24`.`collaboration_id` AS `_0_collaboration_id`,
-        TIMESTAMP_ADD(`t24`.`at`, INTERVAL '1' MICROSECOND) AS `_0_as_of`,
-        `t24`.`count`,
-        `t24`.`rows`
+        `t30`.`collaboration_id` AS `_0_collaboration_id`,
+        TIMESTAMP_ADD(`t30`.`at`, INTERVAL '1' MICROSECOND) AS `_0_as_of`,
+        `t30`.`count`,
+        `t30`.`rows`
       FROM (
         SELECT
-          `t23`.`collaboration_id`,
-          `t23`.`at`,
-          SUM(`t23`.`count`) OVER (
-            PARTITION BY `t23`.`collaboration_id`
-            ORDER BY `t23`.`at` ASC
+          `t29`.`collaboration_id`,
+          `t29`.`at`,
+          SUM(`t29`.`count`) OVER (
+            PARTITION BY `t29`.`collaboration_id`
+            ORDER BY `t29`.`at` ASC
             RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
           ) AS `count`,
-          SUM(`t23`.`rows`) OVER (
-            PARTITION BY `t23`.`collaboration_id`
-            ORDER BY `t23`.`at` ASC
+          SUM(`t29`.`rows`) OVER (
+            PARTITION BY `t29`.`collaboration_id`
+            ORDER BY `t29`.`at` ASC
             RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
           ) AS `rows`,
-          `t23`.`is_key`
+          `t29`.`is_key`
         FROM (
           SELECT
             *
@@ -222,18 +282,18 @@ FROM (
             *
           FROM (
             SELECT
-              `t20`.`collaboration_id`,
-              TIMESTAMP_SUB(`t20`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
+              `t26`.`collaboration_id`,
+              TIMESTAMP_SUB(`t26`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
               0 AS `count`,
               0 AS `rows`,
               TRUE AS `is_key`
             FROM (
               SELECT DISTINCT
-                `t18`.`collaboration_id`,
-                TIMESTAMP_ADD(`t18`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`
+                `t24`.`collaboration_id`,
+                TIMESTAMP_ADD(`t24`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`
               FROM (
                 SELECT
-                  `t17`.*
+                  `t23`.*
                   EXCEPT (`conversions`)
                 FROM (
                   SELECT
@@ -243,23 +303,52 @@ FROM (
                       *
                     FROM (
                       SELECT
-                        `t14`.*
-                        EXCEPT (`days`)
+                        *
                       FROM (
                         SELECT
-                          `t10`.`collaboration_id`,
-                          `t10`.`creator_id`,
-                          `t10`.`brand`,
-                          `t10`.`product_niche`,
-                          `t10`.`spend`,
-                          `t10`.`starts_at`,
-                          `t10`.`observed_until`,
-                          `t10`.`conversions`,
-                          `t10`.`clicks`,
-                          `t10`.`settled_at`,
-                          `t10`.`days`,
-                          TIMESTAMP_ADD(`t10`.`starts_at`, INTERVAL `t10`.`days` DAY) AS `at`,
+                          `t8`.`collaboration_id`,
+                          `t8`.`creator_id`,
+                          `t8`.`brand`,
+                          `t8`.`product_niche`,
+                          `t8`.`spend`,
+                          `t8`.`starts_at`,
+                          `t8`.`observed_until`,
+                          `t8`.`conversions`,
+                          `t8`.`clicks`,
+                          `t8`.`settled_at`,
+                          TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '40' DAY) AS `at`,
                           FALSE AS `settled`
+                        FROM `t7` AS `t8`
+                      ) AS `t10`
+                      UNION ALL
+                      SELECT
+                        *
+                      FROM (
+                        SELECT
+                          `t8`.`collaboration_id`,
+                          `t8`.`creator_id`,
+                          `t8`.`brand`,
+                          `t8`.`product_niche`,
+                          `t8`.`spend`,
+                          `t8`.`starts_at`,
+                          `t8`.`observed_until`,
+                          `t8`.`conversions`,
+                          `t8`.`clicks`,
+                          `t8`.`settled_at`,
+                          `t8`.`settled_at` AS `at`,
+                          TRUE AS `settled`
+                        FROM `t7` AS `t8`
+                      ) AS `t9`
+                    ) AS `t16`
+                    UNION ALL
+                    SELECT
+                      *
+                    FROM (
+                      SELECT
+                        *
+                      FROM (
+                        SELECT
+                          *
                         FROM (
                           SELECT
                             `t8`.`collaboration_id`,
@@ -272,62 +361,93 @@ FROM (
                             `t8`.`conversions`,
                             `t8`.`clicks`,
                             `t8`.`settled_at`,
-                            IF(pos = pos_2, `days`, NULL) AS `days`
+                            TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '2' DAY) AS `at`,
+                            FALSE AS `settled`
                           FROM `t7` AS `t8`
-                          CROSS JOIN UNNEST(GENERATE_ARRAY(0, GREATEST(ARRAY_LENGTH([2, 5, 10, 20, 40])) - 1)) AS pos
-                          CROSS JOIN UNNEST([2, 5, 10, 20, 40]) AS `days` WITH OFFSET AS pos_2
-                          WHERE
-                            pos = pos_2
-                            OR (
-                              pos > (
-                                ARRAY_LENGTH([2, 5, 10, 20, 40]) - 1
-                              )
-                              AND pos_2 = (
-                                ARRAY_LENGTH([2, 5, 10, 20, 40]) - 1
-                              )
-                            )
-                        ) AS `t10`
-                      ) AS `t14`
-                    ) AS `t15`
-                    UNION ALL
-                    SELECT
-                      *
-                    FROM (
+                        ) AS `t11`
+                        UNION ALL
+                        SELECT
+                          *
+                        FROM (
+                          SELECT
+                            `t8`.`collaboration_id`,
+                            `t8`.`creator_id`,
+                            `t8`.`brand`,
+                            `t8`.`product_niche`,
+                            `t8`.`spend`,
+                            `t8`.`starts_at`,
+                            `t8`.`observed_until`,
+                            `t8`.`conversions`,
+                            `t8`.`clicks`,
+                            `t8`.`settled_at`,
+                            TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '5' DAY) AS `at`,
+                            FALSE AS `settled`
+                          FROM `t7` AS `t8`
+                        ) AS `t12`
+                      ) AS `t17`
+                      UNION ALL
                       SELECT
-                        `t8`.`collaboration_id`,
-                        `t8`.`creator_id`,
-                        `t8`.`brand`,
-                        `t8`.`product_niche`,
-                        `t8`.`spend`,
-                        `t8`.`starts_at`,
-                        `t8`.`observed_until`,
-                        `t8`.`conversions`,
-                        `t8`.`clicks`,
-                        `t8`.`settled_at`,
-                        `t8`.`settled_at` AS `at`,
-                        TRUE AS `settled`
-                      FROM `t7` AS `t8`
-                    ) AS `t9`
-                  ) AS `t16`
+                        *
+                      FROM (
+                        SELECT
+                          *
+                        FROM (
+                          SELECT
+                            `t8`.`collaboration_id`,
+                            `t8`.`creator_id`,
+                            `t8`.`brand`,
+                            `t8`.`product_niche`,
+                            `t8`.`spend`,
+                            `t8`.`starts_at`,
+                            `t8`.`observed_until`,
+                            `t8`.`conversions`,
+                            `t8`.`clicks`,
+                            `t8`.`settled_at`,
+                            TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '10' DAY) AS `at`,
+                            FALSE AS `settled`
+                          FROM `t7` AS `t8`
+                        ) AS `t13`
+                        UNION ALL
+                        SELECT
+                          *
+                        FROM (
+                          SELECT
+                            `t8`.`collaboration_id`,
+                            `t8`.`creator_id`,
+                            `t8`.`brand`,
+                            `t8`.`product_niche`,
+                            `t8`.`spend`,
+                            `t8`.`starts_at`,
+                            `t8`.`observed_until`,
+                            `t8`.`conversions`,
+                            `t8`.`clicks`,
+                            `t8`.`settled_at`,
+                            TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '20' DAY) AS `at`,
+                            FALSE AS `settled`
+                          FROM `t7` AS `t8`
+                        ) AS `t14`
+                      ) AS `t18`
+                    ) AS `t19`
+                  ) AS `t21`
                   WHERE
-                    `t16`.`at` < `t16`.`observed_until`
-                ) AS `t17`
-              ) AS `t18`
-            ) AS `t20`
-          ) AS `t22`
-        ) AS `t23`
-      ) AS `t24`
+                    `t21`.`at` < `t21`.`observed_until`
+                ) AS `t23`
+              ) AS `t24`
+            ) AS `t26`
+          ) AS `t28`
+        ) AS `t29`
+      ) AS `t30`
       WHERE
-        `t24`.`is_key`
-    ) AS `t26`
-      ON `t21`.`collaboration_id` = `t26`.`_0_collaboration_id`
-      AND `t21`.`as_of` = `t26`.`_0_as_of`
-  ) AS `t27`
+        `t30`.`is_key`
+    ) AS `t32`
+      ON `t27`.`collaboration_id` = `t32`.`_0_collaboration_id`
+      AND `t27`.`as_of` = `t32`.`_0_as_of`
+  ) AS `t33`
   WHERE
-    `t27`.`settled` OR (
-      `t27`.`rows` > 0
+    `t33`.`settled` OR (
+      `t33`.`rows` > 0
     )
-) AS `t28`
+) AS `t34`
 UNION ALL
 SELECT
   *
@@ -400,7 +520,7 @@ FROM (
             `t5`.`collaboration_id` = `t2`.`collaboration_id`
         )
     ) AS `t6`
-  ) AS `t11`
+  ) AS `t15`
   UNION ALL
   SELECT
     *
@@ -421,8 +541,8 @@ FROM (
       ) AS `age`,
       `t8`.`observed_until` = `t8`.`settled_at` AS `settled`
     FROM `t7` AS `t8`
-  ) AS `t12`
-) AS `t13`;
+  ) AS `t20`
+) AS `t22`;
 
 -- with_rates
 SELECT
@@ -835,7 +955,7 @@ FROM (
       FROM (
         SELECT
           `t25`.*
-          EXCEPT (`_at`, `_after`)
+          EXCEPT (`_after`, `_at`)
         FROM (
           SELECT
             `t8`.`collaboration_id`,

@@ -60,54 +60,54 @@ SELECT
   *
 FROM (
   SELECT
-    "t27"."collaboration_id",
-    "t27"."creator_id",
-    "t27"."brand",
-    "t27"."product_niche",
-    "t27"."spend",
-    "t27"."starts_at",
-    "t27"."at",
-    "t27"."count",
-    IFF("t27"."settled", "t27"."clicks", CAST(NULL AS DOUBLE)) AS "clicks",
+    "t33"."collaboration_id",
+    "t33"."creator_id",
+    "t33"."brand",
+    "t33"."product_niche",
+    "t33"."spend",
+    "t33"."starts_at",
+    "t33"."at",
+    "t33"."count",
+    IFF("t33"."settled", "t33"."clicks", CAST(NULL AS DOUBLE)) AS "clicks",
     CAST(DATEDIFF(
       MICROSECOND,
-      "t27"."starts_at",
-      IFF("t27"."settled", "t27"."at", CAST(DATE_TRUNC('DAY', "t27"."at") AS TIMESTAMP(6)))
+      "t33"."starts_at",
+      IFF("t33"."settled", "t33"."at", CAST(DATE_TRUNC('DAY', "t33"."at") AS TIMESTAMP(6)))
     ) AS DOUBLE) / 86400000000 AS "age",
-    "t27"."settled"
+    "t33"."settled"
   FROM (
     SELECT
-      "t21"."collaboration_id",
-      "t21"."creator_id",
-      "t21"."brand",
-      "t21"."product_niche",
-      "t21"."spend",
-      "t21"."starts_at",
-      "t21"."observed_until",
-      "t21"."clicks",
-      "t21"."settled_at",
-      "t21"."at",
-      "t21"."settled",
-      "t21"."as_of",
-      "t26"."count",
-      "t26"."rows"
+      "t27"."collaboration_id",
+      "t27"."creator_id",
+      "t27"."brand",
+      "t27"."product_niche",
+      "t27"."spend",
+      "t27"."starts_at",
+      "t27"."observed_until",
+      "t27"."clicks",
+      "t27"."settled_at",
+      "t27"."at",
+      "t27"."settled",
+      "t27"."as_of",
+      "t32"."count",
+      "t32"."rows"
     FROM (
       SELECT
-        "t18"."collaboration_id",
-        "t18"."creator_id",
-        "t18"."brand",
-        "t18"."product_niche",
-        "t18"."spend",
-        "t18"."starts_at",
-        "t18"."observed_until",
-        "t18"."clicks",
-        "t18"."settled_at",
-        "t18"."at",
-        "t18"."settled",
-        DATEADD(MICROSECOND, '1', "t18"."at") AS "as_of"
+        "t24"."collaboration_id",
+        "t24"."creator_id",
+        "t24"."brand",
+        "t24"."product_niche",
+        "t24"."spend",
+        "t24"."starts_at",
+        "t24"."observed_until",
+        "t24"."clicks",
+        "t24"."settled_at",
+        "t24"."at",
+        "t24"."settled",
+        DATEADD(MICROSECOND, '1', "t24"."at") AS "as_of"
       FROM (
         SELECT
-          "t17".*
+          "t23".*
           EXCLUDE ("conversions")
         FROM (
           SELECT
@@ -117,23 +117,52 @@ FROM (
               *
             FROM (
               SELECT
-                "t14".*
-                EXCLUDE ("days")
+                *
               FROM (
                 SELECT
-                  "t10"."collaboration_id",
-                  "t10"."creator_id",
-                  "t10"."brand",
-                  "t10"."product_niche",
-                  "t10"."spend",
-                  "t10"."starts_at",
-                  "t10"."observed_until",
-                  "t10"."conversions",
-                  "t10"."clicks",
-                  "t10"."settled_at",
-                  "t10"."days",
-                  DATEADD(DAY, "t10"."days", "t10"."starts_at") AS "at",
+                  "t8"."collaboration_id",
+                  "t8"."creator_id",
+                  "t8"."brand",
+                  "t8"."product_niche",
+                  "t8"."spend",
+                  "t8"."starts_at",
+                  "t8"."observed_until",
+                  "t8"."conversions",
+                  "t8"."clicks",
+                  "t8"."settled_at",
+                  DATEADD(DAY, '40', "t8"."starts_at") AS "at",
                   FALSE AS "settled"
+                FROM "t7" AS "t8"
+              ) AS "t10"
+              UNION ALL
+              SELECT
+                *
+              FROM (
+                SELECT
+                  "t8"."collaboration_id",
+                  "t8"."creator_id",
+                  "t8"."brand",
+                  "t8"."product_niche",
+                  "t8"."spend",
+                  "t8"."starts_at",
+                  "t8"."observed_until",
+                  "t8"."conversions",
+                  "t8"."clicks",
+                  "t8"."settled_at",
+                  "t8"."settled_at" AS "at",
+                  TRUE AS "settled"
+                FROM "t7" AS "t8"
+              ) AS "t9"
+            ) AS "t16"
+            UNION ALL
+            SELECT
+              *
+            FROM (
+              SELECT
+                *
+              FROM (
+                SELECT
+                  *
                 FROM (
                   SELECT
                     "t8"."collaboration_id",
@@ -146,94 +175,100 @@ FROM (
                     "t8"."conversions",
                     "t8"."clicks",
                     "t8"."settled_at",
-                    CAST(NULLIF(IFF(_u.pos = _u_2.pos_2, _u_2."days", NULL), '') AS TINYINT) AS "days"
+                    DATEADD(DAY, '2', "t8"."starts_at") AS "at",
+                    FALSE AS "settled"
                   FROM "t7" AS "t8"
-                  CROSS JOIN TABLE(FLATTEN(INPUT => ARRAY_GENERATE_RANGE(
-                    0,
-                    (
-                      GREATEST(
-                        ARRAY_SIZE(
-                          SPLIT(
-                            ARRAY_TO_STRING(NULLIF([2, 5, 10, 20, 40], []), 'eef1e981c8704eef9e5e59ac5f46312f'),
-                            'eef1e981c8704eef9e5e59ac5f46312f'
-                          )
-                        )
-                      ) - 1
-                    ) + 1
-                  ))) AS _u(seq, key, path, index, pos, this)
-                  CROSS JOIN TABLE(FLATTEN(INPUT => SPLIT(
-                    ARRAY_TO_STRING(NULLIF([2, 5, 10, 20, 40], []), 'eef1e981c8704eef9e5e59ac5f46312f'),
-                    'eef1e981c8704eef9e5e59ac5f46312f'
-                  ))) AS _u_2(seq, key, path, pos_2, "days", this)
-                  WHERE
-                    _u.pos = _u_2.pos_2
-                    OR (
-                      _u.pos > (
-                        ARRAY_SIZE(
-                          SPLIT(
-                            ARRAY_TO_STRING(NULLIF([2, 5, 10, 20, 40], []), 'eef1e981c8704eef9e5e59ac5f46312f'),
-                            'eef1e981c8704eef9e5e59ac5f46312f'
-                          )
-                        ) - 1
-                      )
-                      AND _u_2.pos_2 = (
-                        ARRAY_SIZE(
-                          SPLIT(
-                            ARRAY_TO_STRING(NULLIF([2, 5, 10, 20, 40], []), 'eef1e981c8704eef9e5e59ac5f46312f'),
-                            'eef1e981c8704eef9e5e59ac5f46312f'
-                          )
-                        ) - 1
-                      )
-                    )
-                ) AS "t10"
-              ) AS "t14"
-            ) AS "t15"
-            UNION ALL
-            SELECT
-              *
-            FROM (
+                ) AS "t11"
+                UNION ALL
+                SELECT
+                  *
+                FROM (
+                  SELECT
+                    "t8"."collaboration_id",
+                    "t8"."creator_id",
+                    "t8"."brand",
+                    "t8"."product_niche",
+                    "t8"."spend",
+                    "t8"."starts_at",
+                    "t8"."observed_until",
+                    "t8"."conversions",
+                    "t8"."clicks",
+                    "t8"."settled_at",
+                    DATEADD(DAY, '5', "t8"."starts_at") AS "at",
+                    FALSE AS "settled"
+                  FROM "t7" AS "t8"
+                ) AS "t12"
+              ) AS "t17"
+              UNION ALL
               SELECT
-                "t8"."collaboration_id",
-                "t8"."creator_id",
-                "t8"."brand",
-                "t8"."product_niche",
-                "t8"."spend",
-                "t8"."starts_at",
-                "t8"."observed_until",
-                "t8"."conversions",
-                "t8"."clicks",
-                "t8"."settled_at",
-                "t8"."settled_at" AS "at",
-                TRUE AS "settled"
-              FROM "t7" AS "t8"
-            ) AS "t9"
-          ) AS "t16"
+                *
+              FROM (
+                SELECT
+                  *
+                FROM (
+                  SELECT
+                    "t8"."collaboration_id",
+                    "t8"."creator_id",
+                    "t8"."brand",
+                    "t8"."product_niche",
+                    "t8"."spend",
+                    "t8"."starts_at",
+                    "t8"."observed_until",
+                    "t8"."conversions",
+                    "t8"."clicks",
+                    "t8"."settled_at",
+                    DATEADD(DAY, '10', "t8"."starts_at") AS "at",
+                    FALSE AS "settled"
+                  FROM "t7" AS "t8"
+                ) AS "t13"
+                UNION ALL
+                SELECT
+                  *
+                FROM (
+                  SELECT
+                    "t8"."collaboration_id",
+                    "t8"."creator_id",
+                    "t8"."brand",
+                    "t8"."product_niche",
+                    "t8"."spend",
+                    "t8"."starts_at",
+                    "t8"."observed_until",
+                    "t8"."conversions",
+                    "t8"."clicks",
+                    "t8"."settled_at",
+                    DATEADD(DAY, '20', "t8"."starts_at") AS "at",
+                    FALSE AS "settled"
+                  FROM "t7" AS "t8"
+                ) AS "t14"
+              ) AS "t18"
+            ) AS "t19"
+          ) AS "t21"
           WHERE
-            "t16"."at" < "t16"."observed_until"
-        ) AS "t17"
-      ) AS "t18"
-    ) AS "t21"
+            "t21"."at" < "t21"."observed_until"
+        ) AS "t23"
+      ) AS "t24"
+    ) AS "t27"
     LEFT OUTER JOIN (
       SELECT
-        "t24"."collaboration_id" AS "_0_collaboration_id",
-        DATEADD(MICROSECOND, '1', "t24"."at") AS "_0_as_of",
-        "t24"."count",
-        "t24"."rows"
+        "t30"."collaboration_id" AS "_0_collaboration_id",
+        DATEADD(MICROSECOND, '1', "t30"."at") AS "_0_as_of",
+        "t30"."count",
+        "t30"."rows"
       FROM (
         SELECT
-          "t23"."collaboration_id",
-          "t23"."at",
-          SUM("t23"."count") OVER (
-            PARTITION BY "t23"."collaboration_id"
-            ORDER BY "t23"."at" ASC
+          "t29"."collaboration_id",
+          "t29"."at",
+          SUM("t29"."count") OVER (
+            PARTITION BY "t29"."collaboration_id"
+            ORDER BY "t29"."at" ASC
             RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
           ) AS "count",
-          SUM("t23"."rows") OVER (
-            PARTITION BY "t23"."collaboration_id"
-            ORDER BY "t23"."at" ASC
+          SUM("t29"."rows") OVER (
+            PARTITION BY "t29"."collaboration_id"
+            ORDER BY "t29"."at" ASC
             RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
           ) AS "rows",
-          "t23"."is_key"
+          "t29"."is_key"
         FROM (
           SELECT
             *
@@ -251,18 +286,18 @@ FROM (
             *
           FROM (
             SELECT
-              "t20"."collaboration_id",
-              DATEADD(MICROSECOND, -'1', "t20"."as_of") AS "at",
+              "t26"."collaboration_id",
+              DATEADD(MICROSECOND, -'1', "t26"."as_of") AS "at",
               0 AS "count",
               0 AS "rows",
               TRUE AS "is_key"
             FROM (
               SELECT DISTINCT
-                "t18"."collaboration_id",
-                DATEADD(MICROSECOND, '1', "t18"."at") AS "as_of"
+                "t24"."collaboration_id",
+                DATEADD(MICROSECOND, '1', "t24"."at") AS "as_of"
               FROM (
                 SELECT
-                  "t17".*
+                  "t23".*
                   EXCLUDE ("conversions")
                 FROM (
                   SELECT
@@ -272,23 +307,52 @@ FROM (
                       *
                     FROM (
                       SELECT
-                        "t14".*
-                        EXCLUDE ("days")
+                        *
                       FROM (
                         SELECT
-                          "t10"."collaboration_id",
-                          "t10"."creator_id",
-                          "t10"."brand",
-                          "t10"."product_niche",
-                          "t10"."spend",
-                          "t10"."starts_at",
-                          "t10"."observed_until",
-                          "t10"."conversions",
-                          "t10"."clicks",
-                          "t10"."settled_at",
-                          "t10"."days",
-                          DATEADD(DAY, "t10"."days", "t10"."starts_at") AS "at",
+                          "t8"."collaboration_id",
+                          "t8"."creator_id",
+                          "t8"."brand",
+                          "t8"."product_niche",
+                          "t8"."spend",
+                          "t8"."starts_at",
+                          "t8"."observed_until",
+                          "t8"."conversions",
+                          "t8"."clicks",
+                          "t8"."settled_at",
+                          DATEADD(DAY, '40', "t8"."starts_at") AS "at",
                           FALSE AS "settled"
+                        FROM "t7" AS "t8"
+                      ) AS "t10"
+                      UNION ALL
+                      SELECT
+                        *
+                      FROM (
+                        SELECT
+                          "t8"."collaboration_id",
+                          "t8"."creator_id",
+                          "t8"."brand",
+                          "t8"."product_niche",
+                          "t8"."spend",
+                          "t8"."starts_at",
+                          "t8"."observed_until",
+                          "t8"."conversions",
+                          "t8"."clicks",
+                          "t8"."settled_at",
+                          "t8"."settled_at" AS "at",
+                          TRUE AS "settled"
+                        FROM "t7" AS "t8"
+                      ) AS "t9"
+                    ) AS "t16"
+                    UNION ALL
+                    SELECT
+                      *
+                    FROM (
+                      SELECT
+                        *
+                      FROM (
+                        SELECT
+                          *
                         FROM (
                           SELECT
                             "t8"."collaboration_id",
@@ -301,87 +365,93 @@ FROM (
                             "t8"."conversions",
                             "t8"."clicks",
                             "t8"."settled_at",
-                            CAST(NULLIF(IFF(_u.pos = _u_2.pos_2, _u_2."days", NULL), '') AS TINYINT) AS "days"
+                            DATEADD(DAY, '2', "t8"."starts_at") AS "at",
+                            FALSE AS "settled"
                           FROM "t7" AS "t8"
-                          CROSS JOIN TABLE(FLATTEN(INPUT => ARRAY_GENERATE_RANGE(
-                            0,
-                            (
-                              GREATEST(
-                                ARRAY_SIZE(
-                                  SPLIT(
-                                    ARRAY_TO_STRING(NULLIF([2, 5, 10, 20, 40], []), 'eef1e981c8704eef9e5e59ac5f46312f'),
-                                    'eef1e981c8704eef9e5e59ac5f46312f'
-                                  )
-                                )
-                              ) - 1
-                            ) + 1
-                          ))) AS _u(seq, key, path, index, pos, this)
-                          CROSS JOIN TABLE(FLATTEN(INPUT => SPLIT(
-                            ARRAY_TO_STRING(NULLIF([2, 5, 10, 20, 40], []), 'eef1e981c8704eef9e5e59ac5f46312f'),
-                            'eef1e981c8704eef9e5e59ac5f46312f'
-                          ))) AS _u_2(seq, key, path, pos_2, "days", this)
-                          WHERE
-                            _u.pos = _u_2.pos_2
-                            OR (
-                              _u.pos > (
-                                ARRAY_SIZE(
-                                  SPLIT(
-                                    ARRAY_TO_STRING(NULLIF([2, 5, 10, 20, 40], []), 'eef1e981c8704eef9e5e59ac5f46312f'),
-                                    'eef1e981c8704eef9e5e59ac5f46312f'
-                                  )
-                                ) - 1
-                              )
-                              AND _u_2.pos_2 = (
-                                ARRAY_SIZE(
-                                  SPLIT(
-                                    ARRAY_TO_STRING(NULLIF([2, 5, 10, 20, 40], []), 'eef1e981c8704eef9e5e59ac5f46312f'),
-                                    'eef1e981c8704eef9e5e59ac5f46312f'
-                                  )
-                                ) - 1
-                              )
-                            )
-                        ) AS "t10"
-                      ) AS "t14"
-                    ) AS "t15"
-                    UNION ALL
-                    SELECT
-                      *
-                    FROM (
+                        ) AS "t11"
+                        UNION ALL
+                        SELECT
+                          *
+                        FROM (
+                          SELECT
+                            "t8"."collaboration_id",
+                            "t8"."creator_id",
+                            "t8"."brand",
+                            "t8"."product_niche",
+                            "t8"."spend",
+                            "t8"."starts_at",
+                            "t8"."observed_until",
+                            "t8"."conversions",
+                            "t8"."clicks",
+                            "t8"."settled_at",
+                            DATEADD(DAY, '5', "t8"."starts_at") AS "at",
+                            FALSE AS "settled"
+                          FROM "t7" AS "t8"
+                        ) AS "t12"
+                      ) AS "t17"
+                      UNION ALL
                       SELECT
-                        "t8"."collaboration_id",
-                        "t8"."creator_id",
-                        "t8"."brand",
-                        "t8"."product_niche",
-                        "t8"."spend",
-                        "t8"."starts_at",
-                        "t8"."observed_until",
-                        "t8"."conversions",
-                        "t8"."clicks",
-                        "t8"."settled_at",
-                        "t8"."settled_at" AS "at",
-                        TRUE AS "settled"
-                      FROM "t7" AS "t8"
-                    ) AS "t9"
-                  ) AS "t16"
+                        *
+                      FROM (
+                        SELECT
+                          *
+                        FROM (
+                          SELECT
+                            "t8"."collaboration_id",
+                            "t8"."creator_id",
+                            "t8"."brand",
+                            "t8"."product_niche",
+                            "t8"."spend",
+                            "t8"."starts_at",
+                            "t8"."observed_until",
+                            "t8"."conversions",
+                            "t8"."clicks",
+                            "t8"."settled_at",
+                            DATEADD(DAY, '10', "t8"."starts_at") AS "at",
+                            FALSE AS "settled"
+                          FROM "t7" AS "t8"
+                        ) AS "t13"
+                        UNION ALL
+                        SELECT
+                          *
+                        FROM (
+                          SELECT
+                            "t8"."collaboration_id",
+                            "t8"."creator_id",
+                            "t8"."brand",
+                            "t8"."product_niche",
+                            "t8"."spend",
+                            "t8"."starts_at",
+                            "t8"."observed_until",
+                            "t8"."conversions",
+                            "t8"."clicks",
+                            "t8"."settled_at",
+                            DATEADD(DAY, '20', "t8"."starts_at") AS "at",
+                            FALSE AS "settled"
+                          FROM "t7" AS "t8"
+                        ) AS "t14"
+                      ) AS "t18"
+                    ) AS "t19"
+                  ) AS "t21"
                   WHERE
-                    "t16"."at" < "t16"."observed_until"
-                ) AS "t17"
-              ) AS "t18"
-            ) AS "t20"
-          ) AS "t22"
-        ) AS "t23"
-      ) AS "t24"
+                    "t21"."at" < "t21"."observed_until"
+                ) AS "t23"
+              ) AS "t24"
+            ) AS "t26"
+          ) AS "t28"
+        ) AS "t29"
+      ) AS "t30"
       WHERE
-        "t24"."is_key"
-    ) AS "t26"
-      ON "t21"."collaboration_id" = "t26"."_0_collaboration_id"
-      AND "t21"."as_of" = "t26"."_0_as_of"
-  ) AS "t27"
+        "t30"."is_key"
+    ) AS "t32"
+      ON "t27"."collaboration_id" = "t32"."_0_collaboration_id"
+      AND "t27"."as_of" = "t32"."_0_as_of"
+  ) AS "t33"
   WHERE
-    "t27"."settled" OR (
-      "t27"."rows" > 0
+    "t33"."settled" OR (
+      "t33"."rows" > 0
     )
-) AS "t28"
+) AS "t34"
 UNION ALL
 SELECT
   *
@@ -458,7 +528,7 @@ FROM (
             "t5"."collaboration_id" = "t2"."collaboration_id"
         )
     ) AS "t6"
-  ) AS "t11"
+  ) AS "t15"
   UNION ALL
   SELECT
     *
@@ -476,8 +546,8 @@ FROM (
       CAST(DATEDIFF(MICROSECOND, "t8"."starts_at", "t8"."observed_until") AS DOUBLE) / 86400000000 AS "age",
       "t8"."observed_until" = "t8"."settled_at" AS "settled"
     FROM "t7" AS "t8"
-  ) AS "t12"
-) AS "t13";
+  ) AS "t20"
+) AS "t22";
 
 -- with_rates
 SELECT
@@ -877,7 +947,7 @@ FROM (
       FROM (
         SELECT
           "t25".*
-          EXCLUDE ("_at", "_after")
+          EXCLUDE ("_after", "_at")
         FROM (
           SELECT
             "t8"."collaboration_id",
