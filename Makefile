@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-long lint docs format bench bench-peers bench-efficiency bench-ablation replay bench-serve bench-batch bench-trees bench-memory soak soak-serve fuzz-serve ledger test-bare test-clients client-types audit lock clean bench-training
+.PHONY: help install demo test test-fast test-long lint docs format bench bench-peers bench-efficiency bench-ablation replay bench-serve bench-batch bench-trees bench-memory soak soak-serve fuzz-serve ledger test-bare test-clients client-types audit lock clean bench-training test-engines
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,7 +48,7 @@ test: install lint ## lint, then run all tests, two files at a time
 	$(PYTEST) --durations=10
 
 test-fast: install ## the fast half of the tests, within a minute
-	$(PYTEST) -m "not slow and not long and not bare and not clients"
+	$(PYTEST) -m "not slow and not long and not bare and not clients and not engines"
 
 test-long: install ## what trains, serves or is killed again and again: some ten minutes
 	$(PYTEST) -m long --durations=10
@@ -58,6 +58,15 @@ test-bare: install ## load the registered model in an environment made from its 
 
 test-clients: install ## make clients from the OpenAPI document with common generators, compile and use them (needs npm)
 	$(BIN)/python -m pytest -m clients
+
+# Sail is a Spark server in one wheel. These stand beside the locked packages, in an environment of their own.
+SAIL := pysail==0.7.2 pyspark-client==4.0.4 grpcio==1.85.3 grpcio-status==1.85.3 googleapis-common-protos==1.76.0
+test-engines: install ## make the features in a Spark server too, and compare them with DuckDB's
+	$(BIN)/python -m venv --clear build/engines
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+		"$$(build/engines/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/locked.pth"
+	build/engines/bin/python -m pip install --quiet --no-deps $(SAIL)
+	build/engines/bin/python -m pytest -m engines
 
 client-types: install ## write the client's types anew from the service's
 	$(BIN)/python -m service.api.client_types client/creator_yield_client/types.py

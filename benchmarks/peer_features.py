@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from features.engines.duckdb import require_duckdb
 from features.history.source import History
 
 CATEGORIES = ("platform", "niche", "country", "product_niche", "product_country", "objective", "brand")
@@ -100,7 +101,7 @@ def peer_features(history: History, past: pd.DataFrame, candidates: pd.DataFrame
     deals = pd.concat([past, candidates], ignore_index=True)
     deals["row"] = np.arange(len(deals))
     terms_of_deals = ["row", *_terms(candidates), "conversions", "observed_until"]
-    with history.backend.con.cursor() as engine:
+    with require_duckdb(history.engine).connection.cursor() as engine:
         engine.execute("SET TimeZone = 'UTC'")
         engine.register("deals", deals[terms_of_deals])
         table = engine.execute(TERMS).df()

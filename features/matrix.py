@@ -44,7 +44,7 @@ class FeatureBuilder:
     ) -> None:
         self.history = history
         self.settings = settings or FeatureSettings()
-        self.stage = Stage(history.backend)
+        self.stage = Stage(history.engine)
         given = {name: getattr(history, name) for name in TABLES}
         self._key = (compiled.shape(given), history.given.get("posts"), self.settings)
         # an absent table is an empty one, whose joins leave missing values
@@ -79,7 +79,7 @@ class FeatureBuilder:
         (None missing).
         Raises InputError where the creator or the start is missing, or a text cannot be read as one.
         """
-        with Stage(self.history.backend) as stage:
+        with Stage(self.history.engine) as stage:
             rows = stage.put(read_spine(spine))
             found = stage.fetch(("matrix", self._key, rows.schema()), lambda: self._matrix(stage, rows), self.stage)
         return _frame(found)

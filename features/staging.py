@@ -11,11 +11,10 @@ from typing import Self, TypeVar
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
-from ibis.backends.duckdb import Backend
 
 from features.comment_classifier.classifier import CommentClassifier
-from features.engines.compiled import Query, remember, remembered
-from features.engines.duckdb import name
+from features.engines.compiled import remember, remembered
+from features.engines.engine import Engine, Query
 from features.history.contract import TABLES, TYPES
 
 T = TypeVar("T")
@@ -36,8 +35,8 @@ class _Plan:
 class Stage:
     """Keeps the results of expressions so that what several families need is computed once."""
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self._prefix = f"stage_{next(_numbers)}_"  # of its tables' names
         self._kept: list[str] = []
         self._put: list[str] = []
@@ -54,21 +53,20 @@ class Stage:
     def close(self) -> None:
         """Drops all that was kept or put here."""
         for table in self._kept:
-            self.backend.drop_table(table)
+            self.engine.drop(table)
         for table in self._put:
-            self.backend.con.unregister(table)
+            self.engine.take_away(table)
         self._kept, self._put = [], []
 
     def keep(self, expression: ir.Table) -> ir.Table:
         """The expression's rows as a temporary table."""
-        self._queries.append(Query.of(expression))
-        return self.backend.table(self._keep(self._queries[-1]))
+        self._queries.append(Query.of(expression, self.engine.dialect))
+        return self.engine.table(self._keep(self._queries[-1]))
 
     def _keep(self, query: Query) -> str:
         table = f"{self._prefix}{len(self._kept) + len(self._put)}"
-        self.backend.con.execute(f"CREATE TEMP TABLE {name(table)} ({query.columns})")
         self._kept.append(table)
-        self.backend.con.execute(f"INSERT INTO {name(table)} {query.sql}")
+        self.engine.make(table, query)
         return table
 
     def tables(self, key: Hashable, make: Callable[[], Sequence[ir.Table]]) -> list[ir.Table]:
@@ -76,6 +74,7 @@ class Stage:
 
         key: all that `make` depends on.
         """
+        key = self.engine.dialect, key
         plan: _Plan | None = remembered(key)
         if plan is None:
             made, kept = self._watched(make)
@@ -83,7 +82,7 @@ class Stage:
             remember(key, _Plan(tuple(kept), tuple(names)))
             return [*made]
         self._repeat(plan)
-        return [self.backend.table(table.replace(_place(0), self._prefix)) for table in plan.names]
+        return [self.engine.table(table.replace(_place(0), self._prefix)) for table in plan.names]
 
     def fetch(self, key: Hashable, make: Callable[[], ir.Table], beside: Stage) -> pa.Table:
         """What the expression yields that `make` builds of tables that it keeps here, and of those of the stage
@@ -91,15 +90,16 @@ class Stage:
 
         key: all that `make` depends on.
         """
+        key = self.engine.dialect, key
         plan: _Plan | None = remembered(key)
         if plan is None:
             made, kept = self._watched(make, beside)
-            query = Query.of(made)
+            query = Query.of(made, self.engine.dialect)
             remember(key, _Plan(tuple(kept), query=_renamed(query, self._names(beside))))
-            return query.table(self.backend)
+            return self.engine.fetch(query)
         self._repeat(plan, beside)
         assert plan.query
-        return _renamed(plan.query, self._prefixes(beside)).table(self.backend)
+        return self.engine.fetch(_renamed(plan.query, self._prefixes(beside)))
 
     def _watched(self, make: Callable[[], T], *beside: Stage) -> tuple[T, list[Query]]:
         """What `make` returns, and the queries of the tables that it kept here, with places for prefixes."""
@@ -122,9 +122,9 @@ class Stage:
     def put(self, rows: pa.Table) -> ir.Table:
         """Rows of this process as a table of the engine."""
         table = f"{self._prefix}{len(self._kept) + len(self._put)}"
-        self.backend.con.register(table, rows)
         self._put.append(table)
-        return self.backend.table(table)
+        self.engine.put(table, rows)
+        return self.engine.table(table)
 
     def empty(self, table: str) -> ir.Table:
         """A contract table without rows, in place of an absent one."""
@@ -136,8 +136,7 @@ class Stage:
         distinct = column.name("text").as_table().distinct()
         texts = self.keep(distinct.mutate(text_id=ibis.row_number()))
         parts = []
-        # ibis 12 asks DuckDB 2 for a method that is gone (fetch_record_batch), so the connection is called directly
-        for batch in self.backend.con.table(texts.get_name()).to_arrow_reader(TEXT_BATCH):
+        for batch in self.engine.batches(texts.get_name(), TEXT_BATCH):
             found = pa.Table.from_pandas(classifier.classify(batch.column("text")), preserve_index=False)
             parts.append(found.append_column("text_id", batch.column("text_id")))
         if not parts:

@@ -16,6 +16,7 @@ TESTED_BY = {
         "features.staging",
     ),
     "features/families/test_promotion.py": ("features.families.arrays", "features.families.scalars"),
+    "features/engines/test_compiled.py": ("features.engines.engine",),
     "features/comment_classifier/test_classifier.py": ("features.comment_classifier.training",),
     "features/history/test_source.py": (
         "features.history.contract", "features.history.contract_page", "features.history.files",
@@ -30,7 +31,7 @@ TESTED_BY = {
     "features/history/append/test_interrupted.py": (
         "features.history.append.journal", "features.history.append.steps",
     ),
-    "features/history/test_postgres.py": ("features.engines.postgres",),
+    "features/engines/test_in_postgres.py": ("features.engines.postgres", "features.history.in_place"),
     "features/history/test_contract_faults.py": ("features.history.checks",),
     "features/history/test_keys.py": ("features.history.casting", "features.history.spelling"),
     "features/history/test_far_dates.py": ("features.history.notes",),

@@ -8,39 +8,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
-from ibis.backends.duckdb import Backend
+
+from features.engines.engine import Engine, Query
 
 MOST = 256  # results that are remembered: those used last
 
 _results: OrderedDict[Hashable, Any] = OrderedDict()
 _lock = Lock()
-
-
-@dataclass(frozen=True)
-class Query:
-    """SQL of an expression, and the names and types of what it yields, also as columns of a table to be made."""
-
-    sql: str
-    schema: pa.Schema
-    columns: str
-
-    @classmethod
-    def of(cls, expression: ir.Table) -> Query:
-        sql, schema = ibis.to_sql(expression, dialect="duckdb", pretty=False), expression.schema()
-        columns = ", ".join(column.sql("duckdb") for column in schema.to_sqlglot_column_defs("duckdb"))
-        return cls(str(sql), schema.to_pyarrow(), columns)
-
-    def table(self, backend: Backend) -> pa.Table:
-        """What it yields, in the expression's types."""
-        return backend.con.sql(self.sql).to_arrow_table().cast(self.schema)
 
 
 def shape(tables: Mapping[str, ir.Table | None]) -> Hashable:
@@ -49,7 +29,7 @@ def shape(tables: Mapping[str, ir.Table | None]) -> Hashable:
     Where one of them is not a table of the engine but an expression itself, the result equals no other.
     """
     there = {key: table for key, table in tables.items() if table is not None}
-    if not all(isinstance(table.op(), ops.DatabaseTable) for table in there.values()):
+    if not all(isinstance(table.op(), ops.DatabaseTable | ops.UnboundTable) for table in there.values()):
         return object()
     return tuple((key, table.get_name(), table.schema()) for key, table in there.items())
 
@@ -70,19 +50,24 @@ def remember(key: Hashable, result: Any) -> None:
             _results.popitem(last=False)
 
 
-def query(key: Hashable, build: Callable[[], ir.Table]) -> Query:
-    """The SQL of the expression that `build` makes; it is called only where `key` is new.
+def query(engine: Engine, key: Hashable, build: Callable[[], ir.Table]) -> Query:
+    """The query of the expression that `build` makes; it is called only where `key` is new.
 
     key: all that the expression depends on, the `shape` of its tables included.
     """
-    found: Query | None = remembered(key)
+    found: Query | None = remembered((engine.dialect, key))
     if found is None:
-        found = Query.of(build())
-        remember(key, found)
+        found = Query.of(build(), engine.dialect)
+        remember((engine.dialect, key), found)
     return found
 
 
-def rows(backend: Backend, key: Hashable, build: Callable[[], ir.Table]) -> list[dict[str, Any]]:
+def table(engine: Engine, key: Hashable, build: Callable[[], ir.Table]) -> pa.Table:
+    """What `query` yields."""
+    return engine.fetch(query(engine, key, build))
+
+
+def rows(engine: Engine, key: Hashable, build: Callable[[], ir.Table]) -> list[dict[str, Any]]:
     """What `query` yields, row by row."""
-    found: list[dict[str, Any]] = query(key, build).table(backend).to_pylist()
+    found: list[dict[str, Any]] = table(engine, key, build).to_pylist()
     return found

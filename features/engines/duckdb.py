@@ -10,8 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import ibis
+import ibis.expr.types as ir
 import pyarrow as pa
+from ibis.backends.duckdb import Backend
+from ibis.backends.sql.datatypes import DuckDBType
 
+from features.engines.engine import Engine, Query
 from features.faults import Fault, InputError, fail, shorten
 
 OFFLINE: dict[str, str | bool | int | float | list[str]] = {
@@ -41,6 +46,89 @@ class Source:
     loaded: bool = False  # whether `sql` is a table that was made for this, to be dropped once it is read
     remedy: str = AGAIN
     notes: tuple[str, ...] = ()
+
+
+class DuckDB:
+    """Tables, views and rows that DuckDB reads, as expressions of Ibis: an `Engine`, and what reads files.
+
+    connection: DuckDB's own, which sees what the expressions see.
+    """
+
+    dialect = "duckdb"
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.connection: duckdb.DuckDBPyConnection = backend.con
+
+    def table(self, table: str, database: tuple[str, str] | None = None) -> ir.Table:
+        """What bears this name, in a database and schema if they are given."""
+        return self._backend.table(table, database=database)
+
+    def fetch(self, query: Query) -> pa.Table:
+        """What a query yields, in the expression's types."""
+        return self.connection.sql(query.sql).to_arrow_table().cast(query.schema)
+
+    def batches(self, table: str, size: int) -> Iterator[pa.RecordBatch]:
+        """The rows of a table, some `size` at a time."""
+        # ibis 12 asks DuckDB 2 for a method that is gone (fetch_record_batch), so the connection is called directly
+        yield from self.connection.table(table).to_arrow_reader(size)
+
+    def make(self, table: str, query: Query) -> None:
+        """Make a temporary table of what a query yields."""
+        self.connection.execute(f"CREATE TEMP TABLE {name(table)} ({query.columns})")
+        self.connection.execute(f"INSERT INTO {name(table)} {query.sql}")
+
+    def put(self, table: str, rows: pa.Table) -> None:
+        """Let rows of this process be used as a table; one of this name gives way."""
+        self.connection.register(table, rows)
+
+    def view(self, view: str, expression: ir.Table) -> ir.Table:
+        """A view; one of this name gives way."""
+        return self._backend.create_view(view, expression, overwrite=True)
+
+    def drop(self, table: str) -> None:
+        """Drop what `make` made, if it got that far."""
+        self.connection.execute(f"DROP TABLE IF EXISTS {name(table)}")
+
+    def drop_view(self, view: str) -> None:
+        """Drop what `view` made, if it got that far."""
+        self.connection.execute(f"DROP VIEW IF EXISTS {name(view)}")
+
+    def take_away(self, table: str) -> None:
+        """Undo `put`."""
+        self.connection.unregister(table)
+
+    def close(self) -> None:
+        """Let go of all of it."""
+        self._backend.disconnect()
+
+
+def connect(threads: int | None, memory_limit: str | None, scratch: str) -> DuckDB:
+    """An engine in memory, which downloads nothing; its times are UTC, and what outgrows it goes to `scratch`."""
+    engine = DuckDB(ibis.duckdb.connect(**OFFLINE))
+    settings = {"TimeZone": "UTC", "threads": threads, "memory_limit": memory_limit, "temp_directory": scratch}
+    for setting, value in settings.items():
+        if value is not None:
+            engine.connection.execute(f"SET GLOBAL {setting} = {quote(value)}")
+    return engine
+
+
+def engine_of(table: ir.Table) -> DuckDB:
+    """The engine in which a table stands."""
+    return DuckDB(table.get_backend())
+
+
+def require_duckdb(engine: Engine) -> DuckDB:
+    """The engine, if it can read files too. Raises TypeError for another one."""
+    if not isinstance(engine, DuckDB):
+        raise TypeError(f"files are read by DuckDB, and these tables are in another engine: {engine.dialect}")
+    return engine
+
+
+def is_plain(kind: str) -> bool:
+    """Whether a type of DuckDB's is one that Ibis reads."""
+    known = DuckDBType.from_string(kind)
+    return not (known.is_unknown() or known.is_geospatial())
 
 
 def quote(text: object) -> str:

@@ -8,11 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import ibis
+import ibis.expr.types as ir
 import pyarrow as pa
 
-from features.engines.duckdb import first_line
+from features.engines import dialects
+from features.engines.duckdb import first_line, name
+from features.engines.engine import Query
 from features.faults import fail
 
 if TYPE_CHECKING:
@@ -65,10 +69,10 @@ class Session:
             cursor.execute(query)
             yield cursor.fetch_record_batch()
 
-    def stage(self, table: str, rows: pa.Table) -> None:
-        """Put rows into a new temporary table, which ends with the session."""
+    def stage(self, table: str, rows: pa.Table, mode: Literal["create", "append"] = "create") -> None:
+        """Put rows into a temporary table, which ends with the session: a new one, or one that is there."""
         with self._cursor(copy=True) as cursor:
-            cursor.adbc_ingest(table, rows, mode="create", temporary=True)
+            cursor.adbc_ingest(table, rows, mode=mode, temporary=True)
 
     @contextmanager
     def _cursor(self, *, copy: bool) -> Iterator[Cursor]:
@@ -81,6 +85,81 @@ class Session:
                 yield cursor
         except (Error, OSError, pa.ArrowException) as error:  # a stream that breaks off raises one of Arrow's
             raise PostgresError(error) from error
+
+
+class PostgreSQL:
+    """Tables of a database as expressions of Ibis: an `Engine`. What it makes is temporary and ends with the session.
+
+    Texts are kept in the order of their code points (collation C), as DuckDB orders them. Every method raises
+    PostgresError.
+    """
+
+    dialect = "postgres"
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._schemas: dict[str, ibis.Schema] = {}
+
+    def table(self, table: str) -> ir.Table:
+        """What this engine has made under this name."""
+        return ibis.table(self._schemas[table], name=table)
+
+    def fetch(self, query: Query) -> pa.Table:
+        """What a query yields, in the expression's types."""
+        with self._session.stream(query.sql) as reader:
+            return reader.read_all().cast(query.schema)
+
+    def batches(self, table: str, size: int) -> Iterator[pa.RecordBatch]:
+        """The rows of a table, at most `size` at a time."""
+        with self._session.stream(f"SELECT * FROM {_temporary(table)}") as reader:
+            for batch in reader:
+                yield from (batch.slice(start, size) for start in range(0, batch.num_rows, size))
+
+    def make(self, table: str, query: Query) -> None:
+        """Make a temporary table of what a query yields."""
+        self._create(table, ibis.Schema.from_pyarrow(query.schema), query.columns)
+        self._session.execute(f"INSERT INTO {_temporary(table)} {query.sql}")
+        self._session.execute(f"ANALYZE {_temporary(table)}")  # or joins are planned as if it were empty
+
+    def put(self, table: str, rows: pa.Table) -> None:
+        """Let rows of this process be used as a table; one of this name gives way, with the views that read it."""
+        self._session.execute(f"DROP TABLE IF EXISTS {_temporary(table)} CASCADE")
+        schema = ibis.Schema.from_pyarrow(rows.schema)
+        self._create(table, schema, dialects.columns(schema, self.dialect))
+        self._session.stage(table, rows, "append")
+        self._session.execute(f"ANALYZE {_temporary(table)}")
+
+    def _create(self, table: str, schema: ibis.Schema, columns: str) -> None:
+        self._session.execute(f"CREATE TEMPORARY TABLE {name(table)} ({columns})")
+        self._schemas[table] = schema
+
+    def view(self, view: str, expression: ir.Table) -> ir.Table:
+        """A view; one of this name gives way."""
+        return self.select(view, dialects.sql(expression, self.dialect), expression.schema())
+
+    def select(self, view: str, query: str, schema: ibis.Schema) -> ir.Table:
+        """A view of what a SELECT yields, whose columns are those of `schema`."""
+        self.drop_view(view)
+        self._session.execute(f"CREATE TEMPORARY VIEW {name(view)} AS {query}")
+        self._schemas[view] = schema
+        return self.table(view)
+
+    def drop(self, table: str) -> None:
+        """Drop what `make` made, if it got that far."""
+        self._session.execute(f"DROP TABLE IF EXISTS {_temporary(table)}")
+
+    def drop_view(self, view: str) -> None:
+        """Drop what `view` made, if it got that far, with the views that read it."""
+        self._session.execute(f"DROP VIEW IF EXISTS {_temporary(view)} CASCADE")
+
+    def take_away(self, table: str) -> None:
+        """Undo `put`."""
+        self.drop(table)
+
+
+def _temporary(table: str) -> str:
+    """Of what this session made alone: the database may have a table of the same name."""
+    return f"pg_temp.{name(table)}"
 
 
 @contextmanager

@@ -35,6 +35,16 @@ def ratio(above: ir.NumericValue, below: ir.NumericValue) -> ir.FloatingValue:
     return above.cast("float64") / below.cast("float64").nullif(0.0)
 
 
+def whole(flag: ir.BooleanValue) -> ir.IntegerValue:
+    """1 where a flag is true, 0 where it is false; missing where it is."""
+    return flag.cast("int32").cast("int64")  # PostgreSQL has no cast to 64 bits at once
+
+
+def later(one: ir.TimestampValue, other: ir.TimestampValue) -> ir.TimestampValue:
+    """The later of two moments; where one is missing, the other: some engines' `greatest` is missing then."""
+    return ibis.greatest(ibis.coalesce(one, other), ibis.coalesce(other, one))
+
+
 def month(moment: ir.TimestampValue) -> ir.FloatingValue:
     """Month of a moment, 1 to 12, UTC."""
     return moment.month().cast("float64")

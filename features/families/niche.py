@@ -8,7 +8,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from features.families.expressions import AS_OF, ratio
+from features.families.expressions import AS_OF, ratio, whole
 from features.families.feature import POSTS_365, TERMS, UNDATED, Feature
 
 FAMILY = "niche"
@@ -177,8 +177,8 @@ def languages(creators: ir.Table) -> ir.Table:
 def finish(t: ir.Table) -> dict[str, ir.Value]:
     """Shares of the counts; no post in a niche is a share of 0 where posts of known niche exist."""
     return {
-        "same_niche": (t.creator_niche == t.product_niche).cast("float64"),
-        "same_country": (t.country == t.product_country).cast("float64"),
+        "same_niche": whole(t.creator_niche == t.product_niche).cast("float64"),
+        "same_country": whole(t.country == t.product_country).cast("float64"),
         "niche_post_share": ratio(t.product_niche_posts.fill_null(0), t.niche_posts),
         "own_niche_share": ratio(t.own_niche_posts.fill_null(0), t.niche_posts),
         "niche_nearness": ratio(t.near_posts.fill_null(0), t.near_all),

@@ -6,10 +6,9 @@ others.
 
 from __future__ import annotations
 
-import ibis
 import ibis.expr.types as ir
 
-from features.families.expressions import AS_OF, days_between, ratio
+from features.families.expressions import AS_OF, days_between, later, ratio, whole
 from features.families.feature import DEALS, POSTS_90, POSTS_365, TERMS, Feature
 
 FAMILY = "partnership"
@@ -123,7 +122,7 @@ FEATURES = (
 
 def from_posts(p: ir.Table) -> dict[str, ir.Value]:
     """Aggregates over the posts of a year before each key."""
-    sponsored = p.is_sponsored.cast("int64")
+    sponsored = whole(p.is_sponsored)
     return {
         "sponsored_90": sponsored.sum(where=p.recent),
         "sponsored_n_90": sponsored.count(where=p.recent),
@@ -172,5 +171,5 @@ def finish(t: ir.Table) -> dict[str, ir.Value]:
         "brands_90d": t.brands_n.fill_null(0).cast("float64"),
         "sponsored_share": ratio(t.sponsored_90, t.sponsored_n_90),
         "sponsored_share_year": ratio(t.sponsored_365, t.sponsored_n_365),
-        "rest_days": days_between(t.history_end, ibis.greatest(t.last_deal_at, t.last_sponsored_at)).clip(lower=0.0),
+        "rest_days": days_between(t.history_end, later(t.last_deal_at, t.last_sponsored_at)).clip(lower=0.0),
     }

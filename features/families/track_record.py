@@ -141,9 +141,11 @@ def _by_days(listed: ir.Table, conversions: ir.Table) -> ir.Table:
         count=conversions.conversions,
         rows=ibis.literal(1, "int64"),
     )
-    aged = listed.mutate(days=ibis.array(list(CHECKPOINT_DAYS)).unnest())
-    aged = aged.mutate(at=aged.starts_at + aged.days.as_interval("D"), settled=ibis.literal(False)).drop("days")
-    steps = ibis.union(aged, listed.mutate(at=listed.settled_at, settled=ibis.literal(True)), distinct=False)
+    moments = [(listed.starts_at + ibis.interval(days=age), False) for age in CHECKPOINT_DAYS]
+    steps = ibis.union(
+        *(listed.mutate(at=at, settled=ibis.literal(settled)) for at, settled in (*moments, (listed.settled_at, True))),
+        distinct=False,
+    )
     steps = steps.filter(steps["at"] < steps.observed_until).drop("conversions")
     steps = steps.mutate(**{AS_OF: steps["at"] + ibis.interval(microseconds=1)})
     sums = running_sums(
@@ -163,7 +165,8 @@ def arrived(age: ir.FloatingValue) -> ir.FloatingValue:
     """Usual share of conversions that has arrived `age` days after the start; never below 2 %, where a count says
     nothing yet.
     """
-    return (1.0 - (-age / ARRIVAL_DAYS).exp()).clip(lower=0.02)
+    # after 40 such spans the share is 1 to the bit, and some engines end with an error where `exp` underflows
+    return (1.0 - (-age.clip(upper=40 * ARRIVAL_DAYS) / ARRIVAL_DAYS).exp()).clip(lower=0.02)
 
 
 def with_rates(steps: ir.Table) -> ir.Table:

@@ -16,6 +16,7 @@ import ibis.expr.types as ir
 import pandera.ibis as pa
 
 from features.engines import compiled
+from features.engines.duckdb import engine_of
 from features.history.casting import cast
 from features.history.column_types import EARLIEST, LATEST
 from features.history.contract import TABLES
@@ -57,10 +58,10 @@ def _days(schema: pa.DataFrameSchema, table: ir.Table, now: datetime) -> set[dat
         time = cast(table[column], "time")
         if not isinstance(time, ir.Column):  # of a type that is no time: a fault of its own
             continue
-        backend, key = table.get_backend(), (column, compiled.shape({schema.name: table}), now)
+        engine, key = engine_of(table), (column, compiled.shape({schema.name: table}), now)
         with suppress(duckdb.Error):  # what cannot be read is a fault of its own
-            ends = compiled.rows(backend, ("ends", key), functools.partial(_ends, time, now))
-            later = compiled.rows(backend, ("later", key), functools.partial(_later, time, now))
+            ends = compiled.rows(engine, ("ends", key), functools.partial(_ends, time, now))
+            later = compiled.rows(engine, ("later", key), functools.partial(_later, time, now))
             days |= {day for row in (*ends, *later) for day in row.values() if day is not None}
     return days
 
@@ -101,7 +102,7 @@ def _after(tables: Mapping[str, ir.Table | None], now: datetime) -> Iterator[str
             continue
         shape = compiled.shape({key: table})
         counted = functools.partial(_later_than, table, past, moment)
-        found = compiled.rows(table.get_backend(), ("after", shape, moment), counted)[0]
+        found = compiled.rows(engine_of(table), ("after", shape, moment), counted)[0]
         for column in past:
             if rows := found[f"rows of {column}"]:
                 count, last = f"{rows:,} row{' is' if rows == 1 else 's are'}", found[f"last of {column}"]

@@ -163,7 +163,7 @@ def tables(connection: duckdb.DuckDBPyConnection, through: Through) -> tuple[dic
                 sources[table] = _loaded(connection, through, relation, schema.columns)
             except InputError as error:
                 faults += error.faults
-        elif fault := _missing(table, held, required=not schema.metadata["optional"]):
+        elif fault := missing(table, held, required=not schema.metadata["optional"]):
             faults.append(fault)
     absent = {*TABLES} - {*sources}
     notes = [*unread.notes_on_database(absent, held.named, "a schema of the search_path")]
@@ -185,7 +185,8 @@ def elsewhere(table: str, held: Catalogue) -> Fault | None:
     return None
 
 
-def _missing(table: str, held: Catalogue, *, required: bool) -> Fault | None:
+def missing(table: str, held: Catalogue, *, required: bool) -> Fault | None:
+    """What is wrong where a table is not on the search path, if anything is."""
     found = elsewhere(table, held)
     if found and (required or table not in {one for _, one in held.named}):
         return found

@@ -13,11 +13,11 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
-from ibis.backends.duckdb import Backend
 
 from features.engines import compiled
 from features.engines import duckdb as engine
-from features.engines.duckdb import Source, name, quote
+from features.engines.duckdb import DuckDB, Source, name
+from features.engines.engine import Engine
 from features.engines.postgres import SCHEME
 from features.faults import Fault, InputError, fail, refuse_unreachable
 from features.history import databases, files, postgres, unread
@@ -37,12 +37,14 @@ class History:
     """DATA, opened and checked. Every table has exactly the contract's columns, in its order and types: an absent
     optional column is NULLs, an absent optional table is None. Times are UTC without a zone, to the microsecond.
 
+    engine: in which the tables are.
+
     notes: what the user should know although it is not a fault, a sentence each.
     given: by table that is there, the columns of the contract that it has.
     stamp: of the files behind it, taken before any was opened. Much is read where it lies, whenever it is used:
     `stamp.require_unchanged("DATA")` before anything that was made from it is written or published."""
 
-    backend: Backend
+    engine: Engine
     collaborations: ir.Table
     creators: ir.Table
     posts: ir.Table | None
@@ -61,11 +63,12 @@ class History:
         # views, by names that depend on the list alone: what is compiled for them can be used again
         mark = hashlib.sha256("\0".join(ids).encode()).hexdigest()[:16]
         listed = pa.table({"collaboration_id": pa.array(ids, pa.string())})
-        left_out = self.backend.create_table(f"left out {mark}", listed, overwrite=True)
+        left_out = f"left out {mark}"
+        self.engine.put(left_out, listed)
 
         def rest(table: ir.Table) -> ir.Table:
             view = f"{table.get_name()} without {mark}"
-            return self.backend.create_view(view, table.anti_join(left_out, "collaboration_id"), overwrite=True)
+            return self.engine.view(view, table.anti_join(self.engine.table(left_out), "collaboration_id"))
 
         days = self.conversions
         return replace(self, collaborations=rest(self.collaborations), conversions=None if days is None else rest(days))
@@ -117,14 +120,14 @@ def open_history(
     """
     (stamp, finished), now = _settled(data), now or datetime.now(UTC).replace(tzinfo=None)
     with tempfile.TemporaryDirectory(dir=temp_dir) as scratch:
-        backend = connect(threads, memory_limit, scratch)
+        opened = engine.connect(threads, memory_limit, scratch)
         try:
-            sources, faults, unread_tables = _sources(backend, data, through)
-            stamp = stamp.also(databases.behind_views(backend.con))
+            sources, faults, unread_tables = _sources(opened.connection, data, through)
+            stamp = stamp.also(databases.behind_views(opened.connection))
             raw: dict[str, ir.Table] = {}
             for table, source in sources.items():
                 try:
-                    raw[table] = raw_table(backend, source, table)
+                    raw[table] = raw_table(opened, source, table)
                 except InputError as error:
                     faults += error.faults
             latest = latest_plausible(raw, now)
@@ -136,17 +139,17 @@ def open_history(
             if faults:
                 order = list(TABLES)
                 raise InputError(sorted(faults, key=lambda f: order.index(f.where) if f.where in order else -1))
-            typed = {t: _typed(backend, sources[t], raw[t], t) if t in raw else None for t in TABLES}
+            typed = {t: _typed(opened, sources[t], raw[t], t) if t in raw else None for t in TABLES}
             names = (*unread_tables, *_notes_on_names(data, sources, stamp))
             notes = (*finished, *names, *notes_on_history(typed, now))
             stamp.require_unchanged("DATA")
             given = {t: frozenset(sources[t].columns) & frozenset(TABLES[t].columns) for t in raw}
-            yield History(backend, **typed, stamp=stamp, notes=notes, given=given)
+            yield History(opened, **typed, stamp=stamp, notes=notes, given=given)
         except (InputError, duckdb.Error):
             stamp.require_unchanged("DATA")  # a file that is written right now has any fault
             raise
         finally:
-            backend.disconnect()
+            opened.close()
 
 
 def _settled(data: str | Path) -> tuple[Stamp, list[str]]:
@@ -170,29 +173,19 @@ def _notes_on_names(data: str | Path, sources: Mapping[str, Source], stamp: Stam
         yield from unread.notes_on_folder(Path(data), [*sources], stamp.files, unknown)
 
 
-def connect(threads: int | None, memory_limit: str | None, scratch: str) -> Backend:
-    """An engine in memory, which downloads nothing; its times are UTC, and what outgrows it goes to `scratch`."""
-    backend = ibis.duckdb.connect(**engine.OFFLINE)
-    settings = {"TimeZone": "UTC", "threads": threads, "memory_limit": memory_limit, "temp_directory": scratch}
-    for setting, value in settings.items():
-        if value is not None:
-            backend.raw_sql(f"SET GLOBAL {setting} = {quote(value)}")
-    return backend
-
-
 def _sources(
-    backend: Backend, data: str | Path, through: postgres.Through | None
+    connection: duckdb.DuckDBPyConnection, data: str | Path, through: postgres.Through | None
 ) -> tuple[dict[str, Source], list[Fault], list[str]]:
     """Where each table lies, what is wrong with those that cannot be found or understood, and notes on tables of a
     database that are not read."""
     scheme, separator, rest = str(data).partition("://")
     if scheme == SCHEME and separator:
         if through:
-            return postgres.tables(backend.con, through)
+            return postgres.tables(connection, through)
         with postgres.reading(str(data)) as session:
-            return postgres.tables(backend.con, postgres.Through(session))
+            return postgres.tables(connection, postgres.Through(session))
     if separator:
-        return databases.tables(backend.con, scheme, rest)
+        return databases.tables(connection, scheme, rest)
     folder = Path(data)
     if not str(data).strip():
         raise fail("DATA", "it is empty", "Give the folder that holds collaborations and creators, or a database URL.")
@@ -206,7 +199,7 @@ def _sources(
         try:
             path = files.find(folder, table, not schema.metadata["optional"])
             if path:
-                sources[table] = files.source(backend.con, path, table, schema.columns)
+                sources[table] = files.source(connection, path, table, schema.columns)
         except InputError as error:
             faults += error.faults
         except duckdb.Error as error:
@@ -214,34 +207,34 @@ def _sources(
     return sources, faults, []
 
 
-def raw_table(backend: Backend, source: Source, table: str) -> ir.Table:
+def raw_table(opened: DuckDB, source: Source, table: str) -> ir.Table:
     """The contract's columns of a table as they came, in types that Ibis knows."""
     schema = CANDIDATES if table == CANDIDATES.name else TABLES[table]
     known = [column for column in schema.columns if column in source.columns]
     if not known:
         raise InputError(missing_columns(schema, source.columns))
-    plain = _plain(backend, source, known)
+    plain = _plain(opened.connection, source, known)
     columns = ", ".join(f"{plain[c]} AS {name(c)}" for c in known)
     kind = "TABLE" if source.keep else "VIEW"
     try:
-        backend.raw_sql(f"CREATE {kind} {name('raw ' + table)} AS SELECT {columns} FROM {source.sql}")
+        opened.connection.execute(f"CREATE {kind} {name('raw ' + table)} AS SELECT {columns} FROM {source.sql}")
         if source.keep and source.loaded:
-            backend.raw_sql(f"DROP TABLE {source.sql}")
+            opened.connection.execute(f"DROP TABLE {source.sql}")
     except duckdb.Error as error:
         raise engine.reading_fault(error, table, source.place, source.remedy) from error
-    return backend.table(f"raw {table}")
+    return opened.table(f"raw {table}")
 
 
 # Infinite times have no number; they stay, so that they become a fault.
 _INFINITE = "CASE WHEN {} IS NOT NULL THEN TIMESTAMP 'infinity' END"
 
 
-def _plain(backend: Backend, source: Source, columns: Collection[str]) -> dict[str, str]:
+def _plain(connection: duckdb.DuckDBPyConnection, source: Source, columns: Collection[str]) -> dict[str, str]:
     """Columns as SQL in types that Ibis knows: nanoseconds are cut to microseconds, as text is; times are UTC's."""
     if not columns:
         return {}
     listed = ", ".join(f"{source.columns[column]} AS {name(column)}" for column in columns)
-    types = engine.described(backend.con, f"(SELECT {listed} FROM {source.sql})")
+    types = engine.described(connection, f"(SELECT {listed} FROM {source.sql})")
     return {column: _known(source.columns[column], types[column]) for column in columns}
 
 
@@ -250,17 +243,18 @@ def _known(expression: str, kind: str) -> str:
     micros = f"epoch_ns({expression}) // 1000" if kind.endswith("_NS") else f"epoch_us({expression})"
     if kind in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS", "TIMESTAMP WITH TIME ZONE"):
         return f"coalesce(make_timestamp({micros}), {_INFINITE.format(expression)})"
-    known = ibis.backends.sql.datatypes.DuckDBType.from_string(kind)
-    return f"CAST({expression} AS VARCHAR)" if known.is_unknown() or known.is_geospatial() else expression
+    return expression if engine.is_plain(kind) else f"CAST({expression} AS VARCHAR)"
 
 
-def _typed(backend: Backend, source: Source, raw: ir.Table, table: str) -> ir.Table:
+def _typed(opened: DuckDB, source: Source, raw: ir.Table, table: str) -> ir.Table:
     """A checked table in the contract's types."""
-    cast = compiled.query(("typed", compiled.shape({table: raw})), lambda: raw.select(**casts(TABLES[table], raw)))
-    backend.raw_sql(f"CREATE {'TABLE' if source.keep else 'VIEW'} {name(table)} AS {cast.sql}")
+    cast = compiled.query(
+        opened, ("typed", compiled.shape({table: raw})), lambda: raw.select(**casts(TABLES[table], raw))
+    )
+    opened.connection.execute(f"CREATE {'TABLE' if source.keep else 'VIEW'} {name(table)} AS {cast.sql}")
     if source.keep:
-        backend.drop_table(raw.get_name())
-    return backend.table(table)
+        opened.drop(raw.get_name())
+    return opened.table(table)
 
 
 def open_candidates(history: History, path: Path) -> Candidates:
@@ -277,19 +271,20 @@ def open_candidates(history: History, path: Path) -> Candidates:
         raise fail(str(path), "its ending is unknown", remedy)
     if not path.exists():
         raise fail(str(path), "there is no such file", "Give the file of candidates.")
-    connection, stamp = history.backend.con, Stamp.of_list(path)
+    opened, stamp = engine.require_duckdb(history.engine), Stamp.of_list(path)
+    connection = opened.connection
     try:
         source = files.source(connection, path, table, wanted, carry=True)
         extra = tuple(column for column in source.columns if column not in CANDIDATES.columns)
         engine.refuse_doubles(table, list(source.columns), source.columns)
         source = replace(source, keep=False, loaded=False)
-        history.backend.raw_sql(f"DROP VIEW IF EXISTS {name('raw ' + table)}")
-        raw = raw_table(history.backend, source, table)
+        connection.execute(f"DROP VIEW IF EXISTS {name('raw ' + table)}")
+        raw = raw_table(opened, source, table)
         faults = [_known_afterwards(column) for column in extra if column in wanted]
         faults += check_table(CANDIDATES, raw, source.columns, {})
         if faults:
             raise InputError(faults)
-        rows, query = raw.count().to_pyarrow().as_py(), _query(history.backend, source, extra)
+        rows, query = raw.count().to_pyarrow().as_py(), _query(opened, source, extra)
         notes = notes_on_candidates(casts(CANDIDATES, raw), raw, history.collaborations, history.creators)
         stamp.require_unchanged(table)
         return Candidates(rows, tuple(source.columns), extra, stamp, notes, connection, query)
@@ -298,15 +293,15 @@ def open_candidates(history: History, path: Path) -> Candidates:
         raise engine.reading_fault(error, table, path.name) from error
 
 
-def _query(backend: Backend, source: Source, extra: tuple[str, ...]) -> str:
+def _query(opened: DuckDB, source: Source, extra: tuple[str, ...]) -> str:
     """SQL that yields the candidates: the contract's columns cast, the others untouched."""
     carried = {column: source.columns[column] for column in extra}
-    known = _plain(backend, source, [column for column in source.columns if column not in carried])
+    known = _plain(opened.connection, source, [column for column in source.columns if column not in carried])
     view = f"candidates {next(_numbers)}"
     columns = ", ".join(f"{expression} AS {name(column)}" for column, expression in {**known, **carried}.items())
-    backend.raw_sql(f"CREATE VIEW {name(view)} AS SELECT {columns} FROM {source.sql}")
+    opened.connection.execute(f"CREATE VIEW {name(view)} AS SELECT {columns} FROM {source.sql}")
     # Extra columns may be of types that Ibis does not know: declared as text they pass through unchanged.
-    raw = backend.table(f"raw {CANDIDATES.name}")
+    raw = opened.table(f"raw {CANDIDATES.name}")
     table = ibis.table({**dict(raw.schema().items()), **dict.fromkeys(extra, "string")}, name=view)
     return str(ibis.to_sql(table.select(**casts(CANDIDATES, table), **{c: table[c] for c in extra}), dialect="duckdb"))
 

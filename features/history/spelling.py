@@ -14,6 +14,7 @@ import ibis
 import ibis.expr.types as ir
 
 from features.engines import compiled
+from features.engines.duckdb import engine_of
 from features.faults import shorten
 
 SHOWN = 3
@@ -127,7 +128,7 @@ def unmatched(
     def counted() -> ir.Table:
         return rows.aggregate(total=rows.count(), missing=rows.count(where=rows.held.isnull()))
 
-    total, missing = compiled.rows(keys.get_backend(), (where, key), counted)[0].values()
+    total, missing = compiled.rows(engine_of(rows), (where, key), counted)[0].values()
     most = 2 * missing >= total
     if not missing or not (few or most):
         return []
@@ -158,9 +159,9 @@ def _names(tables: Mapping[str, ir.Table]) -> ir.Table:
 def several_spellings(tables: Mapping[str, ir.Table | None]) -> list[str]:
     """A sentence for each kind of name of which some differ in case or blanks alone."""
     there = {name: table for name, table in tables.items() if table is not None}
-    backend, key = there["creators"].get_backend(), ("names", compiled.shape(there))
+    engine, key = engine_of(there["creators"]), ("names", compiled.shape(there))
     alike: dict[str, dict[str, list[str]]] = {kind: {} for kind in NAMES}
-    for row in compiled.rows(backend, key, functools.partial(_names, there)):
+    for row in compiled.rows(engine, key, functools.partial(_names, there)):
         same = alike[row["kind"]].setdefault(" ".join(row["name"].casefold().split()), [])
         same.append(f"{shorten(row['name'])} ({row['rows']:,} row{'s' if row['rows'] > 1 else ''})")
     notes = []

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 
 BLOCK_ROWS = 128  # of cells and sums at a time: they stay in the processor's first caches
-# features; used, is_category, last, first_cut, cuts; first_feature, columns, first_class, classes, first_value, values; out
+# features; used to cuts; first_feature to values; out
 SIGNATURE = (
     "void(f8[:,::1], i8[::1], b1[::1], i8[::1], u8[::1], f8[::1], "
     "u8[::1], u8[::1], u8[::1], u8[::1], u8[::1], f8[::1], f8[:,::1])"

@@ -151,7 +151,7 @@ class _Flat:
 
 
 def _flat_cells(cells: dict[int, Cells]) -> tuple[np.ndarray, ...]:
-    """What `shap_kernel` finds cells by: columns, whether they are categories, last cells, and cuts with their starts."""
+    """What `shap_kernel` finds cells by: columns, which are categories, last cells, cuts with their starts."""
     cuts = [np.empty(0) if one.cuts is None else np.asarray(one.cuts, float) for one in cells.values()]
     return (
         np.array(list(cells), np.int64),

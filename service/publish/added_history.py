@@ -44,25 +44,25 @@ def _beside(history: History, tables: Rows) -> Iterator[History]:
     """
     given = {name: rows for name, rows in tables.items() if rows}
     _require_own(history, given)
-    backend, raw = history.backend, dict[str, ir.Table]()
+    engine, raw = history.engine, dict[str, ir.Table]()
     try:
         for name, rows in given.items():
-            backend.con.register(f"{name} of a request", _arrow(name, rows))
-            raw[name] = backend.table(f"{name} of a request")
+            engine.put(f"{name} of a request", _arrow(name, rows))
+            raw[name] = engine.table(f"{name} of a request")
         faults = [
             fault for name, table in raw.items() for fault in check_table(TABLES[name], table, table.columns, raw)
         ]
         if faults:
             raise InputError(faults)
         both = {
-            name: backend.create_view(f"{name} with a request's", _union(getattr(history, name), _typed(name, table)))
+            name: engine.view(f"{name} with a request's", _union(getattr(history, name), _typed(name, table)))
             for name, table in raw.items()
         }
         yield replace(history, **both)
     finally:
         for name in given:
-            backend.drop_view(f"{name} with a request's", force=True)
-            backend.con.unregister(f"{name} of a request")
+            engine.drop_view(f"{name} with a request's")
+            engine.take_away(f"{name} of a request")
 
 
 def _typed(name: str, table: ir.Table) -> ir.Table:

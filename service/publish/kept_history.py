@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from features.engines.duckdb import name, quote
+from features.engines.dialects import sql
+from features.engines.duckdb import name, quote, require_duckdb
 from features.engines.postgres import SCHEME
 from features.faults import fail
 from features.history.contract import TABLES
@@ -30,7 +31,7 @@ def keep(data: str, folder: Path) -> tuple[str, ...]:
         problem = "the database does not say whether anything is new in it"
         raise fail("DATA", problem, "Check that it runs, and that its catalogue and tables may be read.")
     with open_history(data) as history:
-        connection = history.backend.con
+        connection = require_duckdb(history.engine).connection
         connection.execute(f"ATTACH {quote(folder / HISTORY)} AS kept")
         names: list[str] = []
         for table in TABLES:
@@ -38,7 +39,7 @@ def keep(data: str, folder: Path) -> tuple[str, ...]:
             if found is not None:
                 # what DATA lacks stays absent: a column of missing values would count as there
                 given = [column for column in found.columns if column in history.given[table]]
-                connection.execute(f"CREATE TABLE kept.{name(table)} AS {history.backend.compile(found[given])}")
+                connection.execute(f"CREATE TABLE kept.{name(table)} AS {sql(found[given], 'duckdb')}")
                 if connection.execute(f"SELECT 1 FROM kept.{name(table)} LIMIT 1").fetchone():
                     names += [table, *(f"{table}.{column}" for column in given)]
         connection.execute("DETACH kept")

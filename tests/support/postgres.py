@@ -57,10 +57,10 @@ class Server:
                 cursor.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
-    def database(self, tables: Frames | None = None) -> str:
-        """A new database with these tables; its name."""
+    def database(self, tables: Frames | None = None, options: str = "") -> str:
+        """A new database with these tables; its name. options: of CREATE DATABASE."""
         name = f"market_{next(_numbers)}"
-        self.execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name} {options}")
         if tables:
             with dbapi.connect(self.url(name)) as connection, connection.cursor() as cursor:
                 for table, rows in tables.items():

@@ -12,10 +12,8 @@ from pathlib import Path
 import duckdb
 import ibis
 import pyarrow as pa
-from ibis.backends.duckdb import Backend
 
-from features.engines import duckdb as engine
-from features.engines.duckdb import Source, name
+from features.engines.duckdb import DuckDB, Source, connect, name, reading_fault, refuse_doubles
 from features.faults import Fault, InputError, fail
 from features.history import files, unread
 from features.history.checks import ROW, casts
@@ -23,7 +21,7 @@ from features.history.column_names import missing_columns
 from features.history.contract import COLLABORATIONS, CONVERSIONS, TABLES
 from features.history.freshness import Stamp
 from features.history.row_faults import row_faults
-from features.history.source import connect, raw_table
+from features.history.source import raw_table
 
 ONE_FILE = (".csv", ".csv.gz", ".parquet")
 SHOWN = 5
@@ -73,22 +71,22 @@ def open_batch(new: Path) -> Iterator[Batch]:
     """Open NEW for as long as the context lasts. Raises InputError for what concerns a whole file: one that cannot be
     read, or lacks columns; what concerns single rows is in `NewTable.refused`."""
     with tempfile.TemporaryDirectory() as scratch:
-        backend = connect(None, None, scratch)
+        engine = connect(None, None, scratch)
         stamp = Stamp.of_data(new) if new.is_dir() else Stamp.of_list(new)
         try:
-            sources = _sources(backend, new)
-            tables = {table: _new_table(backend, table, source) for table, source in sources.items()}
+            sources = _sources(engine, new)
+            tables = {table: _new_table(engine, table, source) for table, source in sources.items()}
             notes = (*_notes_on_columns(sources), *(_notes_on_folder(new, sources, stamp) if new.is_dir() else ()))
             stamp.require_unchanged("NEW")
-            yield Batch(new.name, tables, notes, stamp, backend.con)
+            yield Batch(new.name, tables, notes, stamp, engine.connection)
         except (InputError, duckdb.Error):
             stamp.require_unchanged("NEW")  # a file that is written right now has any fault
             raise
         finally:
-            backend.disconnect()
+            engine.close()
 
 
-def _sources(backend: Backend, new: Path) -> dict[str, Source]:
+def _sources(engine: DuckDB, new: Path) -> dict[str, Source]:
     """Where each table of NEW lies, loaded with the numbers of its rows."""
     remedy = "Give a folder with tables of the contract, or one .csv or .parquet file of collaborations."
     if not new.exists():
@@ -105,12 +103,14 @@ def _sources(backend: Backend, new: Path) -> dict[str, Source]:
     sources, faults = {}, list[Fault]()
     for table, path in found.items():
         try:
-            sources[table] = _loaded(backend, files.source(backend.con, path, table, _wanted(table), carry=True), table)
+            sources[table] = _loaded(
+                engine, files.source(engine.connection, path, table, _wanted(table), carry=True), table
+            )
             faults += missing_columns(TABLES[table], sources[table].columns)
         except InputError as error:
             faults += error.faults
         except duckdb.Error as error:
-            faults += engine.reading_fault(error, table, path.name).faults
+            faults += reading_fault(error, table, path.name).faults
     if faults:
         raise InputError(faults)
     return sources
@@ -120,12 +120,12 @@ def _wanted(table: str) -> list[str]:
     return [*TABLES[table].columns]
 
 
-def _loaded(backend: Backend, source: Source, table: str) -> Source:
+def _loaded(engine: DuckDB, source: Source, table: str) -> Source:
     """The source as a table `new …`, which has the numbers of rows too."""
-    engine.refuse_doubles(table, [*source.columns], source.columns)
+    refuse_doubles(table, [*source.columns], source.columns)
     columns = ", ".join(f"{expression} AS {name(column)}" for column, expression in source.columns.items())
     numbered = f"SELECT {columns}, row_number() OVER () AS {name(ROW)} FROM {source.sql}"
-    backend.raw_sql(f"CREATE TABLE {name('new ' + table)} AS {numbered}")
+    engine.connection.execute(f"CREATE TABLE {name('new ' + table)} AS {numbered}")
     return replace(source, sql=name("new " + table), columns={c: name(c) for c in source.columns}, loaded=False)
 
 
@@ -141,38 +141,38 @@ def _notes_on_folder(new: Path, sources: dict[str, Source], stamp: Stamp) -> Ite
     return (f"NEW's {note}" for note in unread.notes_on_folder(new, [*sources], stamp.files))
 
 
-def _new_table(backend: Backend, table: str, source: Source) -> NewTable:
+def _new_table(engine: DuckDB, table: str, source: Source) -> NewTable:
     """Cast the rows of a table, but for those that break the contract on their own."""
-    raw = raw_table(backend, source, table)
+    raw = raw_table(engine, source, table)
     refused: Refused = defaultdict(list)
     for fault in row_faults(table, raw, {}):
         refused[fault.row or 0].append(fault.reason)
     given = [column for column in TABLES[table].columns if column in source.columns]
     values = casts(TABLES[table], raw)
     cast = raw.select(**{c: values[c] for c in given}, **{ROW: ibis.row_number().over() + 1})
-    for row, reason in _zero_bytes(backend, cast):
+    for row, reason in _zero_bytes(engine, cast):
         refused[row].append(reason)
     numbers = pa.table({ROW: pa.array([*refused], pa.int64())})
-    backend.con.register("refused rows", numbers)
+    engine.connection.register("refused rows", numbers)
     good = _GOOD.format(table)
-    backend.raw_sql(
+    engine.connection.execute(
         f"CREATE TABLE {name(good)} AS FROM ({ibis.to_sql(cast, dialect='duckdb')}) "
         f'ANTI JOIN "refused rows" USING ({name(ROW)}) ORDER BY {name(ROW)}'
     )
-    backend.con.unregister("refused rows")
-    repeated = _repeats(backend, table, good, given, refused)
-    kept = backend.con.sql(f"FROM {name(good)} ORDER BY {name(ROW)}").to_arrow_table()
-    rows = backend.con.sql(f"SELECT count(*) FROM {source.sql}").fetchall()[0][0]
+    engine.connection.unregister("refused rows")
+    repeated = _repeats(engine, table, good, given, refused)
+    kept = engine.connection.sql(f"FROM {name(good)} ORDER BY {name(ROW)}").to_arrow_table()
+    rows = engine.connection.sql(f"SELECT count(*) FROM {source.sql}").fetchall()[0][0]
     return NewTable(kept, rows, repeated, source.place.endswith((".csv", ".csv.gz")), refused)
 
 
-def _zero_bytes(backend: Backend, cast: ibis.expr.types.Table) -> Iterator[tuple[int, str]]:
+def _zero_bytes(engine: DuckDB, cast: ibis.expr.types.Table) -> Iterator[tuple[int, str]]:
     """Texts that neither a CSV file nor PostgreSQL can hold."""
     sql = ibis.to_sql(cast, dialect="duckdb")
     for column in cast.columns:
         if cast[column].type().is_string():
             query = f"SELECT {name(ROW)} FROM ({sql}) WHERE contains({name(column)}, chr(0))"
-            for (row,) in backend.con.execute(query).fetchall():
+            for (row,) in engine.connection.execute(query).fetchall():
                 yield row, f"{column}: it holds a zero byte. Delete the byte, or export the table again."
 
 
@@ -181,11 +181,11 @@ def key_of(table: str) -> list[str]:
     return TABLES[table].unique or [*CONVERSIONS.columns][:2]
 
 
-def _repeats(backend: Backend, table: str, good: str, given: list[str], refused: Refused) -> int:
+def _repeats(engine: DuckDB, table: str, good: str, given: list[str], refused: Refused) -> int:
     """Take rows of one key out of `good`: all but the first where they are alike, all of them where they differ."""
     keys = ", ".join(map(name, key_of(table)))
     columns = ", ".join(map(name, given))
-    twice = backend.con.execute(
+    twice = engine.connection.execute(
         f"SELECT list({name(ROW)} ORDER BY {name(ROW)}), count(DISTINCT struct_pack({columns})) FROM {name(good)} "
         f"GROUP BY {keys} HAVING count(*) > 1"
     ).fetchall()
@@ -201,7 +201,7 @@ def _repeats(backend: Backend, table: str, good: str, given: list[str], refused:
         for row in rows:
             refused[row].append(f"{' and '.join(key_of(table))}: rows {listed} have the same. {remedy}")
         out += rows
-    backend.con.register("rows out", pa.table({ROW: pa.array(out, pa.int64())}))
-    backend.raw_sql(f'DELETE FROM {name(good)} WHERE {name(ROW)} IN (SELECT {name(ROW)} FROM "rows out")')
-    backend.con.unregister("rows out")
+    engine.connection.register("rows out", pa.table({ROW: pa.array(out, pa.int64())}))
+    engine.connection.execute(f'DELETE FROM {name(good)} WHERE {name(ROW)} IN (SELECT {name(ROW)} FROM "rows out")')
+    engine.connection.unregister("rows out")
     return repeated

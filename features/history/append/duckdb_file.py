@@ -9,9 +9,8 @@ from pathlib import Path
 
 import duckdb
 import ibis
-from ibis.backends.duckdb import Backend
 
-from features.engines.duckdb import described, name, quote
+from features.engines.duckdb import DuckDB, connect, described, name, quote, require_duckdb
 from features.faults import fail
 from features.history import databases
 from features.history.append import log, steps
@@ -22,7 +21,7 @@ from features.history.append.merge import CHANGED, NEW, NUMBER, SQL_TYPES, Chang
 from features.history.casting import cast
 from features.history.column_types import kind_of
 from features.history.contract import TABLES
-from features.history.source import connect, open_history
+from features.history.source import open_history
 
 _CLEARED = "what an interrupted addition left has been removed; nothing of it counted"
 _WAITING = "waiting for another addition to end"
@@ -57,21 +56,22 @@ class DuckDBFile:
     def present(self, tables: Collection[str], now: datetime) -> Iterator[Present]:
         """The tables that are there, opened and checked. Raises InputError where one of `tables` is a view."""
         if not self.path.exists():
-            backend = connect(None, None, str(self.path.parent.absolute()))
+            engine = connect(None, None, str(self.path.parent.absolute()))
             try:
-                yield Present(backend, {}, {})
+                yield Present(engine, {}, {})
             finally:
-                backend.disconnect()
+                engine.close()
             return
         with open_history(self.url, now=now) as history:
-            connection = history.backend.con
+            engine = require_duckdb(history.engine)
+            connection = engine.connection
             views = databases.views(connection)
             for table in tables:
                 if table in views:
                     remedy = f"Make it a table (CREATE TABLE … AS FROM {table}), or add to what the view reads."
                     raise fail(self.url, f"{table} is a view, which nothing can be added to", remedy)
             held = {table: described(connection, f"data.{name(table)}") for table in history.given}
-            yield Present(history.backend, {table: getattr(history, table) for table in held}, held)
+            yield Present(engine, {table: getattr(history, table) for table in held}, held)
 
     def commit(self, changes: Changes, source: str, now: datetime) -> int:
         """Write all changes and the log in one transaction; returns the number of the addition."""
@@ -92,27 +92,27 @@ class DuckDBFile:
         return number
 
     def _add(self, path: Path, changes: Changes, source: str, now: datetime) -> int:
-        backend = connect(None, None, str(self.path.parent.absolute()))
-        connection = backend.con
+        engine = connect(None, None, str(self.path.parent.absolute()))
+        connection = engine.connection
         try:
             steps.execute(connection, f"ATTACH {quote(path)} AS data")
             steps.execute(connection, "USE data")
             steps.execute(connection, "BEGIN")
             for change in changes.tables.values():
-                _write(backend, change)
+                _write(engine, change)
             number = _write_log(connection, changes, source, now)
             steps.execute(connection, "COMMIT")
             with suppress(*(() if path == self._draft else (duckdb.Error, OSError))):  # committed, come what may
                 steps.execute(connection, "USE memory")
                 steps.execute(connection, "DETACH data")
         finally:
-            backend.disconnect()
+            engine.close()
         return number
 
 
-def _write(backend: Backend, change: Change) -> None:
+def _write(engine: DuckDB, change: Change) -> None:
     """Write the changes of one table; its columns that are missing are added where there is a value for them."""
-    connection, table = backend.con, change.table
+    connection, table = engine.connection, change.table
     if not change.rows.num_rows:
         return
     held = databases.columns_of(connection, table)
@@ -129,7 +129,7 @@ def _write(backend: Backend, change: Change) -> None:
     listed = ", ".join(map(name, written))
     if (changed := change.of_kind(CHANGED)).num_rows:
         keys = key_of(table)
-        raw = backend.table(table, database=("data", "main"))
+        raw = engine.table(table, database=("data", "main"))
         values = {key: cast(raw[key], kind_of(TABLES[table].columns[key])) for key in keys}
         located = ibis.to_sql(raw.select(place=raw.rowid(), **values), dialect="duckdb")
         connection.register("changed rows", changed.drop_columns([NUMBER]))

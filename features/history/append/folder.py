@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.engines.duckdb import described, name
+from features.engines.duckdb import described, name, require_duckdb
 from features.faults import OutputError, fail
 from features.history import files, parquet_files
 from features.history.append import log, steps
@@ -76,7 +76,8 @@ class Folder:
                 _refuse(path, table)
         with open_history(str(self.path), now=now) as history:
             there = {table: getattr(history, table) for table in history.given}
-            yield Present(history.backend, there, {t: self._held(history.backend.con, t) for t in there})
+            engine = require_duckdb(history.engine)
+            yield Present(engine, there, {t: self._held(engine.connection, t) for t in there})
 
     def _held(self, connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
         """The types in which a Parquet table keeps its columns; a CSV takes anything."""

@@ -13,13 +13,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import duckdb
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
-from ibis.backends.duckdb import Backend
 
-from features.engines.duckdb import name, quote
+from features.engines.duckdb import DuckDB, name, quote
 from features.faults import shorten
 from features.history.append.batch import Batch, NewTable, Refused, key_of
 from features.history.append.postgres_types import Exact
@@ -40,11 +38,11 @@ _LENGTHS = ("VARCHAR(", "CHAR(")
 
 @dataclass(frozen=True)
 class Present:
-    """DATA as it is before the addition. tables: in the contract's types, under their own names in `backend`. held: by
+    """DATA as it is before the addition. tables: in the contract's types, under their own names in `engine`. held: by
     table, what those of its columns hold that do not hold whatever they are given, as those of a CSV do: a DuckDB type,
     or a rule."""
 
-    backend: Backend
+    engine: DuckDB
     tables: Mapping[str, ir.Table]
     held: Mapping[str, Mapping[str, str | Exact]]
 
@@ -105,7 +103,7 @@ class _Merger:
 
     def __init__(self, present: Present, batch: Batch) -> None:
         self.present, self.batch = present, batch
-        self.connection: duckdb.DuckDBPyConnection = present.backend.con
+        self.connection = present.engine.connection
         self.refused: dict[str, Refused] = {t: defaultdict(list, new.refused) for t, new in batch.tables.items()}
         self.unchanged: dict[str, int] = {}
         self.rounded: dict[tuple[str, str], set[int]] = {}  # rows by table and column
@@ -232,9 +230,9 @@ class _Merger:
         key = key_of(COLLABORATIONS.name)[0]
         named = " UNION ".join(f"SELECT {name(key)} FROM {name(_to_write(table))}" for table in pair)
         self.connection.execute(f'CREATE TABLE "collaborations of NEW" AS {named}')
-        touched = self.present.backend.table("collaborations of NEW")
+        touched = self.present.engine.table("collaborations of NEW")
         both = {
-            table: self.present.backend.create_view(f"touched {table}", merged[table].semi_join(touched, key))
+            table: self.present.engine.view(f"touched {table}", merged[table].semi_join(touched, key))
             for table in (COLLABORATIONS.name, CONVERSIONS.name)
             if table in merged
         }
@@ -256,7 +254,7 @@ class _Merger:
 
     def _rows(self, table: str) -> ir.Table:
         """The rows to write, of one table, with their numbers."""
-        return self.present.backend.table(_to_write(table)).drop(KIND, NUMBER, BEFORE)
+        return self.present.engine.table(_to_write(table)).drop(KIND, NUMBER, BEFORE)
 
     def _merged_tables(self) -> dict[str, ir.Table]:
         """Each table as it would be, as a view: DATA's rows that stay, with NULL in `ROW`, and the rows to write."""
@@ -271,7 +269,7 @@ class _Merger:
                 continue
             rows = self._rows(table)
             merged[table] = rows if there is None else there.anti_join(rows, key_of(table)).union(rows)
-        return {table: self.present.backend.create_view(f"merged {table}", rows) for table, rows in merged.items()}
+        return {table: self.present.engine.view(f"merged {table}", rows) for table, rows in merged.items()}
 
     def _drop(self, table: str, rows: Collection[int]) -> None:
         """Take rows out of a table of the engine, by their numbers."""

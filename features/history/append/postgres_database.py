@@ -10,7 +10,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.engines.duckdb import name
+from features.engines.duckdb import connect, name, require_duckdb
 from features.engines.postgres import PostgresError, Session, connected
 from features.faults import InputError, OutputError, fail
 from features.history.append import log, steps
@@ -21,7 +21,7 @@ from features.history.append.postgres_types import held
 from features.history.column_types import kind_of
 from features.history.contract import TABLES
 from features.history.postgres import KINDS, Catalogue, Column, Relation, Through, catalogue, elsewhere
-from features.history.source import connect, open_history
+from features.history.source import open_history
 from features.secrets import mask
 
 LOCK = 0x63725F7969656C64  # of all additions to a database; other applications may use other numbers
@@ -106,11 +106,11 @@ class PostgresDatabase:
                 raise InputError([fault])
         if not self.held.tables:
             with tempfile.TemporaryDirectory() as scratch:
-                backend = connect(None, None, scratch)
+                engine = connect(None, None, scratch)
                 try:
-                    yield Present(backend, {}, {})
+                    yield Present(engine, {}, {})
                 finally:
-                    backend.disconnect()
+                    engine.close()
             return
         through = Through(self.session, tables)
         with open_history(self.url, now=now, through=through) as history:
@@ -123,7 +123,7 @@ class PostgresDatabase:
                 table: {c.name: kept for c in self.held.tables[table].columns if (kept := held(c, decimals))}
                 for table in there
             }
-            yield Present(history.backend, there, kept)
+            yield Present(require_duckdb(history.engine), there, kept)
 
     def _refuse(self, relation: Relation) -> None:
         if relation.kind not in ("r", "p"):

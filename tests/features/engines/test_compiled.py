@@ -7,10 +7,11 @@ from pathlib import Path
 
 import ibis
 import pandas as pd
+import pyarrow as pa
 import pytest
-from ibis.backends.duckdb import Backend
 
 from features.engines import compiled
+from features.engines.duckdb import DuckDB, connect
 from features.history.source import open_history
 from features.matrix import FeatureBuilder
 from tests.support.contract_tables import frames, write
@@ -24,39 +25,39 @@ def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def backend() -> Iterator[Backend]:
-    one = ibis.duckdb.connect()
+def engine(tmp_path: Path) -> Iterator[DuckDB]:
+    one = connect(1, None, str(tmp_path))
     yield one
-    one.disconnect()
+    one.close()
 
 
-def test_an_expression_is_built_once_for_tables_of_one_shape(backend: Backend) -> None:
+def test_an_expression_is_built_once_for_tables_of_one_shape(engine: DuckDB) -> None:
     built = []
 
     def doubled(name: str) -> list[dict[str, object]]:
-        table = backend.table(name)
+        table = engine.table(name)
 
         def build() -> ibis.Table:
             built.append(name)
             return table.select(twice=table.x * 2).order_by("twice")
 
-        return compiled.rows(backend, ("doubled", compiled.shape({"one": table})), build)
+        return compiled.rows(engine, ("doubled", compiled.shape({"one": table})), build)
 
-    backend.create_table("one", pd.DataFrame({"x": [2, 1]}))
+    engine.put("one", pa.table({"x": [2, 1]}))
     assert doubled("one") == [{"twice": 2}, {"twice": 4}]
-    backend.create_table("one", pd.DataFrame({"x": [5]}), overwrite=True)
+    engine.put("one", pa.table({"x": [5]}))
     assert doubled("one") == [{"twice": 10}]
     assert built == ["one"]
-    backend.create_table("one", pd.DataFrame({"x": [0.25]}), overwrite=True)
-    backend.create_table("two", pd.DataFrame({"x": [7]}))
+    engine.put("one", pa.table({"x": [0.25]}))
+    engine.put("two", pa.table({"x": [7]}))
     assert (doubled("one"), doubled("two")) == ([{"twice": 0.5}], [{"twice": 14}])
     assert built == ["one", "one", "two"], "another type, another name"
 
 
-def test_what_is_no_table_of_the_engine_is_like_nothing_else(backend: Backend) -> None:
-    backend.create_table("one", pd.DataFrame({"x": [1]}))
-    table = backend.table("one")
-    assert compiled.shape({"one": table, "two": None}) == compiled.shape({"one": backend.table("one")})
+def test_what_is_no_table_of_the_engine_is_like_nothing_else(engine: DuckDB) -> None:
+    engine.put("one", pa.table({"x": [1]}))
+    table = engine.table("one")
+    assert compiled.shape({"one": table, "two": None}) == compiled.shape({"one": engine.table("one")})
     assert compiled.shape({"one": table}) != compiled.shape({"other": table})
     some = table.filter(table.x > 0)
     assert compiled.shape({"one": some}) != compiled.shape({"one": some})
@@ -97,9 +98,9 @@ def test_results_that_are_left_out_are_compiled_for_once(tmp_path: Path, monkeyp
     folder, made = write(tmp_path / "data", frames()), list[str]()
     of = compiled.Query.of
 
-    def noted(expression: ibis.Table) -> compiled.Query:
+    def noted(expression: ibis.Table, dialect: str) -> compiled.Query:
         made.append(str(ibis.to_sql(expression)))
-        return of(expression)
+        return of(expression, dialect)
 
     monkeypatch.setattr(compiled.Query, "of", noted)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from features.engines.duckdb import explain
+from features.engines.duckdb import explain, require_duckdb
 from features.faults import InputError
 from features.history.source import open_history
 from tests.support.contract_tables import frames, write
@@ -105,7 +105,7 @@ def test_time_zones_and_json_are_built_in(tmp_path: Path) -> None:
     assert str(read[0]["posted_at"]) == "2025-07-01 00:00:00"
     with open_history(tmp_path, threads=1) as history:
         named = "SELECT value FROM duckdb_settings() WHERE name LIKE 'auto%_known_extensions'"
-        assert history.backend.con.execute(named).fetchall() == [("false",), ("false",)]
+        assert require_duckdb(history.engine).connection.execute(named).fetchall() == [("false",), ("false",)]
 
 
 CAUSES = {

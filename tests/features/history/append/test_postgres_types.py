@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.engines.duckdb import connect
 from features.history.append.batch import open_batch
 from features.history.append.merge import Present, merge
 from features.history.append.postgres_types import Exact, held
 from features.history.postgres import Column
-from features.history.source import connect
 
 NOON, LATER = datetime(2025, 1, 10, 12), datetime(2025, 1, 10, 12, 0, 0, 120_000)
 
@@ -121,10 +121,10 @@ def test_only_what_is_not_sure_is_looked_at_one_by_one(tmp_path: Path) -> None:
         return False
 
     few = Exact("numeric(1,0)", holds, {"BIGINT": "{v} < 3"})
-    backend = connect(None, None, str(tmp_path))
+    engine = connect(None, None, str(tmp_path))
     with open_batch(tmp_path) as batch:
-        changes = merge(Present(backend, {}, {"creators": {"followers": few}}), batch, NOON)
-    backend.disconnect()
+        changes = merge(Present(engine, {}, {"creators": {"followers": few}}), batch, NOON)
+    engine.close()
     assert seen == [3]
     assert list(changes.refused["creators"]) == [3]
 

@@ -1,0 +1,83 @@
+"""SQL of expressions in an engine's dialect: Ibis's, but for what the engine would compute otherwise than DuckDB."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ibis.backends.sql.compilers as compilers
+import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
+import ibis.expr.schema as sch
+import ibis.expr.types as ir
+import sqlglot.expressions as sge
+
+_UTC = dt.Timestamp(timezone="UTC")
+
+
+class _PostgreSQL(compilers.PostgresCompiler):
+    __slots__ = ()
+
+    def visit_Round(self, op: Any, *, arg: Any, digits: Any) -> Any:  # noqa: N802
+        """To the nearest whole number, halves away from zero: Ibis rounds the number's first 15 digits instead."""
+        whole = self.f.trunc(arg)
+        return self.cast(whole + self.f.trunc(sge.paren(arg - whole) * 2), op.dtype)
+
+
+class _BigQuery(compilers.BigQueryCompiler):
+    __slots__ = ()
+    UNSUPPORTED_OPS = tuple(op for op in compilers.BigQueryCompiler.UNSUPPORTED_OPS if op is not ops.Median)
+
+    def visit_Median(self, op: Any, *, arg: Any, where: Any) -> Any:  # noqa: N802
+        """The mean of the two values in the middle: BigQuery has no exact median over the rows of a group."""
+        known = arg if where is None else self.if_(where, arg, sge.Null())
+        values = self.f.array_agg(sge.IgnoreNulls(this=sge.Order(this=known, expressions=[known])))
+        count = self.f.count(known)
+        low, high = (values[self.f.safe_offset(self.f.div(n, 2))] for n in (count - 1, count))
+        return low + sge.paren(high - low) / 2
+
+
+class _Spark(compilers.PySparkCompiler):
+    __slots__ = ()
+
+    def visit_Median(self, op: Any, *, arg: Any, where: Any) -> Any:  # noqa: N802
+        """Of the values that are chosen: Ibis gives the filter to the share as well, which must be a constant."""
+        return self.f.percentile(arg if where is None else self.if_(where, arg, sge.Null()), 0.5)
+
+    def visit_NonNullLiteral(self, op: Any, *, value: Any, dtype: Any) -> Any:  # noqa: N802
+        """A number with a point is a decimal in Spark, and what meets it is rounded to one."""
+        found = super().visit_NonNullLiteral(op, value=value, dtype=dtype)
+        return self.cast(value, dtype) if dtype.is_floating() else found
+
+    def visit_CountStar(self, op: Any, *, arg: Any, where: Any) -> Any:  # noqa: N802
+        """0 where the condition is missing in all rows: Ibis's sum of conditions is missing then."""
+        return self.f.count(sge.Star()) if where is None else self.f.count_if(where)
+
+    def visit_TimestampDelta(self, op: Any, *, part: Any, left: Any, right: Any) -> Any:  # noqa: N802
+        """Microseconds: Ibis's `datediff` knows whole days alone."""
+        return self.f.unix_micros(self.cast(left, _UTC)) - self.f.unix_micros(self.cast(right, _UTC))
+
+
+_COMPILERS = {"postgres": _PostgreSQL(), "bigquery": _BigQuery(), "pyspark": _Spark()}
+
+
+def _compiler(dialect: str) -> Any:
+    return _COMPILERS.get(dialect) or getattr(compilers, dialect).compiler
+
+
+def sql(expression: ir.Table, dialect: str, *, pretty: bool = False) -> str:
+    """A SELECT that yields the expression."""
+    compiler = _compiler(dialect)
+    found: str = compiler.to_sqlglot(expression.unbind()).sql(dialect=compiler.dialect, pretty=pretty)
+    return found
+
+
+def columns(schema: sch.Schema, dialect: str) -> str:
+    """Names and types of a schema's columns, as CREATE TABLE takes them."""
+    compiler = _compiler(dialect)
+    defined = [column.sql(compiler.dialect) for column in schema.to_sqlglot_column_defs(compiler.type_mapper.dialect)]
+    if dialect == "postgres":  # DuckDB's order of texts; other collations depend on the server
+        defined = [
+            f'{column} COLLATE "C"' if kind.is_string() else column
+            for column, kind in zip(defined, schema.types, strict=True)
+        ]
+    return ", ".join(defined)

@@ -1,0 +1,129 @@
+"""The same features whether DuckDB makes them or a PostgreSQL server in which the tables lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from features.catalogue import FAMILIES
+from features.engines.duckdb import connect
+from features.engines.engine import Engine, Query
+from features.engines.postgres import PostgreSQL, connected
+from features.families import track_record
+from features.faults import InputError
+from features.history.in_place import open_in_place
+from features.history.source import open_history
+from tests.support.contract_tables import frames
+from tests.support.postgres import Server
+from tests.support.small_world import write
+from tests.support.two_engines import Both, both, differences, matrix, tied_world
+
+# of a database whose texts are sorted as people do, not by their code points
+AS_PEOPLE_SORT = "TEMPLATE template0 LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+
+
+@pytest.fixture(scope="module")
+def matrices(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Both]:
+    """By DuckDB and by PostgreSQL."""
+    tables = tied_world()
+    folder = write(tables, tmp_path_factory.mktemp("world"))
+    spine = tables.pop("spine")
+    url = postgres_server.url(postgres_server.database(tables, AS_PEOPLE_SORT))
+    with open_history(folder, threads=2) as here, open_in_place(url) as there:
+        return both(here, there, spine)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("market", ["whole", "less"])
+def test_both_engines_agree(matrices: dict[str, Both], market: str, family: str) -> None:
+    assert differences(matrices[market], family) == {}, "column: (rows that differ, the first, DuckDB's, PostgreSQL's)"
+
+
+def test_what_is_left_out_changes_features(matrices: dict[str, Both]) -> None:
+    assert not matrices["whole"][1].equals(matrices["less"][1])
+
+
+def test_numbers_are_rounded_and_decay_alike(postgres_server: Server, tmp_path: Path) -> None:
+    """Halves, what 15 digits would make a half, the largest that is no half, and ages at which `exp` underflows."""
+    x = [0.5, -0.5, 1.5, 2.5, -2.5, 123_456_789.4999999, 4_194_303.499999999, 0.49999999999999994, 2.0**52 + 1, None]
+    rows = pa.table({"n": range(len(x)), "x": x, "age": [0.0, 0.1, 1.0, 7.0, 40.0, 279.9, 280.1, 6_000.0, 1e5, None]})
+
+    def computed(engine: Engine) -> pa.Table:
+        engine.put("numbers", rows)
+        table = engine.table("numbers")
+        values = table.select("n", rounded=table.x.round(), arrived=track_record.arrived(table.age)).order_by("n")
+        return engine.fetch(Query.of(values, engine.dialect))
+
+    here = connect(1, None, str(tmp_path))
+    expected = computed(here)
+    here.close()
+    assert expected["rounded"].to_pylist()[:8] == [1, -1, 2, 3, -3, 123_456_789, 4_194_303, 0]
+    with connected(postgres_server.url(postgres_server.database())) as session:
+        found = computed(PostgreSQL(session))
+    assert found["rounded"].equals(expected["rounded"])
+    np.testing.assert_allclose(found["arrived"].to_numpy(), expected["arrived"].to_numpy(), rtol=1e-12)
+
+
+def test_a_history_stays_as_it_was_when_it_was_opened(postgres_server: Server) -> None:
+    tables = frames()
+    database = postgres_server.database(tables)
+    with open_in_place(postgres_server.url(database)) as history:
+        first = matrix(history, tables["collaborations"])
+        postgres_server.execute("DELETE FROM posts", database=database)
+        pd.testing.assert_frame_equal(matrix(history, tables["collaborations"]), first, check_exact=True)
+    with open_in_place(postgres_server.url(database)) as history:
+        assert not matrix(history, tables["collaborations"]).equals(first)
+
+
+def test_nothing_is_left_in_the_database(postgres_server: Server) -> None:
+    tables = frames()
+    database = postgres_server.database(tables)
+    held = "SELECT count(*) FROM pg_class WHERE relnamespace::regnamespace::text NOT IN ('pg_catalog', 'pg_toast')"
+    before = postgres_server.execute(held, database=database)
+    with open_in_place(postgres_server.url(database)) as history:
+        matrix(history, tables["collaborations"])
+    assert postgres_server.execute(held, database=database) == before
+
+
+def test_keys_are_read_as_those_of_a_file(postgres_server: Server) -> None:
+    tables = frames()
+    ids = {"c0": "7.0", "c1": "e\u0301", "c2": "c2", "c3": "c3"}
+    renamed = {
+        name: table.assign(creator_id=table.creator_id.map(ids)) if "creator_id" in table else table
+        for name, table in tables.items()
+    }
+    spine = tables["collaborations"].assign(creator_id=lambda t: t.creator_id.map(ids | {"c0": "7", "c1": "\u00e9"}))
+    with open_in_place(postgres_server.url(postgres_server.database(tables))) as history:
+        expected = matrix(history, tables["collaborations"])
+    with open_in_place(postgres_server.url(postgres_server.database(renamed))) as history:
+        pd.testing.assert_frame_equal(matrix(history, spine), expected, check_exact=True)
+
+
+def test_a_column_of_another_type_is_a_fault(postgres_server: Server) -> None:
+    database = postgres_server.database(frames())
+    changes = (
+        "ALTER TABLE collaborations ALTER spend TYPE text",
+        "ALTER TABLE posts DROP post_id",
+        "DROP TABLE creators",
+    )
+    postgres_server.execute(*changes, database=database)
+    with pytest.raises(InputError) as error, open_in_place(postgres_server.url(database)):
+        pass
+    assert [(fault.where, fault.column, fault.received) for fault in error.value.faults] == [
+        ("collaborations", "spend", "text"),
+        ("creators", None, "the tables collaborations, comments, conversions, posts"),
+        ("posts", "post_id", None),
+    ]
+
+
+def test_who_may_make_no_temporary_table_learns_it(postgres_server: Server) -> None:
+    database = postgres_server.database(frames())
+    revoked = f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC"
+    postgres_server.execute(revoked, "CREATE ROLE visitor LOGIN", database=database)
+    url = f"postgresql:///{database}?host={postgres_server.folder}&port={postgres_server.port}&user=visitor"
+    with pytest.raises(InputError, match="temporary tables"), open_in_place(url):
+        pass
