@@ -149,6 +149,9 @@ def check_files(args: argparse.Namespace) -> None:
     if not (args.candidates.is_file() or args.candidates.is_dir()):
         problem = "it is no regular file" if args.candidates.exists() else "there is no such file"
         refuse("CANDIDATES", args.candidates, problem, "Give a .parquet or .csv file, or a folder of Parquet parts.")
+    if args.candidates.is_dir() and args.candidates.suffix not in ("", ".parquet"):
+        remedy = "Give the file in it, or a folder of Parquet parts, whose name has no ending."
+        refuse("CANDIDATES", args.candidates, "it is a folder", remedy)
     if args.output.endswith("/"):
         check_output_folder(Path(args.output))
     else:

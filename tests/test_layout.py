@@ -45,7 +45,7 @@ TESTED_BY = {
     "commands/test_door.py": ("models.monitoring.checked",),
     "models/estimators/test_rate.py": ("models.estimators.mixed",),
     "models/estimators/test_fast_trees.py": ("models.estimators.tree_kernel",),
-    "models/explanations/test_tree_shap.py": ("models.explanations.tree_text",),
+    "models/explanations/test_tree_shap.py": ("models.explanations.tree_text", "models.explanations.shap_kernel"),
     "models/registry/test_gate.py": ("models.registry.window",),
     "models/registry/test_promotion.py": (
         "models.registry.recovery", "models.registry.rollback", "models.registry.version_record",

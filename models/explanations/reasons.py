@@ -70,6 +70,8 @@ def _together(
 
     Arrow joins them, so that other threads need not wait.
     """
+    if not shown.any():
+        return ["[]"] * len(order)
     heads, head = _heads(order, shown, columns, matrix)
     tails, tail = _factors(moved[shown])
     places = np.zeros((2, *order.shape[::-1]), np.intp)  # by reason, then by row

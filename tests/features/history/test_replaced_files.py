@@ -178,7 +178,7 @@ class FlatScoring:
 class FlatScorer:
     settings, classifier, facts = FeatureSettings(), StubClassifier(), SimpleNamespace(kept_out=())
     scoring = FlatScoring()
-    rate = SimpleNamespace(prepare=lambda rows: ())
+    rate = SimpleNamespace(prepare=lambda rows, reasons: ())
 
 
 @pytest.mark.parametrize("replaced", ["creators.parquet", "candidates.csv"])

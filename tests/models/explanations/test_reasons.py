@@ -11,7 +11,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.explanations.reasons import FEW_ROWS, top_reasons
+from models.explanations.reasons import FEW_ROWS, LEAST_FACTOR, top_reasons
 from models.training import Trained
 from tests.support.past_market import matrix, spine
 
@@ -55,3 +55,8 @@ def test_many_rows_are_written_as_each_by_itself(seed: int, rows: int) -> None:
     assert top_reasons(np.vstack([moved] * FEW_ROWS), names, often) == alone * FEW_ROWS
     for text in alone:
         json.loads(text)
+
+
+def test_rows_without_any_reason_have_none() -> None:
+    moved = np.full((FEW_ROWS + 1, 2), math.log(LEAST_FACTOR) / 2)
+    assert top_reasons(moved, ("a", "b"), {"a": moved[:, 0], "b": moved[:, 1]}) == ["[]"] * len(moved)
