@@ -116,10 +116,10 @@ def plot_of(table: pd.DataFrame) -> bytes:
     return out.getvalue()
 
 
-def predict_command(market: Path, listed: Path, folder: Path, reasons: str) -> list[str]:
-    """A call of `predict.py`."""
+def predict_command(market: Path, listed: Path, folder: Path, reasons: str, *more: str) -> list[str]:
+    """A call of `predict.py`. more: of its options."""
     call = [sys.executable, str(ROOT / "predict.py"), str(listed), "--data", str(market / "data")]
-    return [*call, "--output", str(folder / "scores.parquet"), "--reasons", reasons]
+    return [*call, "--output", str(folder / "scores.parquet"), "--reasons", reasons, *more]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -144,6 +144,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     ways = {
         "tight loop, one thread": [*loop, "1"],
         "tight loop, all processors": [*loop, str(os.cpu_count())],
+        "predict.py, the rate alone": predict_command(
+            market, listed, folder, "none", "--columns", "conversions_per_dollar"
+        ),
         "predict.py --reasons none": predict_command(market, listed, folder, "none"),
         "predict.py --reasons 1000": predict_command(market, listed, folder, "1000"),
         "predict.py": predict_command(market, listed, folder, "all"),
