@@ -29,6 +29,7 @@ def test_a_long_history_has_all_features_and_conversions_by_day() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_both_ways_are_measured_on_the_same_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate, "ROUNDS", 8)
     args = Namespace(results=1_500, creators=150, brands=6, folder=tmp_path)

@@ -179,6 +179,7 @@ def test_progress_speaks_of_the_creators_before_any_score(
     assert told[2:] == [("scores", done, ROWS) for done in range(CHUNK, ROWS + 1, CHUNK)]
 
 
+@pytest.mark.long
 def test_columns_that_are_left_out_are_not_computed_and_the_others_stay(
     trained_workspace: Path,
     long_list: Path,

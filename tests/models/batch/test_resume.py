@@ -89,7 +89,9 @@ class Run:
         return list(self.folder.glob(f".{self.output.name}-*"))
 
 
-@pytest.mark.parametrize("output", ["scores.csv", "scores.parquet", "scores"])
+@pytest.mark.parametrize(
+    "output", ["scores.parquet", *(pytest.param(one, marks=pytest.mark.long) for one in ("scores.csv", "scores"))]
+)
 def test_a_run_that_goes_on_writes_what_a_whole_one_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
 ) -> None:
