@@ -50,7 +50,7 @@ test: install lint ## lint, then run all tests, two files at a time
 test-fast: install ## the fast half of the tests, within a minute
 	$(PYTEST) -m "not slow and not long and not bare and not clients and not engines"
 
-test-long: install ## what trains, serves or is killed again and again: some ten minutes
+test-long: install ## what trains, serves or is killed again and again: a quarter of an hour or so
 	$(PYTEST) -m long --durations=10
 
 test-bare: install ## load the registered model in an environment made from its own requirements alone
