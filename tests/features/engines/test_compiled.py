@@ -94,6 +94,7 @@ def test_features_are_the_same_whatever_was_built_before(tmp_path: Path, monkeyp
     assert not built(one, *tables["collaborations"].collaboration_id[:3]).equals(before)
 
 
+@pytest.mark.long
 def test_results_that_are_left_out_are_compiled_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, made = write(tmp_path / "data", frames()), list[str]()
     of = compiled.Query.of

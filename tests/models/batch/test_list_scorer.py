@@ -123,6 +123,7 @@ def test_arrays_and_table_expressions_give_the_same_bits(
     assert received.warnings["far_ahead"] == 1
 
 
+@pytest.mark.long
 def test_compiled_trees_give_the_same_bits(
     trained_workspace: Path,
     long_list: Path,

@@ -122,6 +122,7 @@ def read(output: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (output.iterdir() if output.is_dir() else [output])}
 
 
+@pytest.mark.long
 def test_another_call_is_refused_and_what_was_scored_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OSError, match="stopped"):
         Run(tmp_path).start(monkeypatch, stop_after=2)
@@ -152,6 +153,7 @@ def test_another_call_is_refused_and_what_was_scored_stays(tmp_path: Path, monke
     assert plain.left() == []
 
 
+@pytest.mark.long
 def test_what_cannot_be_gone_on_with_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OSError, match="stopped"):
         Run(tmp_path, resume=False).start(monkeypatch, stop_after=2)

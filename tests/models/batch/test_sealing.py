@@ -75,6 +75,7 @@ def test_what_is_sealed_is_what_is_in_the_file(capsys: pytest.CaptureFixture[str
         assert own == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.long
 def test_results_that_a_newer_training_kept_out_are_not_known_and_the_list_names_it() -> None:
     from models.registry import left_out, runs
     from models.registry.run_log import log_intake
@@ -102,6 +103,7 @@ def test_results_that_a_newer_training_kept_out_are_not_known_and_the_list_names
     assert own[after["n"]] == unknown[after["n"]], "nothing is known of the creator"
 
 
+@pytest.mark.long
 def test_the_head_is_kept_with_the_version_and_finds_lines_that_are_gone(capsys: pytest.CaptureFixture[str]) -> None:
     call = ("list.parquet", "--data", "data", "--output", "scores.csv", "--ledger")
     assert score(*call) == 0

@@ -60,6 +60,7 @@ def begin(barrier: Barrier) -> tuple[str, str]:
         return info.experiment_id, info.status
 
 
+@pytest.mark.long
 def test_one_store_is_made_and_no_run_is_lost(tmp_path: Path) -> None:
     found = together(begin, tmp_path)
     assert set(found) == {("1", "RUNNING")}

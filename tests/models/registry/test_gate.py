@@ -50,6 +50,7 @@ def champion(quick: Trained) -> Scorer:
     return dataclasses.replace(quick.scorer, settings=SETTINGS, classifier=milder, past=past[: len(past) * 7 // 8])
 
 
+@pytest.mark.long
 def test_the_champion_is_asked_on_features_of_its_own(history: History, quick: Trained, champion: Scorer) -> None:
     with FeatureBuilder(history, SETTINGS, champion.classifier) as builder:
         own = builder.build(quick.training.spine)
