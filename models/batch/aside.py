@@ -49,13 +49,14 @@ def aside(
             folder = output.parent / f"{_prefix(output)}{secrets.token_hex(4)}"
             owned = _own(folder, output, option)
         yield owned[0][0]
-    except (InputError, OutputError) as error:
-        kept = isinstance(error, OutputError)
+    except OutputError:
+        kept = True
         raise
     except BaseException as error:
-        kept = True
-        # libraries wrap the system's error in their own, with its text
-        if isinstance(error, Exception) and (reason := next((text for text in FULL if text in str(error)), None)):
+        # libraries, and faults of files that are read, have the system's error in their text
+        reason = next((text for text in FULL if text in str(error)), None) if isinstance(error, Exception) else None
+        kept = bool(reason) or not isinstance(error, InputError)
+        if reason:
             raise unwritten(output, reason, "Free some space, or choose another folder.", option) from error
         raise
     finally:

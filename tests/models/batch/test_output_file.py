@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from features.faults import InputError, OutputError
+from features.faults import InputError, OutputError, fail
 from features.history.freshness import Stamp
 from models.batch import aside as aside_module
 from models.batch import output_file
@@ -282,3 +282,11 @@ def test_runs_at_once_never_clear_each_other(tmp_path: Path) -> None:
     runs = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "s.csv")], cwd=ROOT) for _ in range(3)]
     assert [run.wait(120) for run in runs] == [0, 0, 0]
     assert _left(tmp_path) == []
+
+
+def test_a_full_disk_that_shows_as_a_fault_of_another_file_is_one(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="No space left on device"), aside(tmp_path / "scores.csv"):
+        raise fail("--ledger", "it cannot be opened (No space left on device)", "Give another file.")
+    with pytest.raises(InputError, match="it is locked"), aside(tmp_path / "scores.csv"):
+        raise fail("--ledger", "it is locked", "Give another file.")
+    assert list(tmp_path.iterdir()) == []
