@@ -23,7 +23,7 @@ TOP = ("candidate_id", "creator_id", "brand", "spend", *OWN, *INTERVAL, *TARGET_
 @dataclass(frozen=True)
 class Summary:
     """What came of a scoring run: rows, the ten best as plain values, how often each warning was given; None where
-    that was not asked for."""
+    they were not requested."""
 
     rows: int
     best: list[dict[str, Any]]

@@ -19,7 +19,7 @@ from tests.support.workspace import command, environment
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="steps are told apart by /proc"),
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="steps are recognised by /proc"),
 ]
 EVERY = 5  # faults, in `make test-long`
 

@@ -1,4 +1,4 @@
-"""A Spark Connect server of the tests' own (Sail), and the engine of features that speaks to it."""
+"""A Spark Connect server of the tests' own (Sail), and the engine of features that uses it."""
 
 from __future__ import annotations
 

@@ -168,16 +168,16 @@ def test_only_rows_that_start_early_go_to_the_table_expressions(
     assert len({tuple(matrix) for matrix, _, _ in seen.chunks}) == 1, "the same columns, whichever way they came"
 
 
-def test_progress_speaks_of_the_creators_before_any_score(
+def test_progress_names_the_creators_before_any_score(
     trained_workspace: Path, long_list: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = list[tuple[str, int, int]]()
+    reported = list[tuple[str, int, int]]()
     scored(
         trained_workspace, long_list, tmp_path / "scores.parquet", monkeypatch, least=ROWS,
-        progress=lambda *words: told.append(words),
+        progress=lambda *words: reported.append(words),
     )  # fmt: skip
-    assert told[:2] == [("creators", 0, 60), ("creators", 60, 60)]
-    assert told[2:] == [("scores", done, ROWS) for done in range(CHUNK, ROWS + 1, CHUNK)]
+    assert reported[:2] == [("creators", 0, 60), ("creators", 60, 60)]
+    assert reported[2:] == [("scores", done, ROWS) for done in range(CHUNK, ROWS + 1, CHUNK)]
 
 
 @pytest.mark.long

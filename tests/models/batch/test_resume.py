@@ -192,7 +192,7 @@ def test_a_full_disk_leaves_what_was_scored(
 
 
 @pytest.mark.long
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="steps are told apart by /proc")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="steps are recognised by /proc")
 def test_a_kill_at_any_step_leaves_no_output_or_the_whole_one(
     trained_workspace: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
