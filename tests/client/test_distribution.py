@@ -10,6 +10,8 @@ import sys
 from importlib.metadata import distribution
 from pathlib import Path
 
+import pytest
+
 from service.api.client_types import source
 from tests.support.paths import ROOT
 from tests.support.workspace import KEY, Server
@@ -38,6 +40,7 @@ def _run(*call: str | Path, **more: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_it_installs_into_a_bare_environment_and_the_readme_s_example_runs(http_server: Server, tmp_path: Path) -> None:
     """Nothing is fetched: the wheel is built from a copy, and msgspec is the one that runs this test."""
     shutil.copytree(CLIENT, tmp_path / "client", ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__"))

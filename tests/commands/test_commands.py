@@ -72,7 +72,8 @@ def test_scores_are_the_contract_s(world: Path, capsys: pytest.CaptureFixture[st
     assert not [p for p in world.iterdir() if p.name.startswith(".")]
 
 
-def test_csv_and_parquet_tell_the_same(world: Path, plain: Path) -> None:
+@pytest.mark.long
+def test_csv_and_parquet_hold_the_same(world: Path, plain: Path) -> None:
     pd.read_parquet("candidates.parquet").to_csv("candidates.csv", index=False)
     assert run_predict("candidates.csv", "--data", "data", "--output", "b.parquet") == 0
     a, c, b = pd.read_parquet(plain), pd.read_csv(plain.with_suffix(".csv")), pd.read_parquet("b.parquet")
@@ -241,6 +242,7 @@ def test_fewer_columns_and_a_run_that_may_be_resumed(
     assert len(pd.read_csv("sealed.csv").columns) == 4
 
 
+@pytest.mark.long
 def test_results_that_a_training_was_kept_from_shape_no_score(world: Path, plain: Path, tmp_path: Path) -> None:
     from features.history.source import open_candidates, open_history
     from models import tracking

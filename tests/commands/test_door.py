@@ -82,8 +82,10 @@ def stopped(data: str, named: str, tmp_path: Path, capsys: pytest.CaptureFixture
     ("change", "named"),
     [
         (counted_in_cents, "counts multiplied by 100"),
-        (shuffled, "results had settled and have other conversions now"),
-        (lambda frame: frame.head(len(frame) // 3), "results of the last training are gone"),
+        pytest.param(shuffled, "results had settled and have other conversions now", marks=pytest.mark.long),
+        pytest.param(
+            lambda frame: frame.head(len(frame) // 3), "results of the last training are gone", marks=pytest.mark.long
+        ),
     ],
     ids=["conversions x 100", "shuffled", "cut short"],
 )

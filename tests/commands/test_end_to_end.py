@@ -357,6 +357,7 @@ def test_a_call_at_fault_ends_with_2_tells_why_and_writes_nothing(
     assert [files(folder) for folder in (tmp_path, workspaces[0], market)] == before
 
 
+@pytest.mark.long
 def test_a_damaged_store_ends_with_2_and_is_left_as_it_is(tiny_market: Path, tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("this is no database\n" * 100)
     call = (

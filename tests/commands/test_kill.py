@@ -249,6 +249,7 @@ def test_a_kill_leaves_whole_outputs_and_a_champion_that_scores(
     assert sum(kills.result() for kills in counted) == trained + predicted + 2 * (1 + len(STARTS))
 
 
+@pytest.mark.long
 def test_a_kill_while_the_registry_is_made_leaves_room_for_the_next(
     tmp_path: Path, tiny_market: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -123,7 +123,7 @@ def test_trainings_are_called_as_train_py_is(tmp_path: Path) -> None:
         assert args.report.suffix == ".html"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_compose_file_s_services_are_wired() -> None:
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     services = compose["services"]

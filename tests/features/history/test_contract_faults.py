@@ -145,6 +145,7 @@ def test_values_out_of_the_contract_are_reported(case: str, tmp_path: Path) -> N
     assert lines(write(tmp_path, damaged(damage, expected.split(".")[0]))) == [expected]
 
 
+@pytest.mark.long
 def test_csv_gives_the_same_faults_as_parquet(tmp_path: Path) -> None:
     tables = frames()
     for damage, _ in VALUES.values():

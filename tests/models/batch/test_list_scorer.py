@@ -235,7 +235,10 @@ def test_no_arrays_are_made_for_fewer_rows_than_there_are_creators(
     assert scored(trained_workspace, few, tmp_path / "scores.csv", monkeypatch, least=1)[1] == []
 
 
-@pytest.mark.parametrize(("least", "most"), [(ROWS, 0), (ROWS, 12), (NEVER, 12)])
+@pytest.mark.parametrize(
+    ("least", "most"),
+    [pytest.param(ROWS, 0, marks=pytest.mark.long), (ROWS, 12), pytest.param(NEVER, 12, marks=pytest.mark.long)],
+)
 def test_reasons_of_the_best_alone_are_those_of_all(
     trained_workspace: Path,
     long_list: Path,

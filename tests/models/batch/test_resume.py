@@ -89,9 +89,8 @@ class Run:
         return list(self.folder.glob(f".{self.output.name}-*"))
 
 
-@pytest.mark.parametrize(
-    "output", ["scores.parquet", *(pytest.param(one, marks=pytest.mark.long) for one in ("scores.csv", "scores"))]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("output", ["scores.parquet", "scores.csv", "scores"])
 def test_a_run_that_goes_on_writes_what_a_whole_one_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
 ) -> None:
@@ -174,6 +173,7 @@ def test_an_input_that_changes_meanwhile_leaves_nothing(tmp_path: Path, monkeypa
     assert Run(tmp_path).left() == []
 
 
+@pytest.mark.long
 def test_a_full_disk_leaves_what_was_scored(
     trained_workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

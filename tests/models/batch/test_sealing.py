@@ -137,6 +137,7 @@ def test_a_store_that_takes_no_tag_is_a_note(
     assert verify(Path("other.jsonl")).lists == 1
 
 
+@pytest.mark.long
 def test_a_ledger_at_fault_is_one_message_and_nothing_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     call = ("list.parquet", "--data", "data", "--output", "scores.csv", "--ledger")
     assert score(*call, "changed.jsonl") == 0

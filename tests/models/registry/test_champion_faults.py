@@ -35,9 +35,10 @@ MODELS = {
     "models:/gone/1": "no version is left",
     "models:/other/1": "this is not a saved model",
 }
+FEW = ("models:/x@", f"models:/{NAME}@nobody", "models:/gone/1")  # one of a kind
 
 
-@pytest.mark.parametrize("uri", MODELS)
+@pytest.mark.parametrize("uri", [uri if uri in FEW else pytest.param(uri, marks=pytest.mark.long) for uri in MODELS])
 def test_a_model_that_is_not_there(
     command: Callable[..., str], project: Path, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,7 +85,7 @@ def compete(barrier: Barrier, scorer: Scorer) -> tuple[str, str | None, int]:
     return version, seen[-1], len(seen)
 
 
-@pytest.mark.parametrize("champion", [False, True])
+@pytest.mark.parametrize("champion", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_one_is_first_and_each_of_the_others_is_compared_with_the_champion_of_its_moment(
     tmp_path: Path, empty_store: Path, small_scorer: Scorer, monkeypatch: pytest.MonkeyPatch, champion: bool
 ) -> None:

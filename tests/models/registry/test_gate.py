@@ -60,6 +60,7 @@ def test_the_champion_is_asked_on_features_of_its_own(history: History, quick: T
     assert decision.why == f"{theirs}; the champion's features made by its own classifier and settings"
 
 
+@pytest.mark.long
 def test_features_are_made_anew_only_where_they_differ(
     history: History, quick: Trained, champion: Scorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,7 +168,9 @@ def test_a_place_that_the_user_chose_is_kept(
     assert not (folder / "mlartifacts").exists()
 
 
-@pytest.mark.parametrize("name", [ODD.replace("&", "-"), "%41", 'it\'s "it"', "-x"])
+@pytest.mark.parametrize(
+    "name", [ODD.replace("&", "-"), *(pytest.param(one, marks=pytest.mark.long) for one in ("%41", 'it\'s "it"', "-x"))]
+)
 def test_odd_names_of_folders_and_experiments(
     tmp_path: Path, empty_store: Path, small_scorer: Scorer, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from service.api.page import PAGE_POLICY, PARTS
 from tests.support.page_use import (
@@ -151,6 +152,7 @@ def test_no_row_one_row_and_names_that_are_markup(page: Any) -> None:
     assert "1 of these creators is not in the data" in page.locator("#said").inner_text()
 
 
+@pytest.mark.long
 def test_ten_thousand_rows_are_a_page_of_them_at_a_time(page: Any) -> None:
     n = 10_000
     choose(page, candidates(n).to_csv(index=False))

@@ -66,7 +66,7 @@ def states(page: Any) -> Iterator[str]:
     yield "deal refused"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_every_text_can_be_read(open_page: Callable[..., Any], scheme: str) -> None:
     page = open_page(color_scheme=scheme)
     for state in states(page):

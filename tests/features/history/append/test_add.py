@@ -42,7 +42,7 @@ FEW = ("collaborations", "creators", "conversions")
     [
         ("parquet", "csv", FEW),
         ("csv", "parquet", FEW),
-        ("csv.gz", "csv.gz", FEW),
+        pytest.param("csv.gz", "csv.gz", FEW, marks=pytest.mark.long),
         ("parts", "csv", KEYS),
         ("duckdb", "parts", KEYS),
     ],

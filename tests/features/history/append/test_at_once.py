@@ -26,7 +26,15 @@ def new(folder: Path, number: int) -> Path:
     return write(folder / f"new{number}", {"collaborations": deals, "creators": creators})
 
 
-@pytest.mark.parametrize("form", ["csv", "parts", "duckdb", "duckdb that is not there"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "csv",
+        pytest.param("parts", marks=pytest.mark.long),
+        "duckdb",
+        pytest.param("duckdb that is not there", marks=pytest.mark.long),
+    ],
+)
 def test_additions_at_once_go_in_one_after_the_other(form: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     at_once = AT_ONCE if request.config.getoption("--soak") else FEW_AT_ONCE
     is_folder = not form.startswith("duckdb")

@@ -28,7 +28,7 @@ from tests.support.contract_tables import Frames, frames, write
 from tests.support.dying import NOW, STEPS
 from tests.support.paths import ROOT
 
-FORMS = ["csv", "parts", "duckdb", "empty"]
+FORMS, FEW = ["csv", "parts", "duckdb", "empty"], ("csv", "duckdb")
 KILLS, FEW_KILLS = 20, 2  # of each form, in full and in `make test`
 State = dict[str, bytes | str]
 
@@ -105,7 +105,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", [one if one in FEW else pytest.param(one, marks=pytest.mark.long) for one in FORMS])
 def test_dying_at_any_step_or_moment_leaves_all_or_nothing(
     form: str, prepared: Prepared, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

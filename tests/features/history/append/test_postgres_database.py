@@ -373,6 +373,7 @@ def test_other_applications_are_not_overwritten(
     assert len(read_log(url)) == 1
 
 
+@pytest.mark.long
 def test_a_connection_that_is_lost_at_any_step_leaves_all_or_nothing(
     postgres_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
