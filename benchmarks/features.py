@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -36,14 +36,15 @@ from features.matrix import FeatureBuilder
 SIZES = {"creators": 20_000, "posts": 4_000_000, "comments": 20_000_000, "texts": 200_000, "deals": 100_000}
 HAND_WRITTEN = Path(__file__).with_name("hand_written.sql")
 # u: a number in 0..1 that depends on a row's number and on which of its properties is drawn
-MARKET = """
+MACROS = """
 CREATE MACRO u(i, what) AS (hash(i, what) >> 11) / 9007199254740992.0;
 CREATE MACRO pick(names, i, what) AS names[1 + CAST(floor(u(i, what) * len(names)) AS INT)];
 CREATE MACRO niches() AS ['beauty', 'fashion', 'fitness', 'food', 'games', 'home', 'parents', 'pets', 'tech', 'travel'];
 CREATE MACRO moment(i, what, first, days) AS
     TIMESTAMP '2024-01-01' + to_days(first) + to_microseconds(CAST(u(i, what) * days * 86400e6 AS BIGINT));
-CREATE MACRO owner(i, what) AS CAST(floor(pow(u(i, what), 1.3) * {creators}) AS BIGINT);
-
+CREATE MACRO owner(i, what) AS CAST(floor(pow(u(i, what), 1.3) * {creators}) AS BIGINT)
+"""
+MARKET = """
 CREATE TABLE creators AS
 SELECT 'c' || i AS creator_id, pick(['instagram', 'tiktok', 'youtube'], i, 'platform') AS platform,
     pick(niches(), i, 'niche') AS niche, pick(['DE', 'FR', 'GB', 'US'], i, 'country') AS country,
@@ -114,12 +115,11 @@ class Scored(CommentClassifier):
         return self.scored.reindex(texts).reset_index(drop=True)
 
 
-def make_market(folder: Path, scale: float, threads: int) -> None:
-    """Write the tables as Parquet into a folder."""
-    sizes = {name: max(int(size * scale), 20) for name, size in SIZES.items()}
+def make_market(folder: Path, sizes: Mapping[str, int], threads: int) -> None:
+    """Write the tables as Parquet into a folder. sizes: those of SIZES, of this market."""
     with duckdb.connect(folder / "market.duckdb", config={"threads": threads, "memory_limit": "6GB"}) as connection:
         connection.execute("SET preserve_insertion_order = false")
-        for statement in MARKET.format(**sizes).split(";\n"):
+        for statement in (MACROS + ";" + MARKET).format(**sizes).split(";\n"):
             connection.execute(statement)
         for name in ("collaborations", "creators", "posts", "comments", "conversions"):
             connection.execute(f"COPY {name} TO '{folder / name}.parquet'")
@@ -198,7 +198,7 @@ def measured(side: str, folder: Path, args: argparse.Namespace) -> dict[str, Any
 def compare(folder: Path, args: argparse.Namespace) -> int:
     """Make the market, measure both sides in turn, print the ratio; 1 if they disagree."""
     if not (folder / "scored.parquet").exists():
-        make_market(folder, args.scale, args.threads)
+        make_market(folder, {name: max(int(size * args.scale), 20) for name, size in SIZES.items()}, args.threads)
         texts, seconds = score_texts(folder)
         print(f"scoring {texts:,} distinct texts: {seconds:.2f} s, in neither side", flush=True)
     found: dict[str, list[dict[str, float]]] = {"ours": [], "sql": []}

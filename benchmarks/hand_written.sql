@@ -1,5 +1,5 @@
--- The catalogue's columns for every collaboration, written by hand in DuckDB's dialect for speed.
--- Given: views collaborations, creators, posts, comments, conversions, and scored (distinct texts with their classes).
+-- The catalogue's columns for every row of `wanted`, written by hand in DuckDB's dialect for speed.
+-- Given: views wanted (collaborations, and deals like them), collaborations, creators, posts, comments, conversions, and scored (distinct texts with their classes).
 CREATE MACRO div(a, b) AS a::DOUBLE / nullif(b::DOUBLE, 0.0);
 CREATE MACRO fixed(x) AS round(x * 16777216)::BIGINT;
 CREATE MACRO coarse(x) AS round(x * 65536)::BIGINT;
@@ -17,10 +17,10 @@ UNION SELECT starts_at::DATE FROM collaborations;
 CREATE TEMP TABLE spine AS
 WITH history_end AS (
     SELECT d.day, max(k.day) + INTERVAL 1 DAY AS history_end
-    FROM (SELECT DISTINCT starts_at::DATE AS day FROM collaborations) d JOIN known_days k ON k.day < d.day GROUP BY d.day)
+    FROM (SELECT DISTINCT starts_at::DATE AS day FROM wanted) d JOIN known_days k ON k.day < d.day GROUP BY d.day)
 SELECT row_number() OVER () - 1 AS row_id, c.*, coalesce(r.history_end, starts_at) AS history_end,
     k.platform, k.niche AS creator_niche, k.country, k.language, k.followers AS listed
-FROM (SELECT * FROM collaborations) c LEFT JOIN history_end r ON r.day = c.starts_at::DATE LEFT JOIN creators k USING (creator_id);
+FROM wanted c LEFT JOIN history_end r ON r.day = c.starts_at::DATE LEFT JOIN creators k USING (creator_id);
 
 CREATE TEMP TABLE keys AS SELECT DISTINCT creator_id, starts_at, history_end FROM spine;
 
