@@ -35,9 +35,10 @@ from features.matrix import FeatureBuilder
 
 SIZES = {"creators": 20_000, "posts": 4_000_000, "comments": 20_000_000, "texts": 200_000, "deals": 100_000}
 HAND_WRITTEN = Path(__file__).with_name("hand_written.sql")
-# u: a number in 0..1 that depends on a row's number and on which of its properties is drawn
+# u: a number in 0..1 that depends on a row's number and on which of its properties is drawn; hashed twice, for the hash
+# of a pair is the one's combined with the other's by XOR, and all properties of a row would go together
 MACROS = """
-CREATE MACRO u(i, what) AS (hash(i, what) >> 11) / 9007199254740992.0;
+CREATE MACRO u(i, what) AS (hash(hash(i, what)) >> 11) / 9007199254740992.0;
 CREATE MACRO pick(names, i, what) AS names[1 + CAST(floor(u(i, what) * len(names)) AS INT)];
 CREATE MACRO niches() AS ['beauty', 'fashion', 'fitness', 'food', 'games', 'home', 'parents', 'pets', 'tech', 'travel'];
 CREATE MACRO moment(i, what, first, days) AS

@@ -6,15 +6,17 @@ and comment, the events of the track record); `build` attaches every family to a
 
 from __future__ import annotations
 
-from types import TracebackType
+from collections.abc import Sequence
+from types import ModuleType, TracebackType
 from typing import Self
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from features.catalogue import CATALOGUE
+from features.catalogue import BY_NAME, CATALOGUE, FAMILIES
 from features.comment_classifier.classifier import CommentClassifier
 from features.engines import compiled
 from features.families import audience, comments, engagement, expressions, niche, partnership, promotion, track_record
@@ -26,6 +28,7 @@ from features.spine import read_spine
 from features.staging import Stage
 
 Piece = tuple[ir.Table, tuple[str, ...]]
+EVERY = tuple(feature.name for feature in CATALOGUE)
 
 
 class FeatureBuilder:
@@ -70,37 +73,49 @@ class FeatureBuilder:
         """Drops the intermediate tables."""
         self.stage.close()
 
-    def build(self, spine: pd.DataFrame) -> pd.DataFrame:
+    def build(self, spine: pd.DataFrame, columns: Sequence[str] = EVERY) -> pd.DataFrame:
         """The matrix of a spine.
 
         spine: the contract's candidate columns (`product_country`, `objective`, `deliverables` may be absent), any
-        number of rows; a key that is a whole number is read as its text.
-        Returns one row per spine row in the spine's order with the catalogue's columns: float64 (NaN missing) and text
-        (None missing).
+        number of rows; a key that is a whole number is read as its text. columns: of the catalogue; families of which
+        none is wanted are not computed.
+        Returns one row per spine row in the spine's order with those columns: float64 (NaN missing) and text (None
+        missing).
         Raises InputError where the creator or the start is missing, or a text cannot be read as one.
         """
         with Stage(self.history.engine) as stage:
             rows = stage.put(read_spine(spine))
-            found = stage.fetch(("matrix", self._key, rows.schema()), lambda: self._matrix(stage, rows), self.stage)
-        return _frame(found)
+            key = "matrix", self._key, rows.schema(), tuple(columns)
+            found = stage.fetch(key, lambda: self._matrix(stage, rows, columns), self.stage)
+        return _frame(found, columns)
 
-    def _matrix(self, stage: Stage, rows: ir.Table) -> ir.Table:
-        """The features of a spine's rows, in their order, beside `row_id`."""
+    def _matrix(self, stage: Stage, rows: ir.Table, columns: Sequence[str]) -> ir.Table:
+        """Some features of a spine's rows, in their order, beside `row_id`."""
+        wanted = _families(columns)
         s = stage.keep(_with_history_end(rows.rename({AS_OF: "starts_at"}), self.days))
         creators = stage.keep(_keys(s, "creator_id", "history_end"))
-        s = join_all(s, [self._creators(), (stage.keep(self._from_posts(creators)), ("creator_id", AS_OF))])
-        s = stage.keep(s.mutate(**audience.finish(s, self.settings.tier_bounds), month=_month(s[AS_OF])))
-        pieces = [
-            (self._from_comments(creators), ("creator_id", AS_OF)),
-            *self._from_niches(stage, s, creators),
-            *self._from_deals(s, creators),
-            *track_record.pieces(s, self.events, self.market),
-        ]
+        by_creator = [self._creators()]
+        if of_posts := [family for family in (audience, engagement, partnership) if family in wanted]:
+            by_creator.append((stage.keep(self._from_posts(creators, of_posts)), ("creator_id", AS_OF)))
+        s = join_all(s, by_creator).mutate(month=lambda t: _month(t[AS_OF]))
+        if audience in wanted:
+            s = s.mutate(**audience.finish(s, self.settings.tier_bounds))
+        s = stage.keep(s)
+        pieces: list[Piece] = []
+        if comments in wanted:
+            pieces.append((self._from_comments(creators), ("creator_id", AS_OF)))
+        if niche in wanted:
+            pieces += self._from_niches(stage, s, creators)
+        if partnership in wanted:
+            pieces += self._from_deals(s, creators)
+        if track_record in wanted:
+            pieces += track_record.pieces(s, self.events, self.market)
         s = stage.keep(join_all(s, [(stage.keep(table), keys) for table, keys in pieces]))
-        families = (engagement, comments, niche, partnership, track_record)
-        computed = {name: value for family in families for name, value in family.finish(s).items()}
-        s = s.mutate(**computed, **promotion.finish(s, expressions))
-        return s.select("row_id", *(f.name for f in CATALOGUE)).order_by("row_id")
+        families = [one for one in (engagement, comments, niche, partnership, track_record) if one in wanted]
+        s = s.mutate(**{name: value for family in families for name, value in family.finish(s).items()})
+        if promotion in wanted:
+            s = s.mutate(**promotion.finish(s, expressions))
+        return s.select("row_id", *columns).order_by("row_id")
 
     def _prepare(self, posts: ir.Table, written: ir.Table) -> list[ir.Table]:
         """Posts, days, sponsors, posts by niche, and the events and the market of the track record."""
@@ -145,11 +160,10 @@ class FeatureBuilder:
         columns = ("creator_id", "platform", "country", "language")
         return c.select(*columns, creator_niche="niche", followers_listed="followers"), ("creator_id",)
 
-    def _from_posts(self, creators: ir.Table) -> ir.Table:
+    def _from_posts(self, creators: ir.Table, families: Sequence[ModuleType]) -> ir.Table:
         p = before(self.posts, "posted_at", creators)
-        return p.group_by("creator_id", AS_OF).aggregate(
-            **audience.from_posts(p), **engagement.from_posts(p), **partnership.from_posts(p)
-        )
+        found = {name: value for family in families for name, value in family.from_posts(p).items()}
+        return p.group_by("creator_id", AS_OF).aggregate(**found)
 
     def _from_comments(self, creators: ir.Table) -> ir.Table:
         c = before(self.comments, "commented_at", creators)
@@ -188,6 +202,16 @@ class FeatureBuilder:
         ]
 
 
+def _families(columns: Sequence[str]) -> list[ModuleType]:
+    """The families that these columns need: their own, and those whose values they are made from."""
+    wanted = [FAMILIES[BY_NAME[name].family] for name in columns]
+    if promotion in wanted or track_record in wanted:
+        wanted.append(audience)  # followers, and the size class
+    if promotion in wanted:
+        wanted.append(partnership)  # the usual spend
+    return wanted
+
+
 def _with_history_end(s: ir.Table, days: ir.Table) -> ir.Table:
     return join_all(s, [(history_ends(s, days), (AS_OF,))])
 
@@ -200,13 +224,14 @@ def _keys(s: ir.Table, *columns: str) -> ir.Table:
     return s.select(*columns, AS_OF).distinct()
 
 
-def _frame(found: pa.Table) -> pd.DataFrame:
-    """Columns of the catalogue as float64 and text; not a number is missing, as is what was never there."""
-    columns = {}
-    for feature in CATALOGUE:
-        column = found[feature.name]
-        if feature.kind == "category":
-            columns[feature.name] = pd.Series(column.to_pylist(), dtype="object")
+def _frame(found: pa.Table, columns: Sequence[str]) -> pd.DataFrame:
+    """Columns as float64 and text; not a number is missing, as is what was never there."""
+    frame = {}
+    for name in columns:
+        if BY_NAME[name].kind == "category":
+            encoded = found[name].combine_chunks().dictionary_encode(null_encoding="encode")
+            texts = np.array(encoded.dictionary.to_pylist(), object)
+            frame[name] = pd.Series(texts[encoded.indices.to_numpy()], dtype="object")
         else:
-            columns[feature.name] = pd.Series(column.to_numpy(zero_copy_only=False).astype("float64"))
-    return pd.DataFrame(columns)
+            frame[name] = pd.Series(found[name].to_numpy(zero_copy_only=False).astype("float64"))
+    return pd.DataFrame(frame)

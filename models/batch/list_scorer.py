@@ -92,12 +92,11 @@ class ListScorer:
         creators = self.builder.history.creators.count().to_pyarrow().as_py()
         if rows < max(LEAST_ROWS, creators):
             return None
-        if progress:
-            progress("creators", 0, creators)
-        made = Assembler(probe(self.builder), self.scorer.scoring.coding)
-        if progress:
-            progress("creators", creators, creators)
-        return made
+        report = progress or (lambda name, done, of: None)
+        report("creators", 0, creators)
+        held = probe(self.builder, progress=lambda done, of: report("creators", creators * done // of, creators))
+        report("creators", creators, creators)
+        return Assembler(held, self.scorer.scoring.coding)
 
     def score(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         """Every batch with its scores, in order; as many are in work as there are processors, and one more waits."""

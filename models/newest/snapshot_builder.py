@@ -8,7 +8,7 @@ request (`models.newest.assembler`); a column of a new kind is refused here.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,8 @@ from features.families.expressions import DAY_US
 from features.matrix import FeatureBuilder
 from models.newest.snapshot import DAYS_SINCE, FIRST, MISSING, Snapshot, index, places
 
-CHUNK = 50_000
+AT_ONCE = 50_000  # rows up to which all blocks are built by one query
+CHUNK = 250_000  # rows of a query where there are more
 # what each array is made of: entities of the catalogue
 BLOCKS = {
     "creators": ("creator", "tier", "platform", "all"),
@@ -34,9 +35,16 @@ BLOCKS = {
 }
 
 
-def probe(builder: FeatureBuilder, facts: Mapping[str, str] | None = None) -> Snapshot:
-    """Build everything. Raises ValueError for a column of the catalogue that depends on something unknown here."""
-    return _Probe(builder).snapshot(dict(facts or {}))
+def probe(
+    builder: FeatureBuilder,
+    facts: Mapping[str, str] | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Snapshot:
+    """Build everything. progress: takes how many rows of features are built, and of how many.
+
+    Raises ValueError for a column of the catalogue that depends on something unknown here.
+    """
+    return _Probe(builder, progress).snapshot(dict(facts or {}))
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,28 @@ class _Cells:
         return math.prod(self.shape)
 
 
+class _Block:
+    """The features of some cells. numbers: (cells, columns). texts: (cells,) by column, None where there is none."""
+
+    def __init__(self, columns: Sequence[str], cells: int) -> None:
+        by_kind = {kind: [n for n in columns if BY_NAME[n].kind == kind] for kind in ("number", "category")}
+        self.names = by_kind["number"]
+        self.numbers = np.empty((cells, len(self.names)))
+        self.texts = {name: np.empty(cells, object) for name in by_kind["category"]}
+        self.filled = 0
+
+    def add(self, found: pd.DataFrame) -> None:
+        """Fill in the next rows."""
+        rows = slice(self.filled, self.filled + len(found))
+        self.numbers[rows] = found[self.names].to_numpy(float)
+        for name, texts in self.texts.items():
+            texts[rows] = found[name].to_numpy(object)
+        self.filled = rows.stop
+
+
 class _Probe:
-    def __init__(self, builder: FeatureBuilder) -> None:
-        self.builder = builder
+    def __init__(self, builder: FeatureBuilder, progress: Callable[[int, int], None]) -> None:
+        self.builder, self.progress = builder, progress
         known = {entity for block in BLOCKS.values() for entity in block}
         strange = [f.name for f in CATALOGUE if f.entity not in known | {"deal"}]
         if strange:
@@ -82,19 +109,20 @@ class _Probe:
             "brand_values": brand_pairs,
         }
         found = self.build(cells)
-        blocks = {name: _values(found[name], cells[name].shape, _columns(name)) for name in cells if name != "creators"}
+        everyone = found.pop("creators")
+        blocks = {name: block.numbers.reshape(*cells[name].shape, -1) for name, block in found.items()}
         for i, name in enumerate(_columns("brand_values")):
             if name in DAYS_SINCE:
                 blocks["brand_values"][:, i] = self.horizon - np.round(blocks["brand_values"][:, i] * DAY_US)
-        numbers, texts, vocabularies = _of_creators(found["creators"])
+        texts, vocabularies = _places(everyone.texts)
         vocabularies |= {"product_niche": self.products, "product_country": self.countries, "brand": self.brands}
         columns = {name: _columns(name) for name in BLOCKS}
         return Snapshot(
             horizon=self.horizon,
             later=self.later,
-            columns=columns | {"creators": tuple(numbers), "texts": tuple(texts)},
+            columns=columns | {"creators": tuple(everyone.names), "texts": tuple(texts)},
             vocabularies={name: tuple(values) for name, values in vocabularies.items()},
-            creators=np.column_stack(list(numbers.values())),
+            creators=everyone.numbers,
             texts=np.column_stack(list(texts.values())).astype(np.int32),
             usual_spend=self.usual_spend(everybody),
             home=home,
@@ -105,25 +133,37 @@ class _Probe:
             facts=facts,
         )
 
-    def build(self, cells: Mapping[str, _Cells]) -> dict[str, pd.DataFrame]:
-        """The matrix of each spine: deals at the horizon between nobodies, but for the columns given. All at once,
-        since a query takes the engine longer to start than to answer.
-        """
-        spine = pd.concat([self.spine(one) for one in cells.values()], ignore_index=True)
-        parts = [self.builder.build(spine[at : at + CHUNK]) for at in range(0, len(spine), CHUNK)]
-        found = pd.concat(parts, ignore_index=True)
-        ends = np.cumsum([len(one) for one in cells.values()]).tolist()
-        return {
-            name: found[end - len(one) : end].reset_index(drop=True)
-            for (name, one), end in zip(cells.items(), ends, strict=True)
-        }
+    def build(self, cells: Mapping[str, _Cells]) -> dict[str, _Block]:
+        """The features of each spine's deals at the horizon between nobodies, but for the columns given.
 
-    def spine(self, cells: _Cells) -> pd.DataFrame:
+        A few are built all at once, since a query takes the engine longer to start than to answer. Of many, each block
+        is built by itself, without the families that have nothing to say of it.
+        """
+        blocks = {name: _Block(_wanted(name), len(one)) for name, one in cells.items()}
+        total, done = sum(map(len, cells.values())), 0
+        if total <= AT_ONCE:
+            columns = [f.name for f in CATALOGUE if f.entity != "deal"]
+            spine = pd.concat([self.spine(one, 0, len(one)) for one in cells.values()], ignore_index=True)
+            found = self.builder.build(spine, columns)
+            for name, one in cells.items():
+                blocks[name].add(found[done : done + len(one)])
+                done += len(one)
+            return blocks
+        for name, one in cells.items():
+            for at in range(0, len(one), CHUNK):
+                blocks[name].add(self.builder.build(self.spine(one, at, at + CHUNK), _wanted(name)))
+                self.progress(done + blocks[name].filled, total)
+            done += len(one)
+        return blocks
+
+    def spine(self, cells: _Cells, first: int, end: int) -> pd.DataFrame:
         """The contract's columns of some cells."""
+        given = {name: values[first:end] for name, values in cells.spine.items()}
+        rows = min(end, len(cells)) - first
         columns: dict[str, Any] = {
-            name: [self.nobody] * len(cells) for name in ("creator_id", "brand", "product_niche", "product_country")
+            name: [self.nobody] * rows for name in ("creator_id", "brand", "product_niche", "product_country")
         }
-        columns |= {"objective": [None] * len(cells), "starts_at": [self.horizon] * len(cells)} | dict(cells.spine)
+        columns |= {"objective": [None] * rows, "starts_at": [self.horizon] * rows} | given
         frame = pd.DataFrame(columns, dtype=object).assign(promotion_hours=24.0, deliverables=1.0, spend=1.0)
         frame["starts_at"] = pd.to_datetime(frame.starts_at.astype("int64"), unit="us")
         return frame
@@ -185,23 +225,20 @@ class _Probe:
         return keys[order], _Cells(spine, (len(keys),))
 
 
-def _of_creators(
-    found: pd.DataFrame,
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Sequence[str]]]:
-    """Numbers and places of texts by column, and the vocabularies of these.
+def _places(found: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, Sequence[str]]]:
+    """Places of texts by column, and the vocabularies that they are places in."""
+    vocabularies: dict[str, Sequence[str]] = {name: _texts(texts) for name, texts in found.items()}
+    of = {name: places(vocabularies[name]) for name in found}
+    return {
+        name: np.array([of[name][v] if isinstance(v, str) else MISSING for v in texts])
+        for name, texts in found.items()
+    }, vocabularies  # fmt: skip
 
-    What a creator has with a niche or a brand that they have nothing in common with is among the numbers.
-    """
-    numbers, texts = {}, {}
-    vocabularies: dict[str, Sequence[str]] = {}
-    for name in (n for block in ("creators", "niche_values", "brand_values") for n in _columns(block)):
-        if BY_NAME[name].kind == "number":
-            numbers[name] = found[name].to_numpy(float)
-        else:
-            vocabularies[name] = _texts(found[name])
-            at = places(vocabularies[name])
-            texts[name] = np.array([at[v] if isinstance(v, str) else MISSING for v in found[name]])
-    return numbers, texts, vocabularies
+
+def _wanted(block: str) -> list[str]:
+    """The columns of a block; a creator's hold what they have with a niche or a brand that is nothing to them, too."""
+    parts = ("creators", "niche_values", "brand_values") if block == "creators" else (block,)
+    return [name for part in parts for name in _columns(part)]
 
 
 def _horizon(builder: FeatureBuilder) -> tuple[int, int]:
@@ -225,11 +262,7 @@ def _columns(block: str) -> tuple[str, ...]:
     return tuple(f.name for f in CATALOGUE if f.entity in BLOCKS[block])
 
 
-def _values(found: pd.DataFrame, shape: tuple[int, ...], columns: tuple[str, ...]) -> np.ndarray:
-    return found[list(columns)].to_numpy(float, copy=True).reshape(*shape, len(columns))
-
-
-def _texts(column: pd.Series) -> list[str]:
+def _texts(column: Iterable[Any]) -> list[str]:
     return sorted({v for v in column if isinstance(v, str)})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,8 @@ def scored(
     """What came of a run, the arrays that it made, and what was looked at. least: LEAST_ROWS. options: of the run."""
     made, seen = list[Snapshot](), Seen()
 
-    def probe(*words: object) -> Snapshot:
-        made.append(original(*words))  # type: ignore[arg-type]
+    def probe(builder: FeatureBuilder, progress: Callable[[int, int], None]) -> Snapshot:
+        made.append(original(builder, progress=progress))
         return made[-1]
 
     original = list_scorer.probe
@@ -154,9 +155,9 @@ def test_only_rows_that_start_early_go_to_the_table_expressions(
 ) -> None:
     built = list[pd.DataFrame]()
 
-    def build(builder: FeatureBuilder, spine: pd.DataFrame) -> pd.DataFrame:
+    def build(builder: FeatureBuilder, spine: pd.DataFrame, *columns: Sequence[str]) -> pd.DataFrame:
         built.append(spine)
-        return original(builder, spine)
+        return original(builder, spine, *columns)
 
     original = FeatureBuilder.build
     monkeypatch.setattr(FeatureBuilder, "build", build)

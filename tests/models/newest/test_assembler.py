@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,21 @@ def test_every_creator_is_found_and_no_other(world: tuple[Tables, FeatureBuilder
     strangers = ["", "c", known[0] + "x", known[0][:-1], "\ud800", "nobody"]
     assert snapshot.rows(strangers).tolist() == [snapshot.unknown] * len(strangers)
     assert [snapshot.row(one) for one in strangers] == [snapshot.unknown] * len(strangers)
+
+
+def test_block_by_block_the_arrays_are_the_same(
+    world: tuple[Tables, FeatureBuilder, Snapshot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, builder, snapshot = world
+    reported = list[tuple[int, int]]()
+    monkeypatch.setattr(snapshot_builder, "AT_ONCE", 0)
+    monkeypatch.setattr(snapshot_builder, "CHUNK", len(snapshot.creators) - 1)
+    found = snapshot_builder.probe(builder, progress=lambda *of: reported.append(of))
+    for one in dataclasses.fields(Snapshot):
+        np.testing.assert_equal(getattr(found, one.name), getattr(snapshot, one.name), one.name)
+    assert [done for done, _ in reported] == sorted({done for done, _ in reported})
+    assert reported[0][0] == len(snapshot.creators) - 1
+    assert {of for _, of in reported} == {reported[-1][0]}
 
 
 def test_a_column_that_hangs_on_something_new_is_refused(
