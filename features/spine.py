@@ -59,8 +59,9 @@ def as_text(values: np.ndarray, column: str) -> np.ndarray:
     Raises InputError for values that a file could not hold as a text.
     """
     known = pd.api.types.infer_dtype(values, skipna=True)
-    if known in ("string", "empty"):
-        return np.array([_text(value) for value in values.tolist()], object)
+    if known in ("string", "empty"):  # each text once: of many rows most repeat one
+        places, distinct = pd.factorize(values)
+        return np.array([*map(_text, distinct), None], object)[places]
     texts = np.array([_text(value) for value in values.tolist()], object)
     wrong = np.flatnonzero(texts == UNREADABLE)
     if len(wrong):

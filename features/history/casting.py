@@ -68,9 +68,10 @@ def _text(column: ir.Column) -> ir.Column:
     kind = column.type()
     if kind.is_string():
         known = nfc_normalize(column)
-        # the cheap question first: most texts do not end in a zero
+        # the cheap questions first: most texts do not end in a zero, or begin with what sorts before all that is seen
         whole = known.endswith("0") & known.re_search(_WHOLE)
-        return whole.ifelse(known.split(".")[0], (known.strip() == "").ifelse(_none("text"), known))
+        blank = (known < "!") & (known.strip() == "")
+        return whole.ifelse(known.split(".")[0], blank.ifelse(_none("text"), known))
     if kind.is_floating():
         return (column.abs() < EXACT).ifelse(_whole(column).cast(dt.string), _none("text"))
     if kind.is_decimal():

@@ -121,8 +121,9 @@ def unmatched(
     few: whether to look at all where most are known. new: whether strange ones are ordinary unless they look like one.
     key: all that the columns depend on.
     """
-    rows, held = keys.name("key").as_table(), known.name("held").as_table().distinct()
+    rows, held = keys.name("key").as_table(), known.name("held").as_table()
     rows = rows.filter(rows.key.notnull())
+    held = held.semi_join(rows, held.held == rows.key).distinct()  # the keys may be far fewer than the known ones
     rows = rows.left_join(held, rows.key == held.held)
 
     def counted() -> ir.Table:

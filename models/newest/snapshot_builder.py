@@ -23,7 +23,7 @@ from features.matrix import FeatureBuilder
 from models.newest.snapshot import DAYS_SINCE, FIRST, MISSING, Snapshot, index, places
 
 AT_ONCE = 50_000  # rows up to which all blocks are built by one query
-CHUNK = 250_000  # rows of a query where there are more
+CHUNK = 500_000  # rows of a query where there are more
 # what each array is made of: entities of the catalogue
 BLOCKS = {
     "creators": ("creator", "tier", "platform", "all"),
