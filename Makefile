@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-long lint docs format bench bench-peers bench-efficiency bench-ablation replay bench-serve bench-batch bench-trees bench-memory soak soak-serve fuzz-serve ledger test-bare test-clients client-types audit lock clean bench-training test-engines
+.PHONY: help install demo test test-fast test-long lint docs format bench bench-peers bench-efficiency bench-ablation replay bench-serve bench-batch bench-creators bench-trees bench-memory soak soak-serve fuzz-serve ledger test-bare test-clients client-types audit lock clean bench-training test-engines
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ bench-serve: install ## measure the service against mlflow models serve (needs w
 
 bench-batch: install ## measure predict.py on a long list against a tight loop over LightGBM
 	$(BIN)/python -m benchmarks.batch
+
+bench-creators: install ## measure a long list over a history of a million creators and 40 million posts
+	$(BIN)/python -m benchmarks.many_creators
 
 bench-trees: install ## measure compiled trees against LightGBM, and compare their bits on a million rows
 	$(BIN)/python -m benchmarks.trees

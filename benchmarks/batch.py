@@ -105,7 +105,7 @@ def growth(market: Path, workspace: Path, folder: Path, rows: int, rounds: int) 
     for number in range(rounds):
         for times in GROWTH:
             listed = apart(long_list, market, folder, times * rows)
-            found.append((times * rows, *run(predict_command(market, listed, folder, "1000"), workspace)))
+            found.append((times * rows, *run(predict_command(market / "data", listed, folder, "1000"), workspace)))
             cli.note([f"round {number + 1}: {times * rows:,} rows, {found[-1][1]:.1f} s"])
     table = pd.DataFrame(found, columns=["rows", *USED]).groupby("rows").median().reset_index()
     table.insert(1, "rows/s", table.rows / table.seconds)
@@ -127,9 +127,9 @@ def plot_of(table: pd.DataFrame) -> bytes:
     return out.getvalue()
 
 
-def predict_command(market: Path, listed: Path, folder: Path, reasons: str, *more: str) -> list[str]:
+def predict_command(data: Path, listed: Path, folder: Path, reasons: str, *more: str) -> list[str]:
     """A call of `predict.py`. more: of its options."""
-    call = [sys.executable, str(ROOT / "predict.py"), str(listed), "--data", str(market / "data")]
+    call = [sys.executable, str(ROOT / "predict.py"), str(listed), "--data", str(data)]
     return [*call, "--output", str(folder / "scores.parquet"), "--reasons", reasons, *more]
 
 
@@ -150,17 +150,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         cli.show_table(cells(table))
         return
     source, model = apart(loop_input, folder, args.rows)
+    data = market / "data"
     listed, output = apart(long_list, market, folder, args.rows), folder / "scores.parquet"
     loop = [sys.executable, "-c", LOOP, str(source), str(model), str(output)]
     ways = {
         "tight loop, one thread": [*loop, "1"],
         "tight loop, all processors": [*loop, str(os.cpu_count())],
         "predict.py, the rate alone": predict_command(
-            market, listed, folder, "none", "--columns", "conversions_per_dollar"
+            data, listed, folder, "none", "--columns", "conversions_per_dollar"
         ),
-        "predict.py --reasons none": predict_command(market, listed, folder, "none"),
-        "predict.py --reasons 1000": predict_command(market, listed, folder, "1000"),
-        "predict.py": predict_command(market, listed, folder, "all"),
+        "predict.py --reasons none": predict_command(data, listed, folder, "none"),
+        "predict.py --reasons 1000": predict_command(data, listed, folder, "1000"),
+        "predict.py": predict_command(data, listed, folder, "all"),
     }
     found = []
     for number in range(args.rounds):

@@ -161,6 +161,7 @@ def hand_written(folder: Path, threads: int, memory: str) -> dict[str, Any]:
     with duckdb.connect(config=config) as connection:
         for name in ("collaborations", "creators", "posts", "comments", "conversions", "scored"):
             connection.execute(f"CREATE VIEW {name} AS FROM '{folder}/{name}.parquet'")
+        connection.execute("CREATE VIEW wanted AS FROM collaborations")
         *prepare, last = HAND_WRITTEN.read_text().rstrip().rstrip(";").split(";\n")
         for statement in prepare:
             connection.execute(statement)

@@ -1,5 +1,6 @@
 -- The catalogue's columns for every row of `wanted`, written by hand in DuckDB's dialect for speed.
--- Given: views wanted (collaborations, and deals like them), collaborations, creators, posts, comments, conversions, and scored (distinct texts with their classes).
+-- Given: views wanted (collaborations, and deals like them), collaborations, creators, posts, comments, conversions, and
+-- scored (distinct texts with their classes).
 CREATE MACRO div(a, b) AS a::DOUBLE / nullif(b::DOUBLE, 0.0);
 CREATE MACRO fixed(x) AS round(x * 16777216)::BIGINT;
 CREATE MACRO coarse(x) AS round(x * 65536)::BIGINT;
