@@ -30,20 +30,22 @@ NOW = datetime(2030, 1, 1)
 LARGE = (HealthCheck.data_too_large, HealthCheck.large_base_example, HealthCheck.too_slow)
 
 NAMES = ("a", "A", "b", "B", "ab", "a b", " a", "a ", "Ä", "ä", "z", "ß", "ss", "10", "9", "-0", "it's", 'an "x"',
-         "two\nlines", "tab\t", "%_\\", "ﾮ", "🙂", "𝒳", "null")  # fmt: skip
+         "two\nlines", "tab\t", "%_\\", "ﾮ", "🙂", "𝒳", "null",
+         "7.0", "e\u0301", "\u00a0")  # fmt: skip
 PROSE = (*NAMES, "nice", "Nice", "nice ", "where can I buy this?", "eight words are just enough to be long\r\n", "👍🏽")
-MIDNIGHTS = tuple(
-    datetime.fromisoformat(day)
-    for day in ("2000-01-01", "2020-02-29", "2023-02-28", "2023-10-29", "2023-12-31", "2024-02-28", "2024-02-29")
+MIDNIGHTS = (
+    *(datetime(2000, 1, 1), datetime(2000, 2, 29), datetime(2020, 2, 29), datetime(2023, 2, 28)),
+    *(datetime(2023, 10, 29), datetime(2023, 12, 31), datetime(2024, 2, 28), datetime(2024, 2, 29)),
 )
 TIMES = (*map(timedelta, (0, 0)), timedelta(microseconds=1), timedelta(hours=2, minutes=30), timedelta(hours=12),
          timedelta(days=1, microseconds=-1))  # fmt: skip
-DAYS = (0, 0, 0, 1, 2, 5, 10, 20, 30, 40, 90, 180, 365, 366)
+LAST = datetime(2026, 1, 1)  # decades after some of them
+DAYS = (0, 1, 2, 5, 10, 20, 30, 40, 90, 180, 365, 366)
 MICROSECONDS = (0, 0, 0, -1, 1)
 COUNTS = (0, 0, 1, 1, 2, 3, 9_999, 10_000, 2**31, 2**32 + 1, 2**53 - 2, 2**53 - 1)
 AMOUNTS = (0.01, 0.1, 1 / 3, 1.0, 2.5, 100.0, 1e9)
 COUNTED = ("followers", "views", "likes", "comments", "shares", "saves")  # with every post
-HOURS = (1e-6, 0.1, 24.0, 48.5, 100 / 3, 168.0, 720.0, 2_400_000.0)
+HOURS = (1e-6, 0.1, 24.0, 48.5, 100 / 3, 168.0, 720.0, 200_000.0, 2_400_000.0)
 # What a history lacks altogether, tables and columns. Each set is compiled for anew, so there are few.
 ALL_OPTIONAL = frozenset(
     f"{name}.{column}"
@@ -99,19 +101,35 @@ _hours = st.one_of(st.sampled_from(HOURS), st.floats(0.01, 5_000.0))
 _flags = st.booleans()
 
 
-@st.composite
-def _moments(draw: st.DrawFn) -> st.SearchStrategy[datetime]:
-    """Moments near one day, as a strategy: they often meet, or are as far apart as a window is long."""
-    midnight = draw(st.sampled_from(MIDNIGHTS))
-    bases = draw(st.lists(st.builds(lambda time, days: midnight + time + timedelta(days), st.sampled_from(TIMES),
-                                    st.sampled_from(DAYS)), min_size=1, max_size=3))  # fmt: skip
+@dataclass(frozen=True)
+class _Moments:
+    """Of what happened, and of what is to start: they often meet, or lie as far apart as a window is long."""
+
+    past: st.SearchStrategy[datetime]
+    starts: st.SearchStrategy[datetime]
+
+
+def _after(moments: st.SearchStrategy[datetime]) -> st.SearchStrategy[datetime]:
     return st.builds(
         # never before the contract's first moment
-        lambda base, days, us: max(base + timedelta(days, microseconds=us), MIDNIGHTS[0]),
-        st.sampled_from(bases),
+        lambda at, days, us: max(at + timedelta(days, microseconds=us), MIDNIGHTS[0]),
+        moments,
         st.sampled_from(DAYS),
         st.sampled_from(MICROSECONDS),
     )
+
+
+def _moments(draw: st.DrawFn) -> _Moments:
+    midnight, time = draw(st.sampled_from(MIDNIGHTS)), st.sampled_from(TIMES)
+    few = draw(st.lists(_after(time.map(lambda time: midnight + time)), min_size=2, max_size=8))
+    past = st.sampled_from(few)
+    return _Moments(past, st.one_of(past, _after(past), _after(past)))
+
+
+def _owners(creators: list[Row]) -> st.SearchStrategy[str]:
+    """The first of them has about half of all."""
+    keys = [creator["creator_id"] for creator in creators]
+    return st.sampled_from([*keys[:1] * (len(keys) - 1), *keys])
 
 
 def _keys(draw: st.DrawFn, low: int, high: int) -> list[str]:
@@ -133,15 +151,13 @@ def _creators(draw: st.DrawFn, names: st.SearchStrategy[str]) -> list[Row]:
     ]
 
 
-def _posts(
-    draw: st.DrawFn, moments: st.SearchStrategy[datetime], creators: list[Row], names: st.SearchStrategy[str]
-) -> list[Row]:
-    owners = st.sampled_from([creator["creator_id"] for creator in creators])
+def _posts(draw: st.DrawFn, moments: _Moments, creators: list[Row], names: st.SearchStrategy[str]) -> list[Row]:
+    owners = _owners(creators)
     return [
         {
             "post_id": key,
             "creator_id": draw(owners),
-            "posted_at": draw(moments),
+            "posted_at": draw(moments.past),
             **{name: draw(_or_missing(_counts)) for name in COUNTED},
             "is_sponsored": draw(_or_missing(_flags)),
             "brand": draw(_or_missing(names)),
@@ -152,13 +168,11 @@ def _posts(
     ]
 
 
-def _comments(
-    draw: st.DrawFn, moments: st.SearchStrategy[datetime], creators: list[Row], posts: list[Row]
-) -> list[Row]:
-    owners = st.sampled_from([creator["creator_id"] for creator in creators])
+def _comments(draw: st.DrawFn, moments: _Moments, creators: list[Row], posts: list[Row]) -> list[Row]:
+    owners = _owners(creators)
     known = [post["post_id"] for post in posts]
-    texts = st.sampled_from(draw(st.lists(st.sampled_from(PROSE), min_size=1, max_size=3)))
-    authors = st.sampled_from(draw(st.lists(_names, min_size=1, max_size=3)))
+    texts = st.sampled_from(draw(st.lists(st.sampled_from(PROSE), min_size=1, max_size=4)))
+    authors = st.sampled_from(draw(st.lists(_names, min_size=1, max_size=2)))
     few = [*known[:1], draw(_names)]  # so that comments meet under one post
     rows = []
     for key in _keys(draw, 0, 16):
@@ -169,7 +183,7 @@ def _comments(
                 "comment_id": key,
                 "post_id": post,
                 "creator_id": draw(_or_missing(owners) if post in known else owners),
-                "commented_at": draw(moments),
+                "commented_at": draw(moments.past),
                 "author_id": draw(_or_missing(authors)),
                 "text": draw(texts),
                 "by_creator": draw(_or_missing(_flags)),
@@ -178,13 +192,13 @@ def _comments(
     return rows
 
 
-def _terms(draw: st.DrawFn, moments: st.SearchStrategy[datetime], names: st.SearchStrategy[str]) -> Row:
+def _terms(draw: st.DrawFn, moments: _Moments, names: st.SearchStrategy[str]) -> Row:
     return {
         "brand": draw(names),
         "product_niche": draw(names),
         "product_country": draw(_or_missing(names)),
         "objective": draw(_or_missing(names)),
-        "starts_at": draw(moments),
+        "starts_at": draw(moments.starts),
         "promotion_hours": draw(_hours),
         "deliverables": draw(_or_missing(_counts.map(lambda n: max(n, 1)))),
         "spend": draw(_amounts),
@@ -209,16 +223,16 @@ def _days(draw: st.DrawFn, deal: Row) -> list[Row]:
 
 
 def _deals(
-    draw: st.DrawFn, moments: st.SearchStrategy[datetime], creators: list[Row], names: st.SearchStrategy[str]
+    draw: st.DrawFn, moments: _Moments, creators: list[Row], names: st.SearchStrategy[str]
 ) -> tuple[list[Row], list[Row]]:
     """Collaborations, and the conversions by day of some."""
-    owners = st.sampled_from([creator["creator_id"] for creator in creators])
+    owners = _owners(creators)
     deals, days = [], []
     for key in _keys(draw, 1, 7):
         deal = {"collaboration_id": key, "campaign_id": draw(_or_missing(_names)), "creator_id": draw(owners)}
         deal |= _terms(draw, moments, names)
-        watched = timedelta(draw(st.sampled_from(DAYS)), microseconds=draw(st.sampled_from((0, 0, 1))))
-        deal["observed_until"] = deal["starts_at"] + watched
+        watched = draw(st.one_of(_after(st.just(deal["starts_at"])), st.just(LAST)))
+        deal["observed_until"] = max(watched, deal["starts_at"])
         listed = _days(draw, deal)
         days += listed
         deal["conversions"] = sum(day["conversions"] for day in listed) if listed else draw(_counts)
@@ -238,7 +252,7 @@ def _spine(draw: st.DrawFn, deals: list[Row], candidates: list[Row]) -> pd.DataF
 @st.composite
 def random_histories(draw: st.DrawFn, lacks: tuple[frozenset[str], ...] = LACKS) -> RandomHistory:
     """A history that keeps the contract; it lacks one of `lacks`."""
-    moments = draw(_moments())
+    moments = _moments(draw)
     names = st.sampled_from(draw(st.lists(_names, min_size=1, max_size=3)))
     missing = draw(st.sampled_from(lacks))
     creators = _creators(draw, names)

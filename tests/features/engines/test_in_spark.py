@@ -46,7 +46,7 @@ def test_both_engines_agree(matrices: dict[str, Both], market: str, family: str)
     assert differences(matrices[market], family) == {}, "column: (rows that differ, the first, DuckDB's, Spark's)"
 
 
-@settings(max_examples=30, suppress_health_check=LARGE)
+@settings(max_examples=25, suppress_health_check=LARGE)
 @given(example=random_histories())
 def test_random_histories_agree(example: RandomHistory, folder: Path, engine: Spark) -> None:
     with example.opened(folder) as here:
