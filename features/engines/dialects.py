@@ -22,6 +22,15 @@ class _PostgreSQL(compilers.PostgresCompiler):
         whole = self.f.trunc(arg)
         return self.cast(whole + self.f.trunc(sge.paren(arg - whole) * 2), op.dtype)
 
+    def visit_Median(self, op: Any, *, arg: Any, where: Any) -> Any:  # noqa: N802
+        """The mean of the two values in the middle, as DuckDB rounds it: `percentile_cont` adds half of the difference
+        to the lower one. For up to 500 million values."""
+        order = sge.Order(expressions=[sge.Ordered(this=arg)])
+        middle = sge.WithinGroup(this=self.f.percentile_disc(self.f.array(0.5, 0.5 + 1e-9)), expression=order)
+        chosen = middle if where is None else sge.Filter(this=middle, expression=sge.Where(this=where))
+        low, high = (sge.paren(chosen)[place] for place in (0, 1))
+        return sge.paren(low + high) * 0.5
+
 
 class _BigQuery(compilers.BigQueryCompiler):
     __slots__ = ()
@@ -33,7 +42,29 @@ class _BigQuery(compilers.BigQueryCompiler):
         values = self.f.array_agg(sge.IgnoreNulls(this=sge.Order(this=known, expressions=[known])))
         count = self.f.count(known)
         low, high = (values[self.f.safe_offset(self.f.div(n, 2))] for n in (count - 1, count))
-        return low + sge.paren(high - low) / 2
+        return sge.paren(low + high) / 2
+
+    # Moments without a zone are DATETIMEs, which never become TIMESTAMPs by themselves; Ibis has functions of these.
+
+    def visit_TimestampAdd(self, op: Any, *, left: Any, right: Any) -> Any:  # noqa: N802
+        """Of a moment without a zone."""
+        return self.f.anon["DATETIME_ADD"](left, right)
+
+    def visit_TimestampSub(self, op: Any, *, left: Any, right: Any) -> Any:  # noqa: N802
+        """Of a moment without a zone."""
+        return self.f.anon["DATETIME_SUB"](left, right)
+
+    def visit_TimestampTruncate(self, op: Any, *, arg: Any, unit: Any) -> Any:  # noqa: N802
+        """Of a moment without a zone."""
+        return self.f.anon["DATETIME_TRUNC"](arg, self.v[unit.name])
+
+
+class _Snowflake(compilers.SnowflakeCompiler):
+    __slots__ = ()
+
+    def visit_DayOfWeekIndex(self, op: Any, *, arg: Any) -> Any:  # noqa: N802
+        """0 is Monday: the day that `DAYOFWEEK` begins with is a setting of the session."""
+        return self.f.anon.dayofweekiso(arg) - 1
 
 
 class _Spark(compilers.PySparkCompiler):
@@ -57,7 +88,7 @@ class _Spark(compilers.PySparkCompiler):
         return self.f.unix_micros(self.cast(left, _UTC)) - self.f.unix_micros(self.cast(right, _UTC))
 
 
-_COMPILERS = {"postgres": _PostgreSQL(), "bigquery": _BigQuery(), "pyspark": _Spark()}
+_COMPILERS = {"postgres": _PostgreSQL(), "bigquery": _BigQuery(), "snowflake": _Snowflake(), "pyspark": _Spark()}
 
 
 def _compiler(dialect: str) -> Any:

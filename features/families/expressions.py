@@ -89,7 +89,8 @@ def history_ends(moments: ir.Table, days: ir.Table) -> ir.Table:
     """
     days_of = moments.select(AS_OF, _day=day(moments[AS_OF])).distinct()
     latest_day = days_of.select("_day").distinct()
-    latest_day = latest_day.left_join(days, [days.at < latest_day._day])
+    # an inner join: BigQuery has no left one without an equality, and a day without any before it comes back below
+    latest_day = latest_day.inner_join(days, [days.at < latest_day._day])
     latest_day = latest_day.group_by(_of="_day").aggregate(_latest=latest_day["at"].max())
     found = days_of.left_join(latest_day, [days_of._day == latest_day._of])
     return found.select(AS_OF, history_end=ibis.coalesce(found._latest + ibis.interval(days=1), found[AS_OF]))

@@ -29,3 +29,10 @@ def trained_world(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -
 def world(tmp_path_factory: pytest.TempPathFactory, trained_world: Path) -> Path:
     """A copy of it."""
     return shutil.copytree(trained_world, tmp_path_factory.mktemp("copy") / "world")
+
+
+@pytest.fixture
+def in_world(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a test in it, with the store that lies there."""
+    monkeypatch.chdir(world)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -12,15 +12,9 @@ import pytest
 
 from tests.support.commands import run_predict, run_train
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("in_world")]
 NAME = "conversions-per-dollar"
 NEW = 60
-
-
-@pytest.fixture(autouse=True)
-def _here(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(world)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 def champion() -> tuple[int, int]:

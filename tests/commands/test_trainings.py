@@ -12,13 +12,7 @@ from features.faults import Fault, InputError
 from tests.support.commands import run_score, run_train
 from tests.support.past_market import write_tables
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def _here(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(world)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("in_world")]
 
 
 PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")

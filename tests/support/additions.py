@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -10,6 +12,7 @@ from features.history.append.add import Counts
 from features.history.contract import TABLES
 from features.history.source import open_history
 from tests.support.contract_tables import Frames, frames
+from tests.support.postgres import Server
 
 NOW = datetime(2025, 9, 1)
 KEYS = {"conversions": ["collaboration_id", "date"]} | {
@@ -70,3 +73,24 @@ def results(rows: int = 6) -> Frames:
     """Collaborations and creators alone, which are quick to check."""
     tables = frames()
     return {"collaborations": tables["collaborations"].head(rows), "creators": tables["creators"]}
+
+
+def new_deal(folder: Path, name: str, **values: Any) -> Path:
+    """A file with one collaboration that is not there, beside one of another spend."""
+    deals = results()["collaborations"].tail(2).assign(spend=[41.0, 61.0], collaboration_id=[name, "r5"])
+    deals.assign(**values).to_csv(folder / f"{name}.csv", index=False)
+    return folder / f"{name}.csv"
+
+
+def spends(server: Server, database: str) -> dict[object, object]:
+    """By collaboration, what it costs in dollars."""
+    rows = server.execute("SELECT collaboration_id, spend::float8 FROM collaborations", database=database)
+    return {row[0]: row[1] for row in rows}
+
+
+def state(server: Server, database: str) -> object:
+    """All rows of all tables, the log's too."""
+    rows = "query_to_xml(format('SELECT * FROM %I ORDER BY 1, 2, 3', tablename), true, false, '')::text"
+    return server.execute(
+        f"SELECT tablename::text, {rows} FROM pg_tables WHERE schemaname = 'public' ORDER BY 1", database=database
+    )

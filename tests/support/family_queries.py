@@ -132,7 +132,13 @@ def _promotion() -> Queries:
     return {"finish": _finished(s, promotion.finish(s, expressions))}
 
 
+def _shared() -> Queries:
+    moments, days = ibis.table({AS_OF: TIME}, name="moments"), ibis.table({"at": TIME}, name="days")
+    return {"day": days.select(at=expressions.day(days["at"])), "history_ends": expressions.history_ends(moments, days)}
+
+
+# those of the families, and what they share
 FAMILIES: dict[str, Callable[[], Queries]] = {
     "audience": _audience, "comments": _comments, "engagement": _engagement, "niche": _niche,
-    "partnership": _partnership, "promotion": _promotion, "track_record": _track_record,
+    "partnership": _partnership, "promotion": _promotion, "shared": _shared, "track_record": _track_record,
 }  # fmt: skip

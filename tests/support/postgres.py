@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ SETTINGS = {
 }  # fmt: skip
 # who is asked for a password, and who is not
 ACCESS = "local all all trust\nhost all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+# of a database whose texts are sorted as people do, not by their code points
+AS_PEOPLE_SORT = "TEMPLATE template0 LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
 _numbers = itertools.count()
 
 
@@ -62,11 +64,19 @@ class Server:
         name = f"market_{next(_numbers)}"
         self.execute(f"CREATE DATABASE {name} {options}")
         if tables:
-            with dbapi.connect(self.url(name)) as connection, connection.cursor() as cursor:
-                for table, rows in tables.items():
-                    cursor.adbc_ingest(table, pa.Table.from_pandas(rows, preserve_index=False))
-                connection.commit()
+            self._add(name, {table: pa.Table.from_pandas(rows, preserve_index=False) for table, rows in tables.items()})
         return name
+
+    def fill(self, database: str, tables: Mapping[str, pa.Table]) -> None:
+        """Give a database these tables instead of all that it has."""
+        self.execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public", database=database)
+        self._add(database, tables)
+
+    def _add(self, database: str, tables: Mapping[str, pa.Table]) -> None:
+        with dbapi.connect(self.url(database)) as connection, connection.cursor() as cursor:
+            for table, rows in tables.items():
+                cursor.adbc_ingest(table, rows)
+            connection.commit()
 
 
 @contextmanager

@@ -48,7 +48,10 @@ class Spark:
 
     def put(self, table: str, rows: pa.Table) -> None:
         """Let rows of this process be used as a table; one of this name gives way."""
-        self._session.createDataFrame(rows).createOrReplaceTempView(table)
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        schema = from_arrow_schema(rows.schema) if not rows.num_rows else None  # of no rows none is inferred
+        self._session.createDataFrame(rows, schema).createOrReplaceTempView(table)
         self._schemas[table] = ibis.Schema.from_pyarrow(rows.schema)
 
     def view(self, view: str, expression: ir.Table) -> ir.Table:
@@ -59,15 +62,15 @@ class Spark:
 
     def drop(self, table: str) -> None:
         """Drop what `make` made, if it got that far."""
-        self._session.catalog.dropTempView(table)
+        self._session.sql(f"DROP VIEW IF EXISTS `{table}`")
 
     def drop_view(self, view: str) -> None:
         """Drop what `view` made, if it got that far."""
-        self._session.catalog.dropTempView(view)
+        self.drop(view)
 
     def take_away(self, table: str) -> None:
         """Undo `put`."""
-        self._session.catalog.dropTempView(table)
+        self.drop(table)
 
 
 @contextmanager

@@ -1,16 +1,23 @@
-"""A market in which engines could differ, and where two matrices of it do."""
+"""A market in which engines could differ, and where two matrices of it do, or the scores that a model makes of them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from features.catalogue import CATALOGUE
+from features.catalogue import CATALOGUE, FAMILIES
 from features.history.source import History
 from features.matrix import FeatureBuilder
+from features.settings import FeatureSettings
+from models.estimators.outcomes import Outcomes
+from models.estimators.rate import RECIPES
+from models.training import TrainingSet, fit
 from tests.support.small_world import StubClassifier, Tables, small_world
 
+# units of which a number is exactly the same, or not at all
+COUNTED = {"accounts", "posts", "comments", "deals", "brands", "0 or 1", "month", "day"}
 Both = tuple[pd.DataFrame, pd.DataFrame]
+Differences = dict[str, tuple[int, int, object, object]]
 LEFT_OUT = [f"r{number}" for number in range(0, 300, 3)]
 
 
@@ -44,17 +51,35 @@ def both(here: History, there: History, spine: pd.DataFrame) -> dict[str, Both]:
     }
 
 
-def differences(matrices: Both, family: str) -> dict[str, tuple[int, int, object, object]]:
+def differences(matrices: Both, family: str) -> Differences:
     """By column of a family, how many rows differ, the first of them, and what each engine has there: categories and
-    whole numbers at all, other numbers by more than 1e-12 of theirs."""
+    counts at all, other numbers by more than 1e-12 of theirs."""
     here, there = matrices
     found = {}
     for feature in (feature for feature in CATALOGUE if feature.family == family):
         ours, theirs = here[feature.name], there[feature.name]
         agree = (ours.isna() & theirs.isna()) | (ours == theirs)
-        if feature.kind == "number" and not (ours.dropna() % 1 == 0).all():
+        if feature.kind == "number" and feature.unit not in COUNTED:
             agree |= np.isclose(ours.to_numpy(), theirs.to_numpy(), rtol=1e-12, atol=0)
         if not agree.all():
             first = int(np.flatnonzero(~agree)[0])
             found[feature.name] = (int((~agree).sum()), first, ours[first], theirs[first])
     return found
+
+
+def all_differences(here: pd.DataFrame, there: pd.DataFrame) -> Differences:
+    """Those of every family."""
+    return {name: found for family in FAMILIES for name, found in differences((here, there), family).items()}
+
+
+def scores(tables: Tables, matrices: Both) -> Both:
+    """The scores of both matrices of the spine, whose first rows are the collaborations, by one small model: it learnt
+    from the first matrix."""
+    settings, deals = FeatureSettings(), tables["collaborations"]
+    order = deals.sort_values(["starts_at", "collaboration_id"]).index
+    features, deals = (frame.loc[order].reset_index(drop=True) for frame in (matrices[0], deals))
+    daily = tables["conversions"].assign(date=lambda t: pd.to_datetime(t.date))
+    results = Outcomes.from_tables(deals, daily, settings.attribution_days).with_kinds(features)
+    training = TrainingSet(features, deals, results)
+    scorer = fit(training, settings, StubClassifier(), recipes=RECIPES[:1], jobs=1).scorer
+    return scorer.score(matrices[0], tables["spine"]), scorer.score(matrices[1], tables["spine"])

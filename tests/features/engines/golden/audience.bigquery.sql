@@ -62,22 +62,16 @@ SELECT
   ) AS `followers_before`,
   MAX(`t7`.`step`) AS `followers_jump`,
   MIN(`t7`.`step`) AS `followers_drop`,
-  ARRAY_AGG(
-    IF(`t7`.`recent`, `t7`.`views_per_f`, NULL) IGNORE NULLS ORDER BY IF(`t7`.`recent`, `t7`.`views_per_f`, NULL)
-  )[safe_offset(DIV(COUNT(IF(`t7`.`recent`, `t7`.`views_per_f`, NULL)) - 1, 2))] + (
-    (
-      ARRAY_AGG(
-        IF(`t7`.`recent`, `t7`.`views_per_f`, NULL) IGNORE NULLS ORDER BY IF(`t7`.`recent`, `t7`.`views_per_f`, NULL)
-      )[safe_offset(DIV(COUNT(IF(`t7`.`recent`, `t7`.`views_per_f`, NULL)), 2))] - ARRAY_AGG(
-        IF(`t7`.`recent`, `t7`.`views_per_f`, NULL) IGNORE NULLS ORDER BY IF(`t7`.`recent`, `t7`.`views_per_f`, NULL)
-      )[safe_offset(DIV(COUNT(IF(`t7`.`recent`, `t7`.`views_per_f`, NULL)) - 1, 2))]
-    ) / 2
-  ) AS `views_per_follower`,
-  ARRAY_AGG(`t7`.`views_per_f` IGNORE NULLS ORDER BY `t7`.`views_per_f`)[safe_offset(DIV(COUNT(`t7`.`views_per_f`) - 1, 2))] + (
-    (
-      ARRAY_AGG(`t7`.`views_per_f` IGNORE NULLS ORDER BY `t7`.`views_per_f`)[safe_offset(DIV(COUNT(`t7`.`views_per_f`), 2))] - ARRAY_AGG(`t7`.`views_per_f` IGNORE NULLS ORDER BY `t7`.`views_per_f`)[safe_offset(DIV(COUNT(`t7`.`views_per_f`) - 1, 2))]
-    ) / 2
-  ) AS `views_per_follower_year`
+  (
+    ARRAY_AGG(
+      IF(`t7`.`recent`, `t7`.`views_per_f`, NULL) IGNORE NULLS ORDER BY IF(`t7`.`recent`, `t7`.`views_per_f`, NULL)
+    )[safe_offset(DIV(COUNT(IF(`t7`.`recent`, `t7`.`views_per_f`, NULL)) - 1, 2))] + ARRAY_AGG(
+      IF(`t7`.`recent`, `t7`.`views_per_f`, NULL) IGNORE NULLS ORDER BY IF(`t7`.`recent`, `t7`.`views_per_f`, NULL)
+    )[safe_offset(DIV(COUNT(IF(`t7`.`recent`, `t7`.`views_per_f`, NULL)), 2))]
+  ) / 2 AS `views_per_follower`,
+  (
+    ARRAY_AGG(`t7`.`views_per_f` IGNORE NULLS ORDER BY `t7`.`views_per_f`)[safe_offset(DIV(COUNT(`t7`.`views_per_f`) - 1, 2))] + ARRAY_AGG(`t7`.`views_per_f` IGNORE NULLS ORDER BY `t7`.`views_per_f`)[safe_offset(DIV(COUNT(`t7`.`views_per_f`), 2))]
+  ) / 2 AS `views_per_follower_year`
 FROM (
   SELECT
     `t6`.*
@@ -135,8 +129,8 @@ FROM (
           `t1`.`creator_id` AS `_creator`,
           `t1`.`as_of`,
           `t1`.`history_end`,
-          TIMESTAMP_SUB(`t1`.`history_end`, INTERVAL '365' DAY) AS `since`,
-          TIMESTAMP_SUB(`t1`.`history_end`, INTERVAL '90' DAY) AS `_recent`
+          DATETIME_SUB(`t1`.`history_end`, INTERVAL '365' DAY) AS `since`,
+          DATETIME_SUB(`t1`.`history_end`, INTERVAL '90' DAY) AS `_recent`
         FROM `keys` AS `t1`
       ) AS `t4`
         ON `t2`.`creator_id` = `t4`.`_creator`

@@ -281,11 +281,9 @@ SELECT
   COUNTIF(`t7`.`fan` AND (
     `t7`.`words` >= 8
   )) AS `long_n`,
-  ARRAY_AGG(`t7`.`reply_hours` IGNORE NULLS ORDER BY `t7`.`reply_hours`)[safe_offset(DIV(COUNT(`t7`.`reply_hours`) - 1, 2))] + (
-    (
-      ARRAY_AGG(`t7`.`reply_hours` IGNORE NULLS ORDER BY `t7`.`reply_hours`)[safe_offset(DIV(COUNT(`t7`.`reply_hours`), 2))] - ARRAY_AGG(`t7`.`reply_hours` IGNORE NULLS ORDER BY `t7`.`reply_hours`)[safe_offset(DIV(COUNT(`t7`.`reply_hours`) - 1, 2))]
-    ) / 2
-  ) AS `reply_hours`
+  (
+    ARRAY_AGG(`t7`.`reply_hours` IGNORE NULLS ORDER BY `t7`.`reply_hours`)[safe_offset(DIV(COUNT(`t7`.`reply_hours`) - 1, 2))] + ARRAY_AGG(`t7`.`reply_hours` IGNORE NULLS ORDER BY `t7`.`reply_hours`)[safe_offset(DIV(COUNT(`t7`.`reply_hours`), 2))]
+  ) / 2 AS `reply_hours`
 FROM (
   SELECT
     `t6`.*
@@ -347,8 +345,8 @@ FROM (
           `t1`.`creator_id` AS `_creator`,
           `t1`.`as_of`,
           `t1`.`history_end`,
-          TIMESTAMP_SUB(`t1`.`history_end`, INTERVAL '365' DAY) AS `since`,
-          TIMESTAMP_SUB(`t1`.`history_end`, INTERVAL '90' DAY) AS `_recent`
+          DATETIME_SUB(`t1`.`history_end`, INTERVAL '365' DAY) AS `since`,
+          DATETIME_SUB(`t1`.`history_end`, INTERVAL '90' DAY) AS `_recent`
         FROM `keys` AS `t1`
       ) AS `t4`
         ON `t2`.`creator_id` = `t4`.`_creator`

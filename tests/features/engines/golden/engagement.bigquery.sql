@@ -136,33 +136,23 @@ FROM `numbered_posts` AS `t0`;
 SELECT
   `t7`.`creator_id`,
   `t7`.`as_of`,
-  ARRAY_AGG(
-    IF(`t7`.`recent`, `t7`.`rate`, NULL) IGNORE NULLS ORDER BY IF(`t7`.`recent`, `t7`.`rate`, NULL)
-  )[safe_offset(DIV(COUNT(IF(`t7`.`recent`, `t7`.`rate`, NULL)) - 1, 2))] + (
-    (
-      ARRAY_AGG(
-        IF(`t7`.`recent`, `t7`.`rate`, NULL) IGNORE NULLS ORDER BY IF(`t7`.`recent`, `t7`.`rate`, NULL)
-      )[safe_offset(DIV(COUNT(IF(`t7`.`recent`, `t7`.`rate`, NULL)), 2))] - ARRAY_AGG(
-        IF(`t7`.`recent`, `t7`.`rate`, NULL) IGNORE NULLS ORDER BY IF(`t7`.`recent`, `t7`.`rate`, NULL)
-      )[safe_offset(DIV(COUNT(IF(`t7`.`recent`, `t7`.`rate`, NULL)) - 1, 2))]
-    ) / 2
-  ) AS `engagement_rate_median`,
-  ARRAY_AGG(`t7`.`rate` IGNORE NULLS ORDER BY `t7`.`rate`)[safe_offset(DIV(COUNT(`t7`.`rate`) - 1, 2))] + (
-    (
-      ARRAY_AGG(`t7`.`rate` IGNORE NULLS ORDER BY `t7`.`rate`)[safe_offset(DIV(COUNT(`t7`.`rate`), 2))] - ARRAY_AGG(`t7`.`rate` IGNORE NULLS ORDER BY `t7`.`rate`)[safe_offset(DIV(COUNT(`t7`.`rate`) - 1, 2))]
-    ) / 2
-  ) AS `engagement_rate_year`,
-  ARRAY_AGG(
-    IF(`t7`.`recent`, `t7`.`per_view`, NULL) IGNORE NULLS ORDER BY IF(`t7`.`recent`, `t7`.`per_view`, NULL)
-  )[safe_offset(DIV(COUNT(IF(`t7`.`recent`, `t7`.`per_view`, NULL)) - 1, 2))] + (
-    (
-      ARRAY_AGG(
-        IF(`t7`.`recent`, `t7`.`per_view`, NULL) IGNORE NULLS ORDER BY IF(`t7`.`recent`, `t7`.`per_view`, NULL)
-      )[safe_offset(DIV(COUNT(IF(`t7`.`recent`, `t7`.`per_view`, NULL)), 2))] - ARRAY_AGG(
-        IF(`t7`.`recent`, `t7`.`per_view`, NULL) IGNORE NULLS ORDER BY IF(`t7`.`recent`, `t7`.`per_view`, NULL)
-      )[safe_offset(DIV(COUNT(IF(`t7`.`recent`, `t7`.`per_view`, NULL)) - 1, 2))]
-    ) / 2
-  ) AS `engagement_per_view_median`,
+  (
+    ARRAY_AGG(
+      IF(`t7`.`recent`, `t7`.`rate`, NULL) IGNORE NULLS ORDER BY IF(`t7`.`recent`, `t7`.`rate`, NULL)
+    )[safe_offset(DIV(COUNT(IF(`t7`.`recent`, `t7`.`rate`, NULL)) - 1, 2))] + ARRAY_AGG(
+      IF(`t7`.`recent`, `t7`.`rate`, NULL) IGNORE NULLS ORDER BY IF(`t7`.`recent`, `t7`.`rate`, NULL)
+    )[safe_offset(DIV(COUNT(IF(`t7`.`recent`, `t7`.`rate`, NULL)), 2))]
+  ) / 2 AS `engagement_rate_median`,
+  (
+    ARRAY_AGG(`t7`.`rate` IGNORE NULLS ORDER BY `t7`.`rate`)[safe_offset(DIV(COUNT(`t7`.`rate`) - 1, 2))] + ARRAY_AGG(`t7`.`rate` IGNORE NULLS ORDER BY `t7`.`rate`)[safe_offset(DIV(COUNT(`t7`.`rate`), 2))]
+  ) / 2 AS `engagement_rate_year`,
+  (
+    ARRAY_AGG(
+      IF(`t7`.`recent`, `t7`.`per_view`, NULL) IGNORE NULLS ORDER BY IF(`t7`.`recent`, `t7`.`per_view`, NULL)
+    )[safe_offset(DIV(COUNT(IF(`t7`.`recent`, `t7`.`per_view`, NULL)) - 1, 2))] + ARRAY_AGG(
+      IF(`t7`.`recent`, `t7`.`per_view`, NULL) IGNORE NULLS ORDER BY IF(`t7`.`recent`, `t7`.`per_view`, NULL)
+    )[safe_offset(DIV(COUNT(IF(`t7`.`recent`, `t7`.`per_view`, NULL)), 2))]
+  ) / 2 AS `engagement_per_view_median`,
   SUM(IF(`t7`.`recent`, `t7`.`rate_fixed`, NULL)) AS `rate_sum`,
   COUNT(IF(`t7`.`recent`, `t7`.`rate_fixed`, NULL)) AS `rate_n`,
   SUM(IF(`t7`.`recent`, `t7`.`per_view_fixed`, NULL)) AS `per_view_sum`,
@@ -233,11 +223,9 @@ SELECT
   SUM(IF(`t7`.`rate` IS NOT NULL, `t7`.`engaged`, NULL)) AS `engaged_365`,
   SUM(IF(`t7`.`rate` IS NOT NULL, `t7`.`followers`, NULL)) AS `followers_365`,
   COUNTIF(`t7`.`recent`) AS `posts_90`,
-  ARRAY_AGG(`t7`.`gap` IGNORE NULLS ORDER BY `t7`.`gap`)[safe_offset(DIV(COUNT(`t7`.`gap`) - 1, 2))] + (
-    (
-      ARRAY_AGG(`t7`.`gap` IGNORE NULLS ORDER BY `t7`.`gap`)[safe_offset(DIV(COUNT(`t7`.`gap`), 2))] - ARRAY_AGG(`t7`.`gap` IGNORE NULLS ORDER BY `t7`.`gap`)[safe_offset(DIV(COUNT(`t7`.`gap`) - 1, 2))]
-    ) / 2
-  ) AS `posting_gap_days`,
+  (
+    ARRAY_AGG(`t7`.`gap` IGNORE NULLS ORDER BY `t7`.`gap`)[safe_offset(DIV(COUNT(`t7`.`gap`) - 1, 2))] + ARRAY_AGG(`t7`.`gap` IGNORE NULLS ORDER BY `t7`.`gap`)[safe_offset(DIV(COUNT(`t7`.`gap`), 2))]
+  ) / 2 AS `posting_gap_days`,
   SUM(`t7`.`gap_coarse`) AS `gap_sum`,
   SUM(`t7`.`gap_coarse` * `t7`.`gap_coarse`) AS `gap2_sum`,
   COUNT(`t7`.`gap_coarse`) AS `gap_n`,
@@ -311,8 +299,8 @@ FROM (
           `t1`.`creator_id` AS `_creator`,
           `t1`.`as_of`,
           `t1`.`history_end`,
-          TIMESTAMP_SUB(`t1`.`history_end`, INTERVAL '365' DAY) AS `since`,
-          TIMESTAMP_SUB(`t1`.`history_end`, INTERVAL '90' DAY) AS `_recent`
+          DATETIME_SUB(`t1`.`history_end`, INTERVAL '365' DAY) AS `since`,
+          DATETIME_SUB(`t1`.`history_end`, INTERVAL '90' DAY) AS `_recent`
         FROM `keys` AS `t1`
       ) AS `t4`
         ON `t2`.`creator_id` = `t4`.`_creator`

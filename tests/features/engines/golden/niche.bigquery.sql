@@ -2,7 +2,7 @@
 SELECT
   `t7`.`creator_niche`,
   `t7`.`niche` AS `product_niche`,
-  CAST(TIMESTAMP_TRUNC(`t7`.`posted_at`, MONTH) AS DATETIME) AS `at`,
+  CAST(DATETIME_TRUNC(`t7`.`posted_at`, MONTH) AS DATETIME) AS `at`,
   COUNT(*) AS `n`
 FROM (
   SELECT

@@ -81,8 +81,8 @@ FROM (
           `t1`.`creator_id` AS `_creator`,
           `t1`.`as_of`,
           `t1`.`history_end`,
-          TIMESTAMP_SUB(`t1`.`history_end`, INTERVAL '365' DAY) AS `since`,
-          TIMESTAMP_SUB(`t1`.`history_end`, INTERVAL '90' DAY) AS `_recent`
+          DATETIME_SUB(`t1`.`history_end`, INTERVAL '365' DAY) AS `since`,
+          DATETIME_SUB(`t1`.`history_end`, INTERVAL '90' DAY) AS `_recent`
         FROM `keys` AS `t1`
       ) AS `t4`
         ON `t2`.`creator_id` = `t4`.`_creator`
@@ -100,11 +100,9 @@ SELECT
   `t7`.`creator_id`,
   `t7`.`as_of`,
   COUNT(*) AS `creator_deals_n`,
-  ARRAY_AGG(`t7`.`spend` IGNORE NULLS ORDER BY `t7`.`spend`)[safe_offset(DIV(COUNT(`t7`.`spend`) - 1, 2))] + (
-    (
-      ARRAY_AGG(`t7`.`spend` IGNORE NULLS ORDER BY `t7`.`spend`)[safe_offset(DIV(COUNT(`t7`.`spend`), 2))] - ARRAY_AGG(`t7`.`spend` IGNORE NULLS ORDER BY `t7`.`spend`)[safe_offset(DIV(COUNT(`t7`.`spend`) - 1, 2))]
-    ) / 2
-  ) AS `usual_spend`,
+  (
+    ARRAY_AGG(`t7`.`spend` IGNORE NULLS ORDER BY `t7`.`spend`)[safe_offset(DIV(COUNT(`t7`.`spend`) - 1, 2))] + ARRAY_AGG(`t7`.`spend` IGNORE NULLS ORDER BY `t7`.`spend`)[safe_offset(DIV(COUNT(`t7`.`spend`), 2))]
+  ) / 2 AS `usual_spend`,
   MAX(`t7`.`starts_at`) AS `last_deal_at`
 FROM (
   SELECT
@@ -163,8 +161,8 @@ FROM (
           `t1`.`creator_id` AS `_creator`,
           `t1`.`as_of`,
           `t1`.`history_end`,
-          TIMESTAMP_SUB(`t1`.`history_end`, INTERVAL '365' DAY) AS `since`,
-          TIMESTAMP_SUB(`t1`.`history_end`, INTERVAL '90' DAY) AS `_recent`
+          DATETIME_SUB(`t1`.`history_end`, INTERVAL '365' DAY) AS `since`,
+          DATETIME_SUB(`t1`.`history_end`, INTERVAL '90' DAY) AS `_recent`
         FROM `keys` AS `t1`
       ) AS `t4`
         ON `t2`.`creator_id` = `t4`.`_creator` AND `t2`.`starts_at` < `t4`.`as_of`
@@ -240,8 +238,8 @@ FROM (
           `t1`.`creator_id` AS `_creator`,
           `t1`.`as_of`,
           `t1`.`history_end`,
-          TIMESTAMP_SUB(`t1`.`history_end`, INTERVAL '365' DAY) AS `since`,
-          TIMESTAMP_SUB(`t1`.`history_end`, INTERVAL '90' DAY) AS `_recent`
+          DATETIME_SUB(`t1`.`history_end`, INTERVAL '365' DAY) AS `since`,
+          DATETIME_SUB(`t1`.`history_end`, INTERVAL '90' DAY) AS `_recent`
         FROM `keys` AS `t1`
       ) AS `t4`
         ON `t2`.`creator_id` = `t4`.`_creator` AND `t2`.`starts_at` < `t4`.`as_of`
@@ -289,8 +287,8 @@ FROM (
           `t1`.`creator_id` AS `_creator`,
           `t1`.`as_of`,
           `t1`.`history_end`,
-          TIMESTAMP_SUB(`t1`.`history_end`, INTERVAL '90' DAY) AS `since`,
-          TIMESTAMP_SUB(`t1`.`history_end`, INTERVAL '90' DAY) AS `_recent`
+          DATETIME_SUB(`t1`.`history_end`, INTERVAL '90' DAY) AS `since`,
+          DATETIME_SUB(`t1`.`history_end`, INTERVAL '90' DAY) AS `_recent`
         FROM `keys` AS `t1`
       ) AS `t4`
         ON `t2`.`creator_id` = `t4`.`_creator`

@@ -4,9 +4,7 @@ SELECT
   "t0"."as_of",
   "t0"."promotion_hours" / NULLIF("t0"."deliverables", 0.0) AS "hours_per_deliverable",
   CAST(DATE_PART(month, "t0"."as_of") AS DOUBLE) AS "start_month",
-  CAST((
-    DAYOFWEEK("t0"."as_of") + 6
-  ) % 7 AS DOUBLE) AS "start_weekday",
+  CAST(DAYOFWEEKISO("t0"."as_of") - 1 AS DOUBLE) AS "start_weekday",
   "t0"."spend" / NULLIF("t0"."deliverables", 0.0) AS "spend_per_deliverable",
   "t0"."spend" / NULLIF("t0"."followers", 0.0) AS "spend_per_follower",
   "t0"."spend" / NULLIF("t0"."views_per_follower" * "t0"."followers", 0.0) AS "spend_per_view",

@@ -24,7 +24,7 @@ WITH `t7` AS (
       `t0`.`clicks`,
       LEAST(
         `t0`.`observed_until`,
-        TIMESTAMP_ADD(
+        DATETIME_ADD(
           `t0`.`starts_at`,
           INTERVAL (CAST(ROUND(
             IF(
@@ -64,7 +64,7 @@ FROM (
     IF(`t33`.`settled`, `t33`.`clicks`, CAST(NULL AS FLOAT64)) AS `clicks`,
     ieee_divide(
       CAST(DATETIME_DIFF(
-        IF(`t33`.`settled`, `t33`.`at`, CAST(TIMESTAMP_TRUNC(`t33`.`at`, DAY) AS DATETIME)),
+        IF(`t33`.`settled`, `t33`.`at`, CAST(DATETIME_TRUNC(`t33`.`at`, DAY) AS DATETIME)),
         `t33`.`starts_at`,
         MICROSECOND
       ) AS FLOAT64),
@@ -100,7 +100,7 @@ FROM (
         `t24`.`settled_at`,
         `t24`.`at`,
         `t24`.`settled`,
-        TIMESTAMP_ADD(`t24`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`
+        DATETIME_ADD(`t24`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`
       FROM (
         SELECT
           `t23`.*
@@ -126,7 +126,7 @@ FROM (
                   `t8`.`conversions`,
                   `t8`.`clicks`,
                   `t8`.`settled_at`,
-                  TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '40' DAY) AS `at`,
+                  DATETIME_ADD(`t8`.`starts_at`, INTERVAL '40' DAY) AS `at`,
                   FALSE AS `settled`
                 FROM `t7` AS `t8`
               ) AS `t10`
@@ -171,7 +171,7 @@ FROM (
                     `t8`.`conversions`,
                     `t8`.`clicks`,
                     `t8`.`settled_at`,
-                    TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '2' DAY) AS `at`,
+                    DATETIME_ADD(`t8`.`starts_at`, INTERVAL '2' DAY) AS `at`,
                     FALSE AS `settled`
                   FROM `t7` AS `t8`
                 ) AS `t11`
@@ -190,7 +190,7 @@ FROM (
                     `t8`.`conversions`,
                     `t8`.`clicks`,
                     `t8`.`settled_at`,
-                    TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '5' DAY) AS `at`,
+                    DATETIME_ADD(`t8`.`starts_at`, INTERVAL '5' DAY) AS `at`,
                     FALSE AS `settled`
                   FROM `t7` AS `t8`
                 ) AS `t12`
@@ -213,7 +213,7 @@ FROM (
                     `t8`.`conversions`,
                     `t8`.`clicks`,
                     `t8`.`settled_at`,
-                    TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '10' DAY) AS `at`,
+                    DATETIME_ADD(`t8`.`starts_at`, INTERVAL '10' DAY) AS `at`,
                     FALSE AS `settled`
                   FROM `t7` AS `t8`
                 ) AS `t13`
@@ -232,7 +232,7 @@ FROM (
                     `t8`.`conversions`,
                     `t8`.`clicks`,
                     `t8`.`settled_at`,
-                    TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '20' DAY) AS `at`,
+                    DATETIME_ADD(`t8`.`starts_at`, INTERVAL '20' DAY) AS `at`,
                     FALSE AS `settled`
                   FROM `t7` AS `t8`
                 ) AS `t14`
@@ -247,7 +247,7 @@ FROM (
     LEFT OUTER JOIN (
       SELECT
         `t30`.`collaboration_id` AS `_0_collaboration_id`,
-        TIMESTAMP_ADD(`t30`.`at`, INTERVAL '1' MICROSECOND) AS `_0_as_of`,
+        DATETIME_ADD(`t30`.`at`, INTERVAL '1' MICROSECOND) AS `_0_as_of`,
         `t30`.`count`,
         `t30`.`rows`
       FROM (
@@ -271,7 +271,7 @@ FROM (
           FROM (
             SELECT
               `t1`.`collaboration_id`,
-              TIMESTAMP_ADD(CAST(`t1`.`date` AS DATETIME), INTERVAL '1' DAY) AS `at`,
+              DATETIME_ADD(CAST(`t1`.`date` AS DATETIME), INTERVAL '1' DAY) AS `at`,
               `t1`.`conversions` AS `count`,
               1 AS `rows`,
               FALSE AS `is_key`
@@ -283,14 +283,14 @@ FROM (
           FROM (
             SELECT
               `t26`.`collaboration_id`,
-              TIMESTAMP_SUB(`t26`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
+              DATETIME_SUB(`t26`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
               0 AS `count`,
               0 AS `rows`,
               TRUE AS `is_key`
             FROM (
               SELECT DISTINCT
                 `t24`.`collaboration_id`,
-                TIMESTAMP_ADD(`t24`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`
+                DATETIME_ADD(`t24`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`
               FROM (
                 SELECT
                   `t23`.*
@@ -316,7 +316,7 @@ FROM (
                           `t8`.`conversions`,
                           `t8`.`clicks`,
                           `t8`.`settled_at`,
-                          TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '40' DAY) AS `at`,
+                          DATETIME_ADD(`t8`.`starts_at`, INTERVAL '40' DAY) AS `at`,
                           FALSE AS `settled`
                         FROM `t7` AS `t8`
                       ) AS `t10`
@@ -361,7 +361,7 @@ FROM (
                             `t8`.`conversions`,
                             `t8`.`clicks`,
                             `t8`.`settled_at`,
-                            TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '2' DAY) AS `at`,
+                            DATETIME_ADD(`t8`.`starts_at`, INTERVAL '2' DAY) AS `at`,
                             FALSE AS `settled`
                           FROM `t7` AS `t8`
                         ) AS `t11`
@@ -380,7 +380,7 @@ FROM (
                             `t8`.`conversions`,
                             `t8`.`clicks`,
                             `t8`.`settled_at`,
-                            TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '5' DAY) AS `at`,
+                            DATETIME_ADD(`t8`.`starts_at`, INTERVAL '5' DAY) AS `at`,
                             FALSE AS `settled`
                           FROM `t7` AS `t8`
                         ) AS `t12`
@@ -403,7 +403,7 @@ FROM (
                             `t8`.`conversions`,
                             `t8`.`clicks`,
                             `t8`.`settled_at`,
-                            TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '10' DAY) AS `at`,
+                            DATETIME_ADD(`t8`.`starts_at`, INTERVAL '10' DAY) AS `at`,
                             FALSE AS `settled`
                           FROM `t7` AS `t8`
                         ) AS `t13`
@@ -422,7 +422,7 @@ FROM (
                             `t8`.`conversions`,
                             `t8`.`clicks`,
                             `t8`.`settled_at`,
-                            TIMESTAMP_ADD(`t8`.`starts_at`, INTERVAL '20' DAY) AS `at`,
+                            DATETIME_ADD(`t8`.`starts_at`, INTERVAL '20' DAY) AS `at`,
                             FALSE AS `settled`
                           FROM `t7` AS `t8`
                         ) AS `t14`
@@ -495,7 +495,7 @@ FROM (
           `t0`.`clicks`,
           LEAST(
             `t0`.`observed_until`,
-            TIMESTAMP_ADD(
+            DATETIME_ADD(
               `t0`.`starts_at`,
               INTERVAL (CAST(ROUND(
                 IF(
@@ -670,7 +670,7 @@ FROM (
       WHERE
         `t0`.`settled`
         OR (
-          `t0`.`at` >= TIMESTAMP_ADD(`t0`.`starts_at`, INTERVAL '20' DAY)
+          `t0`.`at` >= DATETIME_ADD(`t0`.`starts_at`, INTERVAL '20' DAY)
         )
     ) AS `t2`
   ) AS `t3`
@@ -696,14 +696,14 @@ FROM (
 -- events
 WITH `t7` AS (
   SELECT DISTINCT
-    TIMESTAMP_ADD(`t1`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
-    TIMESTAMP_ADD(`t1`.`at`, INTERVAL '1' MICROSECOND) AS `history_end`,
+    DATETIME_ADD(`t1`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
+    DATETIME_ADD(`t1`.`at`, INTERVAL '1' MICROSECOND) AS `history_end`,
     1 AS `everything`
   FROM `rated` AS `t1`
 ), `t18` AS (
   SELECT
     `t17`.`everything`,
-    TIMESTAMP_ADD(`t17`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
+    DATETIME_ADD(`t17`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
     `t17`.`level_n`,
     `t17`.`level_sum`,
     `t17`.`click_n`,
@@ -753,7 +753,7 @@ WITH `t7` AS (
       FROM (
         SELECT
           `t14`.`everything`,
-          TIMESTAMP_SUB(`t14`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
+          DATETIME_SUB(`t14`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
           0 AS `level_n`,
           0 AS `level_sum`,
           0 AS `click_n`,
@@ -774,7 +774,7 @@ WITH `t7` AS (
           FROM (
             SELECT
               `t9`.`everything`,
-              TIMESTAMP_SUB(`t9`.`history_end`, INTERVAL '180' DAY) AS `as_of`
+              DATETIME_SUB(`t9`.`history_end`, INTERVAL '180' DAY) AS `as_of`
             FROM `t7` AS `t9`
           ) AS `t12`
         ) AS `t14`
@@ -992,7 +992,7 @@ FROM (
               `t1`.`exposure`,
               `t1`.`log_rate`,
               `t1`.`log_clicks`,
-              TIMESTAMP_ADD(`t1`.`at`, INTERVAL '1' MICROSECOND) AS `_after`
+              DATETIME_ADD(`t1`.`at`, INTERVAL '1' MICROSECOND) AS `_after`
             FROM `rated` AS `t1`
           ) AS `t8`
           LEFT OUTER JOIN (
@@ -1019,7 +1019,7 @@ FROM (
                   `t9`.`as_of`,
                   `t9`.`history_end`,
                   `t9`.`everything`,
-                  TIMESTAMP_SUB(`t9`.`history_end`, INTERVAL '180' DAY) AS `_since`
+                  DATETIME_SUB(`t9`.`history_end`, INTERVAL '180' DAY) AS `_since`
                 FROM `t7` AS `t9`
               ) AS `t13`
               INNER JOIN `t18` AS `t20`
@@ -1047,7 +1047,7 @@ FROM (
 -- sums of creator
 SELECT
   `t6`.`creator_id`,
-  TIMESTAMP_ADD(`t6`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
+  DATETIME_ADD(`t6`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
   `t6`.`w` AS `creator_w`,
   `t6`.`ws` AS `creator_ws`,
   `t6`.`cw` AS `creator_cw`,
@@ -1097,7 +1097,7 @@ FROM (
     FROM (
       SELECT
         `t3`.`creator_id`,
-        TIMESTAMP_SUB(`t3`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
+        DATETIME_SUB(`t3`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
         0 AS `w`,
         0 AS `ws`,
         0 AS `cw`,
@@ -1120,7 +1120,7 @@ WHERE
 -- sums of brand
 SELECT
   `t6`.`brand`,
-  TIMESTAMP_ADD(`t6`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
+  DATETIME_ADD(`t6`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
   `t6`.`w` AS `brand_w`,
   `t6`.`ws` AS `brand_ws`
 FROM (
@@ -1156,7 +1156,7 @@ FROM (
     FROM (
       SELECT
         `t3`.`brand`,
-        TIMESTAMP_SUB(`t3`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
+        DATETIME_SUB(`t3`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
         0 AS `w`,
         0 AS `ws`,
         TRUE AS `is_key`
@@ -1178,7 +1178,7 @@ WHERE
 SELECT
   `t6`.`creator_id`,
   `t6`.`brand`,
-  TIMESTAMP_ADD(`t6`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
+  DATETIME_ADD(`t6`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
   `t6`.`w` AS `pair_w`,
   `t6`.`ws` AS `pair_ws`
 FROM (
@@ -1217,7 +1217,7 @@ FROM (
       SELECT
         `t3`.`creator_id`,
         `t3`.`brand`,
-        TIMESTAMP_SUB(`t3`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
+        DATETIME_SUB(`t3`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
         0 AS `w`,
         0 AS `ws`,
         TRUE AS `is_key`
@@ -1244,7 +1244,7 @@ WHERE
 SELECT
   `t6`.`creator_niche`,
   `t6`.`product_niche`,
-  TIMESTAMP_ADD(`t6`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
+  DATETIME_ADD(`t6`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
   `t6`.`w` AS `niche_pair_w`,
   `t6`.`ws` AS `niche_pair_ws`
 FROM (
@@ -1283,7 +1283,7 @@ FROM (
       SELECT
         `t3`.`creator_niche`,
         `t3`.`product_niche`,
-        TIMESTAMP_SUB(`t3`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
+        DATETIME_SUB(`t3`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
         0 AS `w`,
         0 AS `ws`,
         TRUE AS `is_key`
@@ -1309,7 +1309,7 @@ WHERE
 -- sums of tier
 SELECT
   `t6`.`tier`,
-  TIMESTAMP_ADD(`t6`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
+  DATETIME_ADD(`t6`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
   `t6`.`w` AS `tier_w`,
   `t6`.`ws` AS `tier_ws`
 FROM (
@@ -1345,7 +1345,7 @@ FROM (
     FROM (
       SELECT
         `t3`.`tier`,
-        TIMESTAMP_SUB(`t3`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
+        DATETIME_SUB(`t3`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
         0 AS `w`,
         0 AS `ws`,
         TRUE AS `is_key`
@@ -1366,7 +1366,7 @@ WHERE
 -- sums of platform
 SELECT
   `t6`.`platform`,
-  TIMESTAMP_ADD(`t6`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
+  DATETIME_ADD(`t6`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
   `t6`.`w` AS `platform_w`,
   `t6`.`ws` AS `platform_ws`
 FROM (
@@ -1402,7 +1402,7 @@ FROM (
     FROM (
       SELECT
         `t3`.`platform`,
-        TIMESTAMP_SUB(`t3`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
+        DATETIME_SUB(`t3`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
         0 AS `w`,
         0 AS `ws`,
         TRUE AS `is_key`
@@ -1430,7 +1430,7 @@ WITH `t2` AS (
 ), `t13` AS (
   SELECT
     `t12`.`everything`,
-    TIMESTAMP_ADD(`t12`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
+    DATETIME_ADD(`t12`.`at`, INTERVAL '1' MICROSECOND) AS `as_of`,
     `t12`.`level_n`,
     `t12`.`level_sum`,
     `t12`.`click_n`,
@@ -1480,7 +1480,7 @@ WITH `t2` AS (
       FROM (
         SELECT
           `t9`.`everything`,
-          TIMESTAMP_SUB(`t9`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
+          DATETIME_SUB(`t9`.`as_of`, INTERVAL '1' MICROSECOND) AS `at`,
           0 AS `level_n`,
           0 AS `level_sum`,
           0 AS `click_n`,
@@ -1501,7 +1501,7 @@ WITH `t2` AS (
           FROM (
             SELECT
               `t4`.`everything`,
-              TIMESTAMP_SUB(`t4`.`history_end`, INTERVAL '180' DAY) AS `as_of`
+              DATETIME_SUB(`t4`.`history_end`, INTERVAL '180' DAY) AS `as_of`
             FROM `t2` AS `t4`
           ) AS `t7`
         ) AS `t9`
@@ -1534,7 +1534,7 @@ FROM (
       `t4`.`as_of`,
       `t4`.`history_end`,
       `t4`.`everything`,
-      TIMESTAMP_SUB(`t4`.`history_end`, INTERVAL '180' DAY) AS `_since`
+      DATETIME_SUB(`t4`.`history_end`, INTERVAL '180' DAY) AS `_since`
     FROM `t2` AS `t4`
   ) AS `t8`
   INNER JOIN `t13` AS `t15`
