@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 
@@ -58,6 +59,15 @@ def database(postgres_server: Server) -> str:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """For the same history as files."""
     return tmp_path_factory.mktemp("random")
+
+
+@pytest.mark.long
+def test_the_demo_market_agrees(tiny_market: Path, postgres_server: Server, database: str) -> None:
+    data = tiny_market / "data"
+    postgres_server.fill(database, {path.stem: pq.read_table(path) for path in data.glob("*.parquet")})
+    with open_history(data, threads=2) as here, open_in_place(postgres_server.url(database)) as there:
+        deals = here.collaborations.to_pandas()
+        assert all_differences(matrix(here, deals), matrix(there, deals)) == {}
 
 
 def _differences(example: RandomHistory, folder: Path, server: Server, database: str) -> Differences:

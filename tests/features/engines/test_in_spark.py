@@ -46,7 +46,13 @@ def test_both_engines_agree(matrices: dict[str, Both], market: str, family: str)
     assert differences(matrices[market], family) == {}, "column: (rows that differ, the first, DuckDB's, Spark's)"
 
 
-@settings(max_examples=25, suppress_health_check=LARGE)
+def test_the_demo_market_agrees(tiny_market: Path, engine: Spark) -> None:
+    with open_history(tiny_market / "data", threads=2) as here:
+        deals, there = here.collaborations.to_pandas(), moved(here, engine)
+        assert all_differences(matrix(here, deals), matrix(there, deals)) == {}
+
+
+@settings(max_examples=20, suppress_health_check=LARGE)
 @given(example=random_histories())
 def test_random_histories_agree(example: RandomHistory, folder: Path, engine: Spark) -> None:
     with example.opened(folder) as here:
