@@ -27,7 +27,7 @@ def _observed(rows: int, level: float) -> tuple[CountData, np.ndarray, np.ndarra
 @pytest.mark.parametrize("level", [-0.7, 0.0, 0.7])
 def test_the_walk_follows_the_level_and_stays_where_there_is_none(level: float) -> None:
     count_data, starts, true = _observed(1500, level)
-    found = fit_level_trend(count_data, starts)
+    found, _ = fit_level_trend(count_data, starts)
     away = found - (true - true[-1])
     assert found[-1] == 0
     settled = np.abs(np.arange(1500) - 750) > 150
@@ -53,7 +53,7 @@ def test_results_on_the_newest_level_teach_the_newest_rate() -> None:
 
 def test_too_few_results_or_no_time_tell_no_drift() -> None:
     count_data, starts, _ = _observed(1500, 0.7)
-    assert not fit_level_trend(count_data.take(slice(0, 30)), starts[:30]).any()
-    assert not fit_level_trend(count_data, np.full(1500, starts[0])).any()
+    assert not fit_level_trend(count_data.take(slice(0, 30)), starts[:30])[0].any()
+    assert not fit_level_trend(count_data, np.full(1500, starts[0]))[0].any()
     whole = at_newest_level(count_data, np.full(1500, starts[0]))
     assert whole.exposure.tolist() == count_data.exposure.tolist()
