@@ -28,7 +28,7 @@ from models.studies.claim_tests import examine
 from models.training import TrainingSet
 
 
-def tested_rows(training: TrainingSet, seed: int = 0) -> pd.DataFrame:
+def rows_tested(training: TrainingSet, seed: int = 0) -> pd.DataFrame:
     """The newer half as `models.studies.budget_study.compared_rows` has it, predicted with noise."""
     results, rng = training.results, np.random.default_rng(seed)
     at = np.arange(len(results) // 2, len(results))
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     args.folder.mkdir(parents=True, exist_ok=True)
     training = long_history(args.results, args.creators, args.brands)
-    rows = tested_rows(training)
+    rows = rows_tested(training)
     table = pd.DataFrame(
         [
             measure("nothing yet", lambda: time.sleep(0.2)),

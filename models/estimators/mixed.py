@@ -217,8 +217,8 @@ def _fit(
     evidence = np.bincount(creator, last_weight, creators)
     uncertainty = _scale(residual, last_weight, evidence) / (evidence + PENALTY_CREATOR)
     slopes, rest = fixed[: terms.shape[1]], fixed[terms.shape[1] :]
-    rest = np.split(rest, np.cumsum([size for _, size, _ in groups]))
-    return slopes, rest, effects + uncertainty / 2, np.log(expected) + eta
+    by_group = np.split(rest, np.cumsum([size for _, size, _ in groups]))
+    return slopes, by_group, effects + uncertainty / 2, np.log(expected) + eta
 
 
 def _working(count_data: CountData, expected: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
