@@ -160,8 +160,9 @@ def _fit_rate(count_data: CountData, backtest: Backtest, recipes: Sequence[Recip
         return RateModel([], [], backtest.level_correction, constant)
     chosen = [(recipe, float(w)) for recipe, w in zip(recipes, backtest.weights, strict=True) if w > 0]
     spare: SimpleQueue[BinnedRows] = SimpleQueue()
-    for _ in range(jobs):
-        spare.put(bin_rows(count_data, seed))
+    spare.put(binned := bin_rows(count_data, seed))
+    for _ in range(1, jobs):
+        spare.put(binned.copy())
 
     def fit_one(recipe: Recipe) -> Component:
         binned = spare.get()

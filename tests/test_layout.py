@@ -43,7 +43,7 @@ TESTED_BY = {
     "commands/test_commands.py": ("models.batch.score_file", "models.batch.tally"),
     "models/batch/test_output_file.py": ("models.batch.aside",),
     "commands/test_door.py": ("models.monitoring.checked",),
-    "models/estimators/test_rate.py": ("models.estimators.mixed",),
+    "models/estimators/test_rate.py": ("models.estimators.lines", "models.estimators.mixed"),
     "models/estimators/test_fast_trees.py": ("models.estimators.tree_kernel",),
     "models/explanations/test_tree_shap.py": ("models.explanations.tree_text", "models.explanations.shap_kernel"),
     "models/registry/test_gate.py": ("models.registry.window",),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.estimators.blocks import added, blocks
+from models.estimators.blocks import added, small_blocks
 from models.estimators.outcomes import DAY, Outcomes
 
 MOST_DAYS = 730
@@ -54,7 +54,7 @@ class Arrivals:
         """Rows in order, a block at a time, and what came of them by day (rows, days); `chosen` rows alone or all."""
         rows = np.arange(len(self.listed)) if chosen is None else chosen
         first = np.searchsorted(self.row, np.arange(len(self.listed) + 1))
-        for block in blocks(len(rows), self.days):
+        for block in small_blocks(len(rows), self.days):
             now = rows[block]
             entries = first[now + 1] - first[now]
             place = np.repeat(np.arange(len(now)), entries)

@@ -12,9 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.estimators.encoding import Encoding
+from models.estimators.lines import Line
 
 DISPERSION = 0.5
 LEAST_ROWS, LEAST_CONVERSIONS = 40, 20
+
+
+@dataclass(frozen=True)
+class EarlierFit:
+    """What a mixed model's fit leaves to further ones of the same rows: its lines, and log expected counts (rows,)."""
+
+    lines: tuple[Line, ...]
+    log_expected: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -22,7 +31,7 @@ class CountData:
     """What an estimator is fitted to, in the order of time.
 
     features: (rows, columns + 1) float64 as `encoding` made them. counts, exposure (dollars × share arrived), variance
-    (of the log share): (rows,).
+    (of the log share): (rows,). earlier: of these rows and features, where there was one.
     """
 
     features: np.ndarray
@@ -30,6 +39,7 @@ class CountData:
     counts: np.ndarray
     exposure: np.ndarray
     variance: np.ndarray
+    earlier: EarlierFit | None = None
 
     def take(self, rows: np.ndarray | slice) -> CountData:
         """The given rows."""

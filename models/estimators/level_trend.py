@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.estimators.count_data import CountData
+from models.estimators.count_data import CountData, EarlierFit
 from models.estimators.mixed import fit_further_terms
 from models.estimators.outcomes import DAY
 
@@ -19,19 +19,21 @@ from models.estimators.outcomes import DAY
 PERIODS, PENALTY_STEP = 20, 30.0
 
 
-def fit_level_trend(count_data: CountData, starts: np.ndarray) -> np.ndarray:
-    """Log level of every row's period over that of the newest (rows,); zeros where results are too few.
+def fit_level_trend(count_data: CountData, starts: np.ndarray) -> tuple[np.ndarray, EarlierFit | None]:
+    """Log level of every row's period over that of the newest (rows,), and what further fits can use of this one.
 
-    starts: datetime64 (rows,).
+    Zeros and None where results are too few. starts: datetime64 (rows,).
     """
     age = (starts.max() - starts) / DAY
     if not count_data.enough or age.max() <= 0:
-        return np.zeros(len(starts))
+        return np.zeros(len(starts)), None
     period = np.minimum((age / age.max() * PERIODS).astype(int), PERIODS - 1)
     steps = (period[:, None] > np.arange(PERIODS - 1)).astype(float)
-    return steps @ fit_further_terms(count_data, steps, PENALTY_STEP)
+    slopes, earlier = fit_further_terms(count_data, steps, PENALTY_STEP)
+    return steps @ slopes, earlier
 
 
 def at_newest_level(count_data: CountData, starts: np.ndarray) -> CountData:
     """The same counts with the exposure that would have brought them on the newest level."""
-    return replace(count_data, exposure=count_data.exposure * np.exp(fit_level_trend(count_data, starts)))
+    trend, earlier = fit_level_trend(count_data, starts)
+    return replace(count_data, exposure=count_data.exposure * np.exp(trend), earlier=earlier)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from models.estimators.arrivals import Arrivals
-from models.estimators.blocks import added, blocks
+from models.estimators.blocks import added, small_blocks
 from models.estimators.outcomes import Outcomes
 
 FINAL = "counts taken as final"
@@ -218,7 +218,7 @@ def _spread(arrivals: Arrivals, curves: np.ndarray, curve: np.ndarray) -> np.nda
     mean, total = np.maximum(curves[:, 1:], LEAST_SHARE), arrivals.totals
     ripe = np.flatnonzero((arrivals.whole >= arrivals.days) & (total >= 10))
     of_all, of_ripe, excess = np.zeros((3, arrivals.days))
-    for block in blocks(len(curve), arrivals.days):
+    for block in small_blocks(len(curve), arrivals.days):
         of_all = added(of_all, mean[curve[block]])
     of_all /= len(curve)
     prior = (1 - of_all) / of_all

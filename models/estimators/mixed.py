@@ -21,88 +21,19 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from models.estimators.blocks import blocks
-from models.estimators.count_data import DISPERSION, CountData
+from models.estimators.blocks import small_blocks
+from models.estimators.count_data import DISPERSION, CountData, EarlierFit
 from models.estimators.encoding import FIRST_LEVEL, Encoding
+from models.estimators.lines import AllLines, Line, fit_lines, terms_of
 from models.estimators.normal_equations import PENALTY_CREATOR, indicators_of, solve
 
 # against the weight of results, 2 each for a large count: where they are equal, a term is shrunk halfway to 0
 PENALTY_SLOPE, PENALTY_PAIR = 30.0, 3.0
 ITERATIONS, LARGEST_STEP = 6, 3.0
-FEW_VALUES, RARE_MISSING, TAIL = 12, 0.01, 0.005
 MANY_ROWS, _ONE_OF_MANY_ROWS = 200_000, Lock()
-ENOUGH = 1000  # values that show whether there are more than FEW_VALUES, nearly always
-
-
-@dataclass(frozen=True)
-class Line:
-    """How a number enters: log(value + shift) where `shift` is not None, kept within low..high, then standardised.
-
-    A missing value enters as `usual`, with a column of its own where values are often missing.
-    """
-
-    column: int
-    shift: float | None
-    low: float
-    high: float
-    usual: float
-    mean: float
-    scale: float
-    flagged: bool
-
-    @classmethod
-    def fit(cls, column: int, values: np.ndarray) -> Line | None:
-        """Learn it from a column (rows,) with NaN; None for a column that never varies."""
-        known = values[~np.isnan(values)]
-        distinct = np.unique(known[:ENOUGH])
-        distinct = distinct if len(distinct) > FEW_VALUES else np.unique(known)
-        flagged = 1 - len(known) / len(values) > RARE_MISSING
-        if len(distinct) < 2 and not flagged:
-            return None
-        shift = None
-        if len(distinct) > FEW_VALUES and known.min() >= 0:
-            shift = float(np.quantile(known[known > 0], 0.05))
-        transformed = known if shift is None else np.log(known + shift)
-        low, high = (float(q) for q in np.quantile(transformed, [TAIL, 1 - TAIL]))
-        transformed = np.clip(transformed, low, high)
-        usual = float(np.median(transformed))
-        filled = np.concatenate([transformed, np.full(len(values) - len(known), usual)])
-        return cls(column, shift, low, high, usual, float(filled.mean()), float(filled.std()) or 1.0, flagged)
-
-    def apply(self, features: np.ndarray) -> np.ndarray:
-        """(rows, 1 or 2) of the encoded features."""
-        values = features[:, self.column]
-        missing = np.isnan(values)
-        transformed = values if self.shift is None else np.log(np.maximum(values, 0.0) + self.shift)
-        transformed = np.where(missing, self.usual, np.clip(transformed, self.low, self.high))
-        line = (transformed - self.mean) / self.scale
-        return np.column_stack([line, missing]) if self.flagged else line[:, None]
-
-
-class _Lines:
-    """All lines beside each other: what `Line.apply` makes of each, times its slopes, in a handful of calls."""
-
-    def __init__(self, lines: tuple[Line, ...], slopes: np.ndarray) -> None:
-        first = np.cumsum([0, *(1 + line.flagged for line in lines)])[:-1]
-        # lines whose logarithm is taken come first, so that they are one slice
-        order = sorted(range(len(lines)), key=lambda i: lines[i].shift is None)
-        lines, first = tuple(lines[i] for i in order), first[order]
-        self.column = np.array([line.column for line in lines], np.intp)
-        self.shift = np.array([line.shift for line in lines if line.shift is not None])
-        values = np.array([(line.low, line.high, line.usual, line.mean, line.scale) for line in lines]).reshape(-1, 5)
-        self.low, self.high, self.usual, self.mean, self.scale = np.ascontiguousarray(values.T)
-        self.flagged = np.flatnonzero([line.flagged for line in lines])
-        self.slope, self.slope_missing = slopes[first], slopes[first[self.flagged] + 1]
-
-    def add(self, features: np.ndarray, out: np.ndarray) -> None:
-        """Add every line's terms to its column of `out`; no two lines share one."""
-        values = features.take(self.column, axis=1)
-        missing = np.isnan(values)
-        transformed = values[:, : len(self.shift)]
-        np.log(np.maximum(transformed, 0.0) + self.shift, out=transformed)
-        values = np.where(missing, self.usual, np.minimum(np.maximum(values, self.low), self.high))
-        out[:, self.column] += (values - self.mean) / self.scale * self.slope
-        out[:, self.column[self.flagged]] += missing.take(self.flagged, axis=1) * self.slope_missing
+# Fits to more than so many rows begin where an earlier one ended, and end when the log rates change by less than that
+# (root mean square), which is little beside what any fit is wrong by. Fewer rows take all iterations, from the counts.
+SETTLING_ROWS, SETTLED = 50_000, 0.003
 
 
 @dataclass(frozen=True)
@@ -129,7 +60,7 @@ class MixedModel:
     def log_rate(self, features: np.ndarray) -> np.ndarray:
         """Log conversions per dollar (rows,), of encoded features (rows, columns + 1)."""
         out = np.empty(len(features))
-        for rows in blocks(len(features), features.shape[1]):
+        for rows in small_blocks(len(features), features.shape[1]):
             out[rows] = self.contributions(features[rows]).sum(axis=1)
         return self.offset + out
 
@@ -148,8 +79,8 @@ class MixedModel:
         return out
 
     @cached_property
-    def _all_lines(self) -> _Lines:
-        return _Lines(self.lines, self.slopes)
+    def _all_lines(self) -> AllLines:
+        return AllLines(self.lines, self.slopes)
 
     @cached_property
     def _all_effects(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -202,7 +133,7 @@ def fit_mixed(count_data: CountData, strength: float = 1.0) -> MixedModel:
     x, encoding = count_data.features, count_data.encoding
     lines, sizes = _lines(count_data), _sizes(encoding)
     with _in_turn(len(x)):
-        slopes, effects, creators = _fit(count_data, lines, np.zeros((len(x), 0)), 0.0, strength)
+        slopes, effects, creators, _ = _fit(count_data, lines, np.zeros((len(x), 0)), 0.0, strength)
     categories = dict(zip(sizes, effects, strict=False))
     pair, pair_effects = encoding.pair, np.zeros((0, 0))
     if pair is not None:
@@ -216,22 +147,25 @@ def fit_mixed(count_data: CountData, strength: float = 1.0) -> MixedModel:
     return replace(model, centre=float(np.average(model.log_rate(x), weights=count_data.weight)))
 
 
-def fit_further_terms(count_data: CountData, terms: np.ndarray, penalty: float) -> np.ndarray:
-    """Slopes of further terms (rows, k) that are fitted beside all that the model has, shrunk to 0 by `penalty`."""
+def fit_further_terms(count_data: CountData, terms: np.ndarray, penalty: float) -> tuple[np.ndarray, EarlierFit]:
+    """Slopes of further terms (rows, k) that are fitted beside all that the model has, shrunk to 0 by `penalty`.
+
+    Also returns what further fits to the same rows can use of this one.
+    """
+    lines = _lines(count_data)
     with _in_turn(len(terms)):
-        slopes, _, _ = _fit(count_data, _lines(count_data), terms, penalty)
-    return slopes[len(slopes) - terms.shape[1] :]
+        slopes, _, _, log_expected = _fit(count_data, lines, terms, penalty)
+    return slopes[len(slopes) - terms.shape[1] :], EarlierFit(lines, log_expected)
+
+
+def _lines(count_data: CountData) -> tuple[Line, ...]:
+    earlier = count_data.earlier
+    return earlier.lines if earlier else fit_lines(count_data.features, count_data.encoding)
 
 
 def _in_turn(rows: int) -> AbstractContextManager[Any]:
     """Holds up all but one of the fits of many rows: each has tables of a GiB and more beside what it is given."""
     return _ONE_OF_MANY_ROWS if rows > MANY_ROWS else nullcontext()
-
-
-def _lines(count_data: CountData) -> tuple[Line, ...]:
-    encoding = count_data.encoding
-    numbers = [i for i in range(len(encoding.columns)) if i not in encoding.categorical]
-    return tuple(line for i in numbers if (line := Line.fit(i, count_data.features[:, i])) is not None)
 
 
 def _sizes(encoding: Encoding) -> dict[int, int]:
@@ -246,15 +180,15 @@ def _met(x: np.ndarray, pair: tuple[int, int], sizes: Mapping[int, int]) -> tupl
 
 def _fit(
     count_data: CountData, lines: tuple[Line, ...], further: np.ndarray, penalty_further: float, strength: float = 1.0
-) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+) -> tuple[np.ndarray, list[np.ndarray], np.ndarray, np.ndarray]:
     """Slopes (the intercept, the lines', the further terms'), effects of categories and of the pairs that were met (and
-    an empty one), effects of creators: reweighted least squares on the working response.
+    an empty one), effects of creators, log expected counts: reweighted least squares on the working response.
 
     A creator's effect is known only roughly, and the mean of exp(effect) lies above exp(its mean) by half its variance:
     that half is part of the effect, most of all for the unknown creator.
     """
     x, encoding = count_data.features, count_data.encoding
-    terms = _terms(x, lines, further)
+    terms = terms_of(x, lines, further)
     sizes = _sizes(encoding)
     groups = [(_codes(x, i), size, strength * PENALTY_SLOPE) for i, size in sizes.items()]
     if encoding.pair is not None:
@@ -268,30 +202,30 @@ def _fit(
     penalty = np.concatenate([penalties, *(np.full(size, p) for _, size, p in groups)])
     expected = count_data.exposure * count_data.level
     eta = np.log((count_data.counts + 0.5) / (expected + 0.5))
-    response, weight = eta, count_data.weight
+    response, weight, many = eta, count_data.weight, len(x) > SETTLING_ROWS
+    if many and count_data.earlier:
+        eta = count_data.earlier.log_expected - np.log(expected)
+        response, weight = _working(count_data, expected, eta)
     for _ in range(ITERATIONS + 1):
+        before = eta
         fixed, effects = solve(terms, indicators, creator, creators, penalty, weight, response)
         eta = terms @ fixed[: terms.shape[1]] + indicators @ fixed[terms.shape[1] :] + effects[creator]
-        mean = expected * np.exp(np.clip(eta, -20, 20))
         residual, last_weight = response - eta, weight
-        weight = (DISPERSION + 0.5) / (1 / mean + DISPERSION + count_data.variance)
-        response = eta + np.clip((count_data.counts - mean) / mean, -LARGEST_STEP, LARGEST_STEP)
+        if many and np.sqrt(np.mean((eta - before) ** 2)) < SETTLED:
+            break
+        response, weight = _working(count_data, expected, eta)
     evidence = np.bincount(creator, last_weight, creators)
     uncertainty = _scale(residual, last_weight, evidence) / (evidence + PENALTY_CREATOR)
     slopes, rest = fixed[: terms.shape[1]], fixed[terms.shape[1] :]
-    return slopes, np.split(rest, np.cumsum([size for _, size, _ in groups])), effects + uncertainty / 2
+    by_group = np.split(rest, np.cumsum([size for _, size, _ in groups]))
+    return slopes, by_group, effects + uncertainty / 2, np.log(expected) + eta
 
 
-def _terms(x: np.ndarray, lines: tuple[Line, ...], further: np.ndarray) -> np.ndarray:
-    """A column of ones, those of the lines, and the further terms (rows, terms)."""
-    out = np.empty((len(x), 1 + sum(1 + line.flagged for line in lines) + further.shape[1]))
-    out[:, 0], at = 1.0, 1
-    for line in lines:
-        made = line.apply(x)
-        out[:, at : at + made.shape[1]] = made
-        at += made.shape[1]
-    out[:, at:] = further
-    return out
+def _working(count_data: CountData, expected: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Working response and weight (rows,) each, where log counts lie `eta` above those `expected`."""
+    mean = expected * np.exp(np.clip(eta, -20, 20))
+    response = eta + np.clip((count_data.counts - mean) / mean, -LARGEST_STEP, LARGEST_STEP)
+    return response, (DISPERSION + 0.5) / (1 / mean + DISPERSION + count_data.variance)
 
 
 def _scale(residual: np.ndarray, weight: np.ndarray, evidence: np.ndarray) -> float:

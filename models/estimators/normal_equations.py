@@ -31,9 +31,11 @@ def solve(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Minimise Σ weight (response − fit)² + Σ penalty × term²; the creators' diagonal block is eliminated.
 
+    indicators: a 1 in one column of each of several categories (rows, columns), those of the first category first.
     creator: code of every row (rows,), below `creators`. Returns what all share, and the creators' effects.
     """
-    each = np.repeat(weight, np.diff(indicators.indptr))
+    codes = indicators.indices.reshape(len(terms), -1)
+    each = np.repeat(weight, codes.shape[1])
     light = sparse.csr_array((indicators.data * each, indicators.indices, indicators.indptr), shape=indicators.shape)
     columns, others = terms.shape[1], indicators.shape[1]
     of_terms, cross, right = np.zeros((columns, columns)), np.zeros((others, columns)), np.zeros(columns)
@@ -45,13 +47,30 @@ def solve(
         right += heavy.T @ response[rows]
         met, place = np.unique(creator[rows], return_inverse=True)
         shared_terms[met] += indicators_of(place, len(met)).T @ heavy
-    normal = np.block([[of_terms, cross.T], [cross, (indicators.T @ light).toarray()]]) + np.diag(penalty)
+    normal = np.block([[of_terms, cross.T], [cross, _products_of_indicators(codes, others, weight)]]) + np.diag(penalty)
     right = np.concatenate([right, light.T @ response])
     own = np.bincount(creator, weight, creators) + PENALTY_CREATOR
     own_right = np.bincount(creator, weight * response, creators)
     shared = _Shared(shared_terms, (indicators_of(creator, creators).T @ light).tocsr())
     fixed = linalg.solve(normal - shared.products(own), right - shared.sums(own_right / own), assume_a="pos")
     return fixed, (own_right - shared.times(fixed)) / own
+
+
+def _products_of_indicators(codes: np.ndarray, size: int, weight: np.ndarray) -> np.ndarray:
+    """indicators′ diag(weight) indicators (size, size), of the columns that rows have a 1 in (rows, categories)."""
+    out = np.zeros((size, size))
+    if not codes.size:
+        return out
+    columns = np.ascontiguousarray(codes.T, np.intp)
+    first, last = columns.min(axis=1), columns.max(axis=1) + 1
+    for i in range(len(columns)):
+        for j in range(i, len(columns)):
+            width = last[j] - first[j]
+            cell = (columns[i] - first[i]) * width + columns[j] - first[j]
+            pair = np.bincount(cell, weight, (last[i] - first[i]) * width).reshape(-1, width)
+            out[first[i] : last[i], first[j] : last[j]] = pair
+            out[first[j] : last[j], first[i] : last[i]] = pair.T
+    return out
 
 
 class _Shared:

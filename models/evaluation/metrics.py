@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from models.estimators.blocks import small_blocks
+
 
 def poisson_deviance(counts: np.ndarray, expected: np.ndarray) -> float:
     """Sum over rows of 2 (y log(y / m) − (y − m)) (McCullagh & Nelder 1989, p. 34)."""
@@ -33,14 +35,17 @@ def conversions_bought(
     ranked = rank_by[order]
     tied = (ranked[1:] == ranked[:-1]) | (np.isnan(ranked[1:]) & np.isnan(ranked[:-1]))
     starts = np.flatnonzero(np.concatenate([[True], ~tied]))
-    money = np.add.reduceat(weights[:, order] * spend[order], starts, axis=1)
-    gain = np.add.reduceat(weights[:, order] * conversions[order], starts, axis=1)
-    spent = np.cumsum(money, axis=1)
-    out = []
-    for share in shares:
-        left = share * spent[:, -1:] - spent + money
-        out.append((gain * np.clip(left / np.where(money > 0, money, 1), 0, 1)).sum(axis=1))
-    return np.column_stack(out)
+    spend, conversions = spend[order], conversions[order]
+    out = np.empty((len(weights), len(shares)))
+    for samples in small_blocks(len(weights), len(order)):
+        weight = weights[samples].take(order, axis=1)
+        money = np.add.reduceat(weight * spend, starts, axis=1)
+        gain = np.add.reduceat(weight * conversions, starts, axis=1)
+        spent = np.cumsum(money, axis=1)
+        for k, share in enumerate(shares):
+            left = share * spent[:, -1:] - spent + money
+            out[samples, k] = (gain * np.clip(left / np.where(money > 0, money, 1), 0, 1)).sum(axis=1)
+    return out
 
 
 def value(rank_by: np.ndarray, spend: np.ndarray, conversions: np.ndarray, share: float = 0.1) -> float:

@@ -89,8 +89,10 @@ def compare(rows: pd.DataFrame, seed: int) -> list[Bought]:
     if not len(rows) or not rows.came.sum() > 0:
         return []
     places, keys = pd.factorize(rows.creator_id)
-    drawn = np.random.default_rng(seed).multinomial(len(keys), np.full(len(keys), 1 / len(keys)), BOOTSTRAPS)
-    weights = np.vstack([np.ones(len(keys), int), drawn]).astype(np.uint16)[:, places]
+    rng, equal = np.random.default_rng(seed), np.full(len(keys), 1 / len(keys))
+    weights = np.ones((1 + BOOTSTRAPS, len(rows)), np.uint16)
+    for sample in weights[1:]:
+        sample[:] = rng.multinomial(len(keys), equal)[places]
     ours = over_folds(rows, rows[OURS].to_numpy(float), weights, SHARES)
     found = []
     for name in CHOICES:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
+from models.estimators.blocks import blocks, small_blocks
 from models.estimators.count_data import DISPERSION
 
 LEVEL = 0.95
@@ -80,10 +81,14 @@ def estimate(
 
 def _solve(columns: np.ndarray, weight: np.ndarray, target: np.ndarray, free: int) -> np.ndarray:
     """Weighted least squares; a trace of ridge keeps columns that say the same apart, the first `free` go without."""
-    weighed = columns * weight[:, None]
-    normal = weighed.T @ columns
-    ridge = RIDGE * weight.mean() * (np.arange(len(normal)) >= free)
-    return np.asarray(np.linalg.solve(normal + np.diag(ridge), weighed.T @ target))
+    width = columns.shape[1]
+    normal, right = np.zeros((width, width)), np.zeros((width, *target.shape[1:]))
+    for rows in blocks(len(columns), width):
+        weighed = columns[rows] * weight[rows, None]
+        normal += weighed.T @ columns[rows]
+        right += weighed.T @ target[rows]
+    ridge = RIDGE * weight.mean() * (np.arange(width) >= free)
+    return np.asarray(np.linalg.solve(normal + np.diag(ridge), right))
 
 
 def _fit(
@@ -149,4 +154,8 @@ def design(numbers: pd.DataFrame, categories: pd.DataFrame) -> np.ndarray:
         number = np.bincount(codes[codes >= 0], minlength=len(levels))
         kept = [i for i in np.argsort(-number, kind="stable") if number[i] >= least]
         columns += [(codes == i).astype(float) for i in kept[1:]]
-    return np.column_stack(columns) if columns else np.empty((len(categories), 0))
+    out = np.empty((len(categories), len(columns)))
+    for rows in small_blocks(*out.shape):
+        for i, column in enumerate(columns):
+            out[rows, i] = column[rows]
+    return out

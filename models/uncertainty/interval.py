@@ -25,7 +25,7 @@ import numpy as np
 from scipy.special import gammaln, nbdtrik
 from scipy.stats import nbinom
 
-from models.estimators.blocks import added, blocks
+from models.estimators.blocks import added, small_blocks
 
 POOLED = "*"
 GRID = np.linspace(0.0, 1.0, 401)
@@ -235,7 +235,7 @@ def _unlike_variance(expected: np.ndarray, counts: np.ndarray, usual: np.ndarray
 def _shrunk_distribution(below: np.ndarray, reached: np.ndarray, prior: np.ndarray, rows: float) -> np.ndarray:
     """Mean on GRID of the uniform distributions on below..reached, and of the prior, which weighs as much as `rows`."""
     total = rows * prior
-    for part in blocks(len(below), len(GRID)):
+    for part in small_blocks(len(below), len(GRID)):
         low, high = below[part, None], reached[part, None]
         total = added(total, np.clip((GRID - low) / np.maximum(high - low, 1e-12), 0, 1))
     # a result beyond everything that its distribution allows has 1 for both, and is reached there
@@ -270,7 +270,7 @@ def _dispersions(expected: np.ndarray, counts: np.ndarray, added: np.ndarray) ->
 def _log_likelihoods(expected: np.ndarray, counts: np.ndarray, dispersion: np.ndarray) -> np.ndarray:
     """Of counts (rows,) for each of the dispersions (rows, n), without the term that no dispersion changes."""
     out = np.empty_like(dispersion)
-    for part in blocks(len(out), out.shape[1]):
+    for part in small_blocks(len(out), out.shape[1]):
         size = 1 / dispersion[part]
         m, y = np.asarray(expected[part], float)[:, None], np.asarray(counts[part], float)[:, None]
         out[part] = gammaln(y + size) - gammaln(size) + size * np.log(size / (size + m)) + y * np.log(m / (size + m))

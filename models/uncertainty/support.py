@@ -76,7 +76,7 @@ class Terms:
     def fit(cls, matrix: pd.DataFrame) -> Terms:
         """Learn them from a training's matrix."""
         fitted = {name: Knots.fit(_numbers(matrix[name])) for name in NUMBERS if name in matrix}
-        levels = {name: tuple(sorted(set(_texts(matrix[name]).dropna()))) for name in CATEGORIES if name in matrix}
+        levels = {name: tuple(sorted(_texts(matrix[name]).dropna().unique())) for name in CATEGORIES if name in matrix}
         levels = {name: known for name, known in levels.items() if known}
         terms = cls({name: one for name, one in fitted.items() if one is not None}, levels, (), np.empty(0))
         if all(name in levels for name in PAIR):
@@ -112,7 +112,8 @@ class Terms:
         numbers = [_numbers(matrix[name]) for name in self.knots]
         codes = []
         for name, known in self.places.items():
-            codes.append([-1 if text is None else known.get(text, len(known)) for text in _texts(matrix[name])])
+            places, found = pd.factorize(_texts(matrix[name]))  # the place of a missing one is -1, the last
+            codes.append(np.array([*(known.get(text, len(known)) for text in found), -1], np.intp)[places])
         rows = len(matrix)
         return (
             np.array(numbers, float).reshape(len(numbers), rows).T,

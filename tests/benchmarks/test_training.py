@@ -5,13 +5,15 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks import training
+from benchmarks import report, training
 from benchmarks.long_history import long_history
 from features.catalogue import CATALOGUE
 from models.estimators import rate
 from models.estimators.rate import RECIPES
+from models.studies import budget_study
 
 
 def test_a_long_history_has_all_features_and_conversions_by_day() -> None:
@@ -46,3 +48,13 @@ def test_both_ways_are_measured_on_the_same_fits(tmp_path: Path, monkeypatch: py
     assert bare["seconds"] < found["seconds"]
     assert len(rounds) == 6
     assert all(len(trees) == 2 and trees[0] <= 8 for _, trees in rounds)
+
+
+def test_a_report_is_measured_on_rows_that_a_budget_can_be_spent_on() -> None:
+    made = long_history(2_000, 200, 8)
+    rows = report.rows_tested(made)
+    assert rows.groupby("fold").size().tolist() == [200] * 5
+    assert rows.came.tolist() == made.results.counts[1000:].tolist()
+    assert {bought.choice for bought in budget_study.compare(rows, 0)} == set(budget_study.CHOICES)
+    found = report.measure("nothing", lambda: np.arange(10))
+    assert found["study"] == "nothing"

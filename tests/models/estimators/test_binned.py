@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import lightgbm as lgb
 import numpy as np
 import pytest
 
+from models.estimators import binned
 from models.estimators.count_data import CountData
 from models.estimators.encoding import Encoding
 from models.estimators.rate import RECIPES, Recipe, bin_rows, fit_trees
@@ -53,3 +56,30 @@ def test_a_recipe_with_other_bins_has_bins_of_its_own(data: CountData) -> None:
     found = fit_trees(data, coarse, 0, binned=shared).text
     assert found == fit_trees(data, coarse, 0).text
     assert found != fit_trees(data, OF_TREES[0], 0).text
+
+
+def test_a_copy_gives_the_trees_of_the_bins_that_it_was_copied_from(data: CountData) -> None:
+    rows = bin_rows(data, 0)
+    copied = rows.copy()
+    assert copied.whole is not rows.whole
+    for recipe in OF_TREES[:2]:
+        found, other = (fit_trees(data, recipe, 0, binned=of) for of in (copied, rows))
+        assert found.text == other.text
+
+
+def test_many_rows_are_binned_once(data: CountData, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = fit_trees(data, OF_TREES[0], 0)
+    calls, bin_now = [], binned._binned
+
+    def counted(*given: Any) -> lgb.Dataset:
+        calls.append(given)
+        return bin_now(*given)
+
+    monkeypatch.setattr(binned, "_binned", counted)
+    monkeypatch.setattr(binned, "MANY_ROWS", 499)
+    rows = bin_rows(data, 0)
+    found = fit_trees(data, OF_TREES[0], 0, binned=rows)
+    assert len(calls) == 1
+    assert [part.num_data() for part in (rows.whole, rows.older, rows.newest)] == [500, 425, 75]
+    shift = found.log_rate(data.features) - alone.log_rate(data.features)
+    assert 0 < np.abs(shift).mean() < 0.1, "bins of all rows are nearly those of the older"

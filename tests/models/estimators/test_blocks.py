@@ -24,3 +24,12 @@ def test_rows_added_a_block_at_a_time_have_the_sum_of_the_table(step: int) -> No
         total = blocks.added(total, table[start : start + step])
     np.testing.assert_array_equal(total, table.sum(axis=0))
     assert (total != table[::-1].sum(axis=0)).any(), "the order shows in the last bits, or this would prove nothing"
+
+
+def test_a_table_that_is_one_block_is_many_small_ones() -> None:
+    rows = blocks.BLOCK_VALUES // 10
+    assert len(list(blocks.blocks(rows, 10))) == 1
+    small = list(blocks.small_blocks(rows, 10))
+    assert [i.stop for i in small[:-1]] == [i.start for i in small[1:]]
+    assert len(small) > 10
+    assert max(block.stop - block.start for block in small) * 10 <= blocks.CACHE_VALUES

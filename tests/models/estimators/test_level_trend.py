@@ -1,8 +1,12 @@
 """The level of all rates over time."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
+from models.estimators import mixed
 from models.estimators.count_data import CountData
 from models.estimators.encoding import Encoding
 from models.estimators.level_trend import at_newest_level, fit_level_trend
@@ -27,7 +31,7 @@ def _observed(rows: int, level: float) -> tuple[CountData, np.ndarray, np.ndarra
 @pytest.mark.parametrize("level", [-0.7, 0.0, 0.7])
 def test_the_walk_follows_the_level_and_stays_where_there_is_none(level: float) -> None:
     count_data, starts, true = _observed(1500, level)
-    found = fit_level_trend(count_data, starts)
+    found, _ = fit_level_trend(count_data, starts)
     away = found - (true - true[-1])
     assert found[-1] == 0
     settled = np.abs(np.arange(1500) - 750) > 150
@@ -53,7 +57,42 @@ def test_results_on_the_newest_level_teach_the_newest_rate() -> None:
 
 def test_too_few_results_or_no_time_tell_no_drift() -> None:
     count_data, starts, _ = _observed(1500, 0.7)
-    assert not fit_level_trend(count_data.take(slice(0, 30)), starts[:30]).any()
-    assert not fit_level_trend(count_data, np.full(1500, starts[0])).any()
+    assert not fit_level_trend(count_data.take(slice(0, 30)), starts[:30])[0].any()
+    assert not fit_level_trend(count_data, np.full(1500, starts[0]))[0].any()
     whole = at_newest_level(count_data, np.full(1500, starts[0]))
     assert whole.exposure.tolist() == count_data.exposure.tolist()
+
+
+def test_fits_to_many_rows_begin_where_the_trend_ended_and_end_when_they_settle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    count_data, starts, _ = _observed(1500, 0.7)
+    solve, solved = mixed.solve, []
+
+    def counted(*given: Any) -> tuple[np.ndarray, np.ndarray]:
+        solved.append(len(given[0]))
+        return solve(*given)
+
+    monkeypatch.setattr(mixed, "solve", counted)
+
+    def fitted() -> tuple[np.ndarray, np.ndarray, int]:
+        adjusted = at_newest_level(count_data, starts)
+        of_trend = len(solved)
+        log_rate = mixed.fit_mixed(adjusted).log_rate(count_data.features)
+        return adjusted.exposure / count_data.exposure, log_rate, len(solved) - of_trend
+
+    level, log_rate, steps = fitted()
+    assert steps == mixed.ITERATIONS + 1
+    monkeypatch.setattr(mixed, "SETTLING_ROWS", 1499)
+    settled_level, settled_rate, fewer = fitted()
+    assert fewer <= 3
+    for found, full in ((np.log(settled_level), np.log(level)), (settled_rate, log_rate)):
+        assert 0 < np.sqrt(np.mean((found - full) ** 2)) < 3 * mixed.SETTLED
+
+
+def test_lines_are_learnt_once_for_the_trend_and_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    count_data, starts, _ = _observed(200, 0.0)
+    adjusted = at_newest_level(count_data, starts)
+    alone = mixed.fit_mixed(replace(adjusted, earlier=None))
+    monkeypatch.delattr(mixed, "fit_lines")
+    assert mixed.fit_mixed(adjusted).to_dict() == alone.to_dict()

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.estimators import blocks
 from models.evaluation.metrics import conversions_bought, covered, measure, poisson_deviance, value
 
 
@@ -62,3 +63,13 @@ def test_figures_of_known_predictions() -> None:
     assert np.isnan(flat["rank"])
     assert flat["value"] == pytest.approx(11 / 30), "a tie shares the money out evenly"
     assert poisson_deviance(np.array([2.0]), np.array([1.0])) == pytest.approx(2 * (2 * np.log(2) - 1))
+
+
+def test_samples_in_blocks_buy_what_they_buy_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    rank_by, spend, came = rng.integers(0, 20, 200).astype(float), rng.lognormal(0, 1, 200), rng.lognormal(0, 1, 200)
+    weights = rng.integers(0, 4, (30, 200)).astype(np.uint16)
+    whole = conversions_bought(rank_by, spend, came, (0.1, 0.5), weights)
+    assert len(np.unique(whole)) == 60
+    monkeypatch.setattr(blocks, "CACHE_VALUES", 1400)
+    np.testing.assert_array_equal(conversions_bought(rank_by, spend, came, (0.1, 0.5), weights), whole)

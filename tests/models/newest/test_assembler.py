@@ -17,7 +17,8 @@ from features.history.contract import CANDIDATES
 from features.history.source import open_history
 from features.matrix import FeatureBuilder
 from models.estimators.encoding import Encoding
-from models.estimators.mixed import Line, MixedModel
+from models.estimators.lines import Line
+from models.estimators.mixed import MixedModel
 from models.newest import snapshot_builder
 from models.newest.assembler import FEW, NUMBER_TERMS, Assembler, Terms
 from models.newest.snapshot import Snapshot

@@ -10,6 +10,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import gammaln
 
+from models.estimators import blocks
 from models.estimators.maturity import Maturity, taken_as_final
 from models.estimators.outcomes import DAY, Outcomes
 from models.studies.claim_tests import FAILS, FEW, HOLDS, UNSURE, UNTESTED, ClaimTest, ClaimTests, examine
@@ -244,3 +245,14 @@ def test_covariates_pool_rare_levels_and_fill_what_is_missing() -> None:
     assert made.shape == (120, 3)  # a, its square, and y against x and the rare
     assert np.isfinite(made).all()
     assert made[:, 2].sum() == 50
+
+
+def test_a_claim_weighed_in_blocks_has_the_same_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = market(0, micro=2.0)
+    whole = found(training, None, "micro")["micro"].adjusted
+    monkeypatch.setattr(blocks, "BLOCK_VALUES", 500)
+    parts = found(training, None, "micro")["micro"].adjusted
+    assert whole is not None
+    assert parts is not None
+    assert parts.factor == pytest.approx(whole.factor, rel=1e-9)
+    assert (parts.low, parts.high) == pytest.approx((whole.low, whole.high), rel=1e-9)
