@@ -24,7 +24,6 @@ from models.explanations.tree_shap import TreeShap
 ROUNDS, PATIENCE, FEWEST_TREES = 1500, 50, 5
 # Rows from which on numba is loaded and tables are made, a second and a half on the whole: LightGBM takes as long.
 WORTH_COMPILED = 50_000
-FEW_ROWS = 16  # of a call below which LightGBM is as fast
 Objective = Literal["poisson", "tweedie", "log", "negative_binomial", "mixed"]
 
 
@@ -262,10 +261,10 @@ class RateModel:
         self.level_correction, self.constant = level_correction, constant
         self.fast: FastTrees | None = None
 
-    def prepare(self, rows: int, reasons: bool = True) -> tuple[str, ...]:
+    def prepare(self, rows: float, reasons: bool = True) -> tuple[str, ...]:
         """Score trees in compiled code from here on, to the same bits, if as many rows are to come as are worth it.
 
-        rows: in all, over all calls. reasons: whether they are to have contributions. Returns notes for a person.
+        rows: in all, over all calls; infinite for a service. reasons: whether they are to have contributions. Returns notes for a person.
         """
         trees = [component for component in self.components if isinstance(component, Trees)]
         if self.fast or not trees or rows < WORTH_COMPILED:
@@ -292,10 +291,9 @@ class RateModel:
     def log_rate(self, features: np.ndarray) -> np.ndarray:
         """Log conversions per dollar (rows,), of encoded features (rows, columns + 1)."""
         out = np.full(len(features), self.base)
-        fast = self.fast if len(features) >= FEW_ROWS else None
-        raw = iter(fast.raw_scores(features) if fast else ())
+        raw = iter(self.fast.raw_scores(features) if self.fast else ())
         for weight, component in zip(self.weights, self.components, strict=True):
-            if fast and isinstance(component, Trees):
+            if self.fast and isinstance(component, Trees):
                 log_rate = next(raw) + component.offset
             else:
                 log_rate = component.log_rate(features)

@@ -54,6 +54,11 @@ class Terms:
         return len(self.creator_id)
 
 
+def cut(terms: Terms, place: slice) -> Terms:
+    """Some of the rows."""
+    return Terms(**{name: getattr(terms, name)[place] for name in Terms.__dataclass_fields__})
+
+
 @dataclass(frozen=True)
 class Assembled:
     """Encoded features (n, columns + 1) as `Encoding.transform` makes them, places of the creators' texts in the
