@@ -264,7 +264,8 @@ class RateModel:
     def prepare(self, rows: float, reasons: bool = True) -> tuple[str, ...]:
         """Score trees in compiled code from here on, to the same bits, if as many rows are to come as are worth it.
 
-        rows: in all, over all calls; infinite for a service. reasons: whether they are to have contributions. Returns notes for a person.
+        rows: in all, over all calls; infinite for a service. reasons: whether they are to have contributions.
+        Returns notes for a person.
         """
         trees = [component for component in self.components if isinstance(component, Trees)]
         if self.fast or not trees or rows < WORTH_COMPILED:
@@ -290,19 +291,33 @@ class RateModel:
 
     def log_rate(self, features: np.ndarray) -> np.ndarray:
         """Log conversions per dollar (rows,), of encoded features (rows, columns + 1)."""
+        return self._log_rate(features, [None] * len(self.components))
+
+    def contributions(self, features: np.ndarray) -> np.ndarray:
+        """Exact SHAP values of the log rate (rows, columns)."""
+        return self._weighted([component.contributions(features) for component in self.components], features)
+
+    def explained(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`log_rate` and `contributions` in less time than both take."""
+        parts = [component.contributions(features) for component in self.components]
+        return self._log_rate(features, parts), self._weighted(parts, features)
+
+    def _weighted(self, parts: Sequence[np.ndarray], features: np.ndarray) -> np.ndarray:
+        out = np.zeros((len(features), features.shape[1] - 1))
+        for weight, part in zip(self.weights, parts, strict=True):
+            out += weight * part
+        return out
+
+    def _log_rate(self, features: np.ndarray, contributions: Sequence[np.ndarray | None]) -> np.ndarray:
+        """contributions: of each component, None where they are not known."""
         out = np.full(len(features), self.base)
         raw = iter(self.fast.raw_scores(features) if self.fast else ())
-        for weight, component in zip(self.weights, self.components, strict=True):
-            if self.fast and isinstance(component, Trees):
+        for weight, component, part in zip(self.weights, self.components, contributions, strict=True):
+            if isinstance(component, MixedModel) and part is not None:
+                log_rate = component.total(part)
+            elif self.fast and isinstance(component, Trees):
                 log_rate = next(raw) + component.offset
             else:
                 log_rate = component.log_rate(features)
             out += weight * (log_rate - component.centre)
-        return out
-
-    def contributions(self, features: np.ndarray) -> np.ndarray:
-        """Exact SHAP values of the log rate (rows, columns)."""
-        out = np.zeros((len(features), features.shape[1] - 1))
-        for weight, component in zip(self.weights, self.components, strict=True):
-            out += weight * component.contributions(features)
         return out
