@@ -94,6 +94,7 @@ bench: install ## measure features and comment classes
 
 bench-serve: install ## measure the service against mlflow models serve (needs wrk)
 	$(BIN)/python -m benchmarks.serve
+	$(BIN)/python -m benchmarks.serve_turns
 	$(BIN)/python -m benchmarks.serve_overload
 
 bench-batch: install ## measure predict.py on a long list against a tight loop over LightGBM

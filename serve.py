@@ -128,6 +128,7 @@ def serve(call: argparse.Namespace) -> int:
             "removed folders of servers that were killed", extra={"facts": {"folders": stale}}
         )
     folder = state.make()
+    keep_machine_code(folder)
     os.environ |= {STATE: str(folder), NO_AUTH: "1" if call.no_auth else ""}
     os.environ |= {HOST: call.host, PORT: str(call.port), LEDGER: str(call.ledger.absolute()) if call.ledger else ""}
     try:
@@ -142,6 +143,12 @@ def serve(call: argparse.Namespace) -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return supervisor.status
+
+
+def keep_machine_code(folder: Path) -> None:
+    """Let numba keep in `folder` what it compiled where it cannot beside the code, or each worker would compile it."""
+    if not os.access(Path(__file__).parent / "models", os.W_OK):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(folder / "machine-code"))
 
 
 def listen(call: argparse.Namespace, address: str) -> None:

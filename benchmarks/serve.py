@@ -190,7 +190,7 @@ def measure(folder: Path, seconds: int, rounds: int) -> dict[str, list[Measured]
             call = [*command, "--port", str(port)]
             with running(call, workspace, port, ready, folder / f"{name}.log", CONSTANT=str(answer)):
                 if name == "ours":
-                    answer.write_bytes(_post(port, requests[1][0][0]))
+                    answer.write_bytes(post(port, requests[1][0][0]))
                 for label, path, texts in _loads(name, requests):
                     load(port, path, texts, min(3, seconds), folder)
                     measured = load(port, path, texts, seconds, folder)
@@ -215,7 +215,8 @@ def _loads(name: str, requests: dict[int, tuple[list[str], list[str]]]) -> Itera
         yield BARE, "/", requests[1][0]
 
 
-def _post(port: int, body: str) -> bytes:
+def post(port: int, body: str) -> bytes:
+    """The answer to one request for scores."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("POST", "/v1/score", body, {"Content-Type": "application/json"})
     return connection.getresponse().read()

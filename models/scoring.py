@@ -128,7 +128,12 @@ class Scoring:
         reasons. Raises ValueError for a level outside (0, 1).
         """
         features = self._features(coded)
-        rate = np.exp(self.rate_model.log_rate(features))
+        moved = None
+        if values is None:
+            log_rate = self.rate_model.log_rate(features)
+        else:
+            log_rate, moved = self.rate_model.explained(features)
+        rate = np.exp(log_rate)
         conversions = rate * spend
         excess = self._excess(coded)
         group = np.zeros(len(coded), np.intp) if self._tier is None else coded[:, self._tier].astype(np.intp)
@@ -140,17 +145,14 @@ class Scoring:
             low, high = np.minimum(low / spend, rate), np.maximum(high / spend, rate)
         if target is not None:
             within, walk_away = target.worth(self.intervals, conversions, self._groups[group], excess, spend)
-        if values is not None:
-            reasons = self._reasons(features, values)
+        if values is not None and moved is not None:
+            reasons = top_reasons(moved, self.encoding.columns, values)
         warnings = self._warn(features, excess, starts)
         return Scores(rate, low, high, conversions, 1 / rate, warnings, reasons, within, walk_away)
 
     def reasons(self, coded: np.ndarray, values: Values) -> list[str]:
         """What moved the scores of rows, as JSON texts. values: the rows' columns as reasons show them."""
-        return self._reasons(self._features(coded), values)
-
-    def _reasons(self, features: np.ndarray, values: Values) -> list[str]:
-        return top_reasons(self.rate_model.contributions(features), self.encoding.columns, values)
+        return top_reasons(self.rate_model.contributions(self._features(coded)), self.encoding.columns, values)
 
     def _features(self, coded: np.ndarray) -> np.ndarray:
         """What the estimators see: levels that are too rare for them become OTHER."""

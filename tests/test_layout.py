@@ -71,7 +71,7 @@ TESTED_BY = {
         "service.variables", "service.api.responses", "service.publish.batch_path", "service.publish.added_history",
     ),
     "models/newest/test_assembler.py": (
-        "models.newest.snapshot", "models.newest.snapshot_builder", "service.publish.parity",
+        "models.newest.snapshot", "models.newest.snapshot_builder",
     ),
     "service/publish/test_publication.py": ("service.publish.heartbeat",),
     "service/publish/test_publisher_live.py": ("service.publish.lifeline", "service.publish.batch_process"),

@@ -138,7 +138,7 @@ class ListScorer:
             return self._coded(batch, early.matrix), early.matrix
         if early is None:
             assembled = self.newest.assemble(_terms(batch))
-            return assembled.features, pd.DataFrame(self.newest.values(assembled), copy=False)
+            return assembled.features, pd.DataFrame(dict(self.newest.values(assembled)), copy=False)
         built = early.matrix[list(self.newest.encoding.columns)]
         first = self._coded(batch.filter(pa.array(early.rows)), built)
         if early.rows.all():

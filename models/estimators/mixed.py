@@ -61,8 +61,12 @@ class MixedModel:
         """Log conversions per dollar (rows,), of encoded features (rows, columns + 1)."""
         out = np.empty(len(features))
         for rows in small_blocks(len(features), features.shape[1]):
-            out[rows] = self.contributions(features[rows]).sum(axis=1)
-        return self.offset + out
+            out[rows] = self.total(self.contributions(features[rows]))
+        return out
+
+    def total(self, contributions: np.ndarray) -> np.ndarray:
+        """The log rate (rows,) of rows whose contributions are known."""
+        return self.offset + contributions.sum(axis=1)
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """What each column adds to the log rate (rows, columns): the SHAP values of a sum of single columns' terms."""

@@ -21,6 +21,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 BLOCK_ROWS = 2048  # of codes and words at a time: more leave the processor's second cache
+FEW_ROWS = 4  # in a block up to which a loop over the rows of each split costs more than the comparisons
 TILE_ROWS = 64  # coded at a time: as many rows of features stay in it while column after column is read
 # by types of codes and of words; `tree_tables.SIZES` has the same
 SIZES = (("u1", "u1"), ("u1", "u4"), ("u2", "u8"))
@@ -114,6 +115,35 @@ def _add_tree(
         out[row] += value[_lowest_bit(words[row])]
 
 
+@numba.njit
+def _add_leaves(
+    codes: np.ndarray,
+    rows: int,
+    split: int,
+    end: int,
+    split_column: np.ndarray,
+    shift: np.ndarray,
+    width: np.ndarray,
+    word: np.ndarray,
+    table: np.ndarray,
+    tables: np.ndarray,
+    first_leaf: int,
+    value: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """As `_add_tree`, row by row."""
+    kind, small = word.dtype.type, codes.dtype.type
+    for row in range(rows):
+        left = kind(~kind(0))
+        for i in range(split, end):
+            code = codes[split_column[i], row]
+            if table[i] >= 0:
+                left &= tables[table[i] + code]
+            elif small(code + shift[i]) > width[i]:
+                left &= word[i]
+        out[row] += value[first_leaf + np.int64(_lowest_bit(left))]
+
+
 def _add_up(
     features: np.ndarray,
     column: np.ndarray,
@@ -133,14 +163,21 @@ def _add_up(
     tables: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    codes = np.empty((len(column), BLOCK_ROWS), code.dtype)
-    words = np.empty(BLOCK_ROWS, word.dtype)
+    block = min(len(features), BLOCK_ROWS)
+    codes = np.empty((len(column), block), code.dtype)
+    words = np.empty(block, word.dtype)
     for first in range(0, len(features), BLOCK_ROWS):
         rows = min(BLOCK_ROWS, len(features) - first)
         _encode(features, first, rows, column, steps, last, cuts, code, codes)
         for booster in range(len(out)):
             sums = out[booster, first : first + rows]
             for tree in range(first_tree[booster], first_tree[booster + 1]):
+                if rows <= FEW_ROWS:
+                    _add_leaves(
+                        codes, rows, first_split[tree], first_split[tree + 1], split_column, shift, width, word, table,
+                        tables, first_leaf[tree], value, sums,
+                    )  # fmt: skip
+                    continue
                 _add_tree(
                     codes, rows, first_split[tree], first_split[tree + 1], split_column, shift, width, word, table,
                     tables, value[first_leaf[tree] :], words, sums,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 
 Values = pd.DataFrame | Mapping[str, np.ndarray] | Mapping[str, pd.Series]  # by column, what reasons show
 TOP, LEAST_FACTOR, DIGITS = 5, 1.005, 4
-FEW_ROWS = 16  # up to here, calls to NumPy cost more than they save
+FEW_ROWS = 256  # up to here, calls to NumPy and Arrow cost more than they save
 
 
 def top_reasons(
@@ -47,16 +48,25 @@ def _one_by_one(
     matrix: Values,
 ) -> list[str]:
     """moved, order, shown: (rows, top), on the log scale, the column that it comes from, and whether it is a reason."""
-    values = {name: matrix[name].tolist() for name in {columns[i] for i in order[shown].tolist()}}
-    out = []
+    used = set(order[shown].tolist())
+    values = {i: matrix[columns[i]].tolist() for i in used}
+    heads = {i: _head(columns[i]) for i in used}
+    out, exp = [], math.exp
     for row, (factors, places, there) in enumerate(zip(moved.tolist(), order.tolist(), shown.tolist(), strict=True)):
-        reasons = [
-            {"feature": columns[i], "value": plain(values[columns[i]][row]), "factor": _factor(factor)}
-            for factor, i, is_shown in zip(factors, places, there, strict=True)
-            if is_shown
-        ]
-        out.append(_json(reasons))
+        reasons = []
+        for factor, i, is_shown in zip(factors, places, there, strict=True):
+            if is_shown:
+                value = values[i][row]
+                text = _written(f"{value:.6g}") if type(value) is float else _json(plain(value))
+                reasons.append(f'{heads[i]}{text}, "factor": {_written(f"{exp(factor):.{DIGITS}g}")}}}')
+        out.append(f"[{', '.join(reasons)}]")
     return out
+
+
+@cache
+def _head(column: str) -> str:
+    """The beginning of a reason, up to its value."""
+    return f'{{"feature": {_json(column)}, "value": '
 
 
 def _together(
@@ -97,7 +107,7 @@ def _heads(
     place = np.empty(len(rows), np.intp)
     texts: list[str] = []
     for column, mine in zip(found.tolist(), np.split(by_column, firsts[1:]), strict=True):
-        begin = f'{{"feature": {_json(columns[column])}, "value": '
+        begin = _head(columns[column])
         values, inverse = _distinct(matrix[columns[column]], rows[mine])
         place[mine] = inverse + len(texts)
         texts += [f'{begin}{value}, "factor": ' for value in values]
@@ -117,7 +127,14 @@ def _distinct(values: pd.Series | np.ndarray, rows: np.ndarray) -> tuple[list[st
 
 def _number(value: float) -> str:
     """A number as `plain` gives it, in JSON."""
-    return repr(float(f"{value:.6g}")) if math.isfinite(value) else "null"
+    return _written(f"{value:.6g}")
+
+
+@lru_cache(1 << 16)  # so few digits come again and again
+def _written(digits: str) -> str:
+    """A number that was rounded to its digits, in JSON: null where it is not finite."""
+    value = float(digits)
+    return repr(value) if math.isfinite(value) else "null"
 
 
 def _factors(moved: np.ndarray) -> tuple[pa.Array, np.ndarray]:
@@ -149,8 +166,7 @@ def _factor(moved: float) -> float:
     return float(f"{math.exp(moved):.{DIGITS}g}")
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, allow_nan=False, ensure_ascii=False)
+_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 
 
 def plain(value: Any) -> str | float | None:

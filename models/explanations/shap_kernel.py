@@ -66,9 +66,10 @@ def _add_tables(
     values: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    cells = np.zeros((features.shape[1], BLOCK_ROWS), np.uint64)
-    sums = np.empty((features.shape[1], BLOCK_ROWS))
-    entry = np.empty(BLOCK_ROWS, np.uint64)
+    block = min(len(features), BLOCK_ROWS)
+    cells = np.zeros((features.shape[1], block), np.uint64)
+    sums = np.empty((features.shape[1], block))
+    entry = np.empty(block, np.uint64)
     for first in range(0, len(features), BLOCK_ROWS):
         rows = min(BLOCK_ROWS, len(features) - first)
         _cells(features, first, rows, used, is_category, last, first_cut, cuts, cells)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from operator import itemgetter
 
 import numpy as np
@@ -52,6 +53,11 @@ class Terms:
 
     def __len__(self) -> int:
         return len(self.creator_id)
+
+
+def cut(terms: Terms, place: slice) -> Terms:
+    """Some of the rows."""
+    return Terms(**{name: getattr(terms, name)[place] for name in Terms.__dataclass_fields__})
 
 
 @dataclass(frozen=True)
@@ -188,19 +194,35 @@ class Assembler:
                 one[name] = wide.item(row, at)
             wide[row, block] = _number_terms(one | promotion.finish(one, scalars))
 
-    def values(self, assembled: Assembled) -> dict[str, np.ndarray]:
+    def values(self, assembled: Assembled) -> Mapping[str, np.ndarray]:
         """The columns of the model's matrix as `top_reasons` reads them: numbers, and texts as they are."""
-        out: dict[str, np.ndarray] = {}
-        texts = self.snapshot.columns["texts"]
-        for name, place in self.at.items():
-            if name in TEXT_TERMS:
-                out[name] = np.array(getattr(assembled.terms, name), object)
-            elif name in texts:
-                vocabulary = np.array([None, None, *self.snapshot.vocabularies[name]], object)
-                out[name] = vocabulary[assembled.texts[:, texts.index(name)]]
-            else:
-                out[name] = assembled.features[:, place]
-        return out
+        return _Columns(self, assembled)
+
+    @cached_property
+    def words(self) -> dict[str, np.ndarray]:
+        """By column of the creators' texts, what stands at each place."""
+        vocabularies = self.snapshot.vocabularies
+        return {name: np.array([None, None, *vocabularies[name]], object) for name in self.snapshot.columns["texts"]}
+
+
+class _Columns(Mapping[str, np.ndarray]):
+    """Columns that are made where they are read: a few rows' reasons show few of them."""
+
+    def __init__(self, assembler: Assembler, assembled: Assembled) -> None:
+        self._assembler, self._assembled = assembler, assembled
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name in TEXT_TERMS:
+            return np.array(getattr(self._assembled.terms, name), object)
+        if name in (texts := self._assembler.snapshot.columns["texts"]):
+            return self._assembler.words[name][self._assembled.texts[:, texts.index(name)]]
+        return self._assembled.features[:, self._assembler.at[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._assembler.at)
+
+    def __len__(self) -> int:
+        return len(self._assembler.at)
 
 
 class RequestScorer:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from models.newest.assembler import Terms
+from models.newest.assembler import Terms, cut
 from models.scoring import Scores
 from models.uncertainty.target import Target
 from service.problems import Problem
@@ -147,11 +147,6 @@ def _in_parts(task: ScoreTask) -> Scores:
     places = [slice(at, at + PART) for at in range(0, len(task.terms), PART)]
     rows = _rows(task)
     return put_together([_score(task, cut(task.terms, place), rows[place]) for place in places])
-
-
-def cut(terms: Terms, place: slice) -> Terms:
-    """Some of the rows."""
-    return Terms(**{name: getattr(terms, name)[place] for name in Terms.__dataclass_fields__})
 
 
 def join(parts: Sequence[Terms]) -> Terms:

@@ -16,12 +16,11 @@ import pandas as pd
 from features.history.score_columns import score_columns
 from features.settings import TIERS
 from models.explanations.reasons import plain
-from models.newest.assembler import Terms
+from models.newest.assembler import Terms, cut
 from models.newest.snapshot import FIRST, Snapshot
 from models.scoring import Scores, ranks
 from models.uncertainty.target import MOST_DOLLARS, SURE, Target
 from service.api.answers import OF_CREATOR
-from service.api.batching import cut
 from service.api.misspelt import closest
 from service.api.request_types import LISTS, MOST_ITEMS, Deal, Filters, RankRequest
 from service.api.request_values import as_text, shown

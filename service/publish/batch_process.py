@@ -8,6 +8,7 @@ python -m service.publish.batch_process STATE TASK
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import sys
@@ -30,6 +31,8 @@ from service.publish import added_history, batch_path, children, parity
 from service.publish.kept_history import HISTORY, STAMP, keep
 from service.publish.publication import KNOWLEDGE, warm_up
 from service.variables import LEDGER
+
+log = logging.getLogger("creator_yield")
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ def work(state: Path, task: Task, reply: children.Reply) -> None:
         if not (state / task.features).exists():
             probe(builder).save(state / task.features)
         snapshot = Snapshot.load(state / task.features)
-        parity.check(snapshot, scorer, builder)
+        for note in parity.check(snapshot, scorer, builder):
+            log.warning("a note on the model", extra={"facts": {"note": note}})
         warm_up(RequestScorer(snapshot, scorer))
         if os.environ.get(LEDGER):
             aside = state / f".{task.socket}{KNOWLEDGE}"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pandas as pd
 
 from features.history.source import History
 from features.matrix import FeatureBuilder
-from models.newest.assembler import RequestScorer, Terms
+from models.newest.assembler import RequestScorer, Terms, cut
 from models.newest.snapshot import Snapshot
 from models.scorer import Scorer
+from models.scoring import Scores
 from models.uncertainty.target import Target
 
 ROWS = 300
+ALONE = 8  # rows that are scored one by one, too: what is compiled for few rows is another loop
 NUMBERS = ("rate", "low", "high", "conversions", "cost", "within", "walk_away")
 TARGET = Target(25.0)
 DAY_US = 86_400e6
@@ -24,18 +27,34 @@ class CheckError(Exception):
     """A snapshot or a model that does not answer as the batch does."""
 
 
-def check(snapshot: Snapshot, scorer: Scorer, builder: FeatureBuilder, rows: int = ROWS, seed: int = 0) -> None:
-    """Score random rows both ways. Raises CheckError where a bit differs."""
+def check(
+    snapshot: Snapshot, scorer: Scorer, builder: FeatureBuilder, rows: int = ROWS, seed: int = 0
+) -> tuple[str, ...]:
+    """Score random rows both ways: the batch's with LightGBM, the service's as its workers do, in compiled code where
+    there is any, together and the first of them one by one. Returns notes on the latter.
+
+    Raises CheckError where a bit differs.
+    """
     spine = random_spine(snapshot, builder.history, rows, seed)
     expected = scorer.score(builder.build(spine), spine, target=TARGET)
-    found = RequestScorer(snapshot, scorer).score(terms_of(spine), level=0.8, reasons=True, target=TARGET)
+    notes = scorer.rate.prepare(math.inf)
+    service, terms = RequestScorer(snapshot, scorer), terms_of(spine)
+    _compare(expected, service.score(terms, level=0.8, reasons=True, target=TARGET))
+    for row in range(min(rows, ALONE)):
+        alone = service.score(cut(terms, slice(row, row + 1)), level=0.8, reasons=True, target=TARGET)
+        _compare(expected.iloc[row : row + 1], alone)
+    return notes
+
+
+def _compare(expected: pd.DataFrame, found: Scores) -> None:
+    """Raise CheckError where the service's scores are not the batch's."""
     columns = [*(getattr(found, name) for name in NUMBERS), found.reasons, [json.dumps(w) for w in found.warnings]]
     for name, column in zip(expected, columns, strict=True):
         wrong = [i for i, (a, b) in enumerate(zip(expected[name], column, strict=True)) if a != b]
         if wrong:
-            i = wrong[0]
+            i, rows = wrong[0], len(expected)
             raise CheckError(
-                f"{name}: {len(wrong)} of {rows} rows differ from the batch, {column[i]} for {expected[name][i]}"
+                f"{name}: {len(wrong)} of {rows} rows differ from the batch, {column[i]} for {expected[name].iloc[i]}"
             )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -140,6 +141,7 @@ def load(folder: Path, published: Publication, held: Serving | None = None) -> S
         model = held.scorer.scorer
     else:
         model = Scorer.load(folder / published.model)
+        model.rate.prepare(math.inf)  # its notes are logged where the publication is checked
     scorer = RequestScorer(snapshot, model)
     warm_up(scorer)
     return Serving(published, snapshot, scorer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import threading
@@ -100,6 +101,19 @@ def test_without_keys_every_address_of_a_name_is_loopback(names: dict[str, list[
     names["half"] = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "192.0.2.1")]
     with pytest.raises(InputError, match="--no-auth"):
         parsed("--no-auth", "--host", "half")
+
+
+def test_machine_code_lies_in_the_state_folder_where_that_of_the_code_is_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    serve.keep_machine_code(tmp_path)
+    assert os.environ == {}
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    serve.keep_machine_code(tmp_path)
+    assert os.environ == {"NUMBA_CACHE_DIR": str(tmp_path / "machine-code")}
+    serve.keep_machine_code(tmp_path / "other")
+    assert os.environ == {"NUMBA_CACHE_DIR": str(tmp_path / "machine-code")}, "one that is named is left as it is"
 
 
 def test_a_port_in_use_is_one_fault() -> None:
