@@ -18,11 +18,12 @@ from features.engines.duckdb import DuckDB, connect, name
 from features.engines.postgres import PostgresError, PostgreSQL, Session, connected
 from features.faults import Fault, InputError, fail
 from features.history.checks import check_table
+from features.history.column_names import missing_columns
 from features.history.column_types import kind_of
 from features.history.contract import TABLES, TYPES
 from features.history.freshness import Stamp
 from features.history.notes import latest_plausible, notes_on_history
-from features.history.postgres import KINDS, Catalogue, Column, Relation, catalogue, missing, notes_on_unread
+from features.history.postgres import KINDS, Column, Relation, catalogue, missing, notes_on_unread
 from features.history.source import History
 
 _WHOLE = "int2", "int4", "int8"
@@ -71,19 +72,29 @@ def open_in_place(url: str, *, now: datetime | None = None) -> Iterator[History]
 def _opened(url: str, session: Session, files: DuckDB, now: datetime) -> History:
     _require_temporary(url, session)
     held, engine, faults = catalogue(session), PostgreSQL(session), list[Fault]()
-    for table in TABLES:
+    readable: dict[str, Relation] = {}
+    for table, schema in TABLES.items():
         if relation := held.tables.get(table):
-            faults += _unreadable(session, relation) or _faults(table, relation)
-        elif fault := missing(table, held, required=not TABLES[table].metadata["optional"]):
+            if found := _unreadable(session, relation) or [*_of_other_types(relation)]:
+                faults += found
+            else:
+                readable[table] = relation
+        elif fault := missing(table, held, required=not schema.metadata["optional"]):
             faults.append(fault)
+    faults += _breaches(session, engine, readable, now)
     if faults:
-        raise InputError(faults)
-    kinds = {table: {c: kind_of(of) for c, of in TABLES[table].columns.items()} for table in held.tables}
-    given = {table: frozenset(kinds[table]) & {c.name for c in held.tables[table].columns} for table in kinds}
-    _check(session, _views(engine, held, {t: {c: k for c, k in kinds[t].items() if c in given[t]} for t in kinds}), now)
-    tables = dict.fromkeys(TABLES) | _views(engine, held, kinds)
+        order = list(TABLES)
+        raise InputError(sorted(faults, key=lambda fault: order.index(fault.where)))
+    tables = dict.fromkeys(TABLES) | _views(engine, readable, {table: _kinds(table) for table in readable})
+    given = {table: frozenset(_kinds(table, relation)) for table, relation in readable.items()}
     notes = (*notes_on_unread(held, {*TABLES} - {*given}), *notes_on_history(tables, now))
     return History(engine, **tables, stamp=Stamp.of_paths([], []), notes=notes, given=given, files=files)
+
+
+def _kinds(table: str, relation: Relation | None = None) -> dict[str, str]:
+    """The kind of each of the contract's columns, or of those that a relation has."""
+    there = TABLES[table].columns if relation is None else {column.name for column in relation.columns}
+    return {column: kind_of(declared) for column, declared in TABLES[table].columns.items() if column in there}
 
 
 def _require_temporary(url: str, session: Session) -> None:
@@ -108,45 +119,43 @@ def _unreadable(session: Session, relation: Relation) -> list[Fault]:
     return []
 
 
-def _views(engine: PostgreSQL, held: Catalogue, kinds: Mapping[str, Mapping[str, str]]) -> dict[str, ir.Table]:
+def _views(
+    engine: PostgreSQL, relations: Mapping[str, Relation], kinds: Mapping[str, Mapping[str, str]]
+) -> dict[str, ir.Table]:
     """Temporary views of the tables, with the columns of `kinds` in their types; those of these names give way."""
-    return {
-        table: engine.select(
-            table, _select(held.tables[table], wanted), ibis.schema({c: TYPES[k] for c, k in wanted.items()})
-        )
-        for table, wanted in kinds.items()
-    }
+    schemas = {t: ibis.schema({column: TYPES[kind] for column, kind in wanted.items()}) for t, wanted in kinds.items()}
+    return {t: engine.select(t, _select(relations[t], kinds[t]), schemas[t]) for t in kinds}
 
 
-def _check(session: Session, tables: Mapping[str, ir.Table], now: datetime) -> None:
-    """Raise InputError with all faults of tables, given with the columns that they have."""
+def _breaches(
+    session: Session, engine: PostgreSQL, relations: Mapping[str, Relation], now: datetime
+) -> Iterator[Fault]:
+    """All that is wrong with the tables that can be read, as the server finds it."""
     # a row has the same number each time that a table is read
     settings = {"synchronize_seqscans": "off", "max_parallel_workers_per_gather": "0"}
     for setting, value in settings.items():
         session.execute(f"SET LOCAL {setting} = {value}")
+    kinds = {table: found for table, relation in relations.items() if (found := _kinds(table, relation))}
+    tables = _views(engine, relations, kinds)
     latest = latest_plausible(tables, now)
-    faults = [
-        fault
-        for table, rows in tables.items()
-        for fault in check_table(TABLES[table], rows, rows.columns, tables, latest)
-    ]
-    if faults:
-        raise InputError(faults)
+    for table, relation in relations.items():
+        names = [column.name for column in relation.columns]
+        if table in tables:
+            yield from check_table(TABLES[table], tables[table], names, tables, latest)
+        else:
+            yield from missing_columns(TABLES[table], names)
     for setting in settings:
         session.execute(f"SET LOCAL {setting} TO DEFAULT")
 
 
-def _faults(table: str, relation: Relation) -> Iterator[Fault]:
-    """Columns that are needed and missing, or of types that are not read in place."""
-    there = {column.name: column for column in relation.columns}
-    for column, declared in TABLES[table].columns.items():
-        if column not in there:
-            if declared.required:
-                yield Fault(table, column, problem="the column is missing", remedy="Add it, under this name.")
-        elif there[column].type not in (types := _KINDS[kind_of(declared)][0]):
-            remedy = f"Make it one of {', '.join(types)}, in a view if need be."
-            received = there[column].declared
-            yield Fault(table, column, received=received, problem="its type is not read in place", remedy=remedy)
+def _of_other_types(relation: Relation) -> Iterator[Fault]:
+    """Columns of types that are not read in place."""
+    kinds = _kinds(relation.name)
+    for column in relation.columns:
+        if column.name in kinds and column.type not in (types := _KINDS[kinds[column.name]][0]):
+            remedy = f"Make it one of {', '.join(types)}, in a view if need be, or leave --engine out."
+            problem = "its type is not read in place"
+            yield Fault(relation.name, column.name, received=column.declared, problem=problem, remedy=remedy)
 
 
 def _select(relation: Relation, kinds: Mapping[str, str]) -> str:
