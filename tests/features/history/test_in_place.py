@@ -80,3 +80,63 @@ def test_notes_and_fingerprints_are_those_of_loaded_tables(postgres_server: Serv
         assert found[1].notes == found[0].notes
         left = [history.without(["r0"]) for history in (loaded, in_place)]
         assert fingerprint(left[1]) == fingerprint(left[0]) != fingerprint(loaded)
+
+
+def refused(url: str) -> str:
+    """The one fault with which a database is refused."""
+    with pytest.raises(InputError) as error, open_in_place(url, now=NOW):
+        pass
+    assert len(error.value.faults) == 1, str(error.value)
+    return str(error.value)
+
+
+def test_a_role_that_may_only_read_and_a_schema_of_the_search_path_do(postgres_server: Server) -> None:
+    database = postgres_server.database(frames())
+    postgres_server.execute(
+        "CREATE SCHEMA market", *(f"ALTER TABLE {table} SET SCHEMA market" for table in frames()),
+        "CREATE ROLE only_reads LOGIN PASSWORD 'hush-hush'", "GRANT USAGE ON SCHEMA market TO only_reads",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA market TO only_reads", database=database,
+    )  # fmt: skip
+    url = postgres_server.url(database, "only_reads:hush-hush") + "?options=-csearch_path%3Dmarket"
+    with open_in_place(url, now=NOW) as history:
+        assert history.creators.count().to_pyarrow().as_py() == len(frames()["creators"])
+    wrong = url.replace("hush-hush", "open-sesame")
+    assert "password authentication failed for user" in refused(wrong)
+    assert "open-sesame" not in refused(wrong)
+    postgres_server.execute("REVOKE SELECT ON market.posts FROM only_reads", database=database)
+    assert refused(url) == (
+        "posts: the table cannot be read: received permission denied for table posts. Check it, and who may read it."
+    )
+
+
+def test_a_server_without_tls_is_one_fault(postgres_server: Server) -> None:
+    url = postgres_server.url(postgres_server.database(frames()), "postgres:hush-hush") + "?sslmode=require"
+    fault = refused(url)
+    assert "the database cannot be opened" in fault
+    assert "server does not support SSL, but SSL was required" in fault
+    assert "hush-hush" not in fault
+
+
+def test_a_standby_is_refused_with_what_to_do(postgres_server: Server) -> None:
+    database = postgres_server.database(frames())
+    postgres_server.execute(
+        "CREATE FUNCTION pg_is_in_recovery() RETURNS bool LANGUAGE sql AS 'SELECT true'", database=database
+    )
+    url = postgres_server.url(database) + "?options=-csearch_path%3Dpublic,pg_catalog"  # so that ours is called
+    assert "it is a standby, on which temporary tables cannot be made. Leave --engine out" in refused(url)
+
+
+def test_a_server_that_goes_away_is_one_fault(postgres_server: Server) -> None:
+    database = postgres_server.database(frames())
+    ended = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{database}'"
+
+    def read_after_the_end() -> None:
+        with open_in_place(postgres_server.url(database), now=NOW) as history:
+            postgres_server.execute(ended)
+            history.creators.count().to_pyarrow()
+
+    with pytest.raises(InputError) as error:
+        read_after_the_end()
+    (fault,) = error.value.faults
+    assert fault.problem == "the database cannot be read"
+    assert "terminating connection" in str(fault)
