@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cli
+from features.engines.choice import DUCKDB, HELP, check_engine
 from features.faults import refuse, refuse_unreachable
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ EXAMPLES = """examples:
   python predict.py everybody.parquet --data export/ --output scores.parquet --reasons 1000
   python predict.py everybody.parquet --data export/ --output short.csv --columns creator_id,conversions_per_dollar,rank
   python predict.py everybody/ --data export/ --output scored/ --resume
+  python predict.py candidates.csv --data postgresql://me@db/results --engine postgresql --output scores.csv
 
 With a target cost per conversion, two more columns say how likely a deal stays within it, and its walk-away price: the
 highest spend at which it still does with the given confidence. With --ledger the list is sealed before its file
@@ -56,6 +58,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="DATA",
         help="folder of the tables, duckdb://FILE, or postgresql://USER@HOST/DB",
     )
+    parser.add_argument("--engine", type=cli.nonempty, metavar="ENGINE", default=DUCKDB, help=HELP)
     parser.add_argument(
         "--output",
         required=True,
@@ -134,6 +137,7 @@ def check(args: argparse.Namespace) -> Target | None:
         refuse("--confidence", args.confidence, "it is no probability", remedy)
     names, target, reasons = named_columns(args.columns), args.target_cost is not None, most_reasons(args.reasons)
     check_call(names, target=target, reasons=bool(reasons), ledger=bool(args.ledger))
+    check_engine(args.engine, args.data)
     check_files(args)
     if args.target_cost is None:
         return None
@@ -171,10 +175,11 @@ def predict(args: argparse.Namespace) -> None:
     """Score a file into a file; raises InputError for data or a call that is at fault."""
     target, most, output = check(args), most_reasons(args.reasons), Path(args.output)
     from features.history.notes import notes_on_left_out
-    from features.history.source import open_candidates, open_history
+    from features.history.opening import open_data
+    from features.history.source import open_candidates
     from features.usage import changed_columns
 
-    with cli.Progress() as progress, open_history(args.data) as history:
+    with cli.Progress() as progress, open_data(args.data, args.engine) as history:
         candidates = open_candidates(history, args.candidates)
         cli.note((*history.notes, *candidates.notes))
         from models.batch.file_columns import chosen_columns, named_columns

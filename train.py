@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import cli
+from features.engines.choice import DUCKDB, HELP, check_engine
 from features.faults import AT_FAULT, ATTENTION, DONE, InputError, refuse, refuse_unreachable
 from models.registry.names import check_name
 
@@ -37,6 +38,7 @@ EXAMPLES = """examples:
   python train.py export/ --add new/                       new and corrected results in, then train
   python train.py duckdb://results.duckdb --add export/    the same into a DuckDB file, made if it is not there
   python train.py postgresql://me@db/results --add new/    the same into a team's database
+  python train.py postgresql://me@db/results --engine postgresql    its database makes the features
   python train.py export/ --check                          everything but the training: what a training would say
   python train.py export/ --report training.html           how it ended, as a page that can be mailed
   python train.py --rollback                               the former champion back
@@ -67,6 +69,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default="conversions-per-dollar",
         help="MLflow experiment, and name of the registered model (%(default)s)",
     )
+    parser.add_argument("--engine", type=cli.nonempty, metavar="ENGINE", default=DUCKDB, help=HELP)
     parser.add_argument("--seed", type=int, metavar="N", default=0, help="same data and seed, same model (%(default)s)")
     parser.add_argument("--search", type=int, metavar="N", help="other settings to try for each recipe (2)")
     parser.add_argument("--comment-classifier", type=cli.path, metavar="DIR", help="a retrained one, instead of ours")
@@ -154,6 +157,8 @@ def check(args: argparse.Namespace) -> None:
     check_name(args.experiment)
     if args.rollback and args.data is not None:
         refuse("--rollback", args.data, "it reads no DATA", "Leave DATA out.")
+    if args.data is not None:
+        check_engine(args.engine, args.data)
     if args.no_train and not args.add:
         refuse("--no-train", "no --add", "there is nothing to do", "Give --add NEW too, or leave it out.")
     if args.check and args.add:
@@ -181,11 +186,11 @@ def _retrain(args: argparse.Namespace, began: float) -> Retrained:
     with cli.Progress() as progress:
         if args.check:
             return check_data(
-                args.data, args.experiment, seed=args.seed, comment_classifier=args.comment_classifier,
-                note=cli.note, progress=progress,
+                args.data, args.experiment, engine=args.engine, seed=args.seed,
+                comment_classifier=args.comment_classifier, note=cli.note, progress=progress,
             )  # fmt: skip
         return retrain(
-            args.data, args.experiment, began=began, seed=args.seed,
+            args.data, args.experiment, engine=args.engine, began=began, seed=args.seed,
             search=TRIES if args.search is None else args.search, comment_classifier=args.comment_classifier,
             force=args.force, promote=args.promote, ledger=args.ledger or (DEFAULT if DEFAULT.is_file() else None),
             note=cli.note, progress=progress,

@@ -12,9 +12,11 @@ from typing import Any
 from mlflow import MlflowClient
 
 from features.comment_classifier.classifier import CommentClassifier
+from features.engines.choice import DUCKDB
 from features.faults import InputError, fail
 from features.history.checks import check_trainable
-from features.history.source import fingerprint, open_history
+from features.history.opening import open_data
+from features.history.source import fingerprint
 from features.settings import FeatureSettings
 from features.usage import columns_read
 from models.alarms import Alarm
@@ -85,13 +87,14 @@ def check(
     data: str,
     name: str,
     *,
+    engine: str = DUCKDB,
     seed: int = 0,
     comment_classifier: Path | None = None,
     note: Note = lambda notes: None,
     progress: Progress | None = None,
 ) -> Retrained:
     """Everything but the training: DATA, its joins and units, features, the door, the level. Nothing is written."""
-    with _opened(data, name, seed, TRIES, comment_classifier, note, progress) as source:
+    with _opened(data, engine, name, seed, TRIES, comment_classifier, note, progress) as source:
         door = screen(source, _store(note))
         level = LevelDrift()
         if not door.intake.closed:
@@ -107,6 +110,7 @@ def retrain(
     name: str,
     *,
     began: float,
+    engine: str = DUCKDB,
     seed: int = 0,
     search: int = TRIES,
     comment_classifier: Path | None = None,
@@ -120,13 +124,14 @@ def retrain(
 
     Where data, code and settings are those of an earlier training of that name, nothing is trained; results that no
     chance explains are kept out, and where the door is closed nothing is trained either.
-    began: seconds since 1970, as the run shows it. search: other settings to try for each recipe. force: train all the
-    same, on all results. promote: whether the gate decides, or a person has decided already. ledger: whose promises
-    are held against the results. note: takes what is odd about DATA although it is no fault. Nothing is registered
-    unless all of it worked. Raises InputError for data or a store at fault.
+    began: seconds since 1970, as the run shows it. engine: what makes the features (`features.engines.choice`).
+    search: other settings to try for each recipe. force: train all the same, on all results. promote: whether the gate
+    decides, or a person has decided already. ledger: whose promises are held against the results. note: takes what is
+    odd about DATA although it is no fault. Nothing is registered unless all of it worked. Raises
+    InputError for data or a store at fault.
     """
     choice = _Choice(data, datetime.fromtimestamp(began, UTC).replace(tzinfo=None), force, promote, ledger)
-    with _opened(data, name, seed, search, comment_classifier, note, progress) as source:
+    with _opened(data, engine, name, seed, search, comment_classifier, note, progress) as source:
         prints = fingerprint(source.history)
         mark = source.fingerprint(prints)
         if not force and (earlier := unchanged.earlier_training(connect(), name, mark)):
@@ -217,6 +222,7 @@ def _retrained(name: str, version: str, decision: Decision, intake: Intake, foun
 @contextmanager
 def _opened(
     data: str,
+    engine: str,
     name: str,
     seed: int,
     search: int,
@@ -224,7 +230,7 @@ def _opened(
     note: Note,
     progress: Progress | None,
 ) -> Iterator[Source]:
-    with open_history(data) as history:
+    with open_data(data, engine) as history:
         note(history.notes)
         if faults := check_trainable(history.collaborations):
             raise InputError(faults)
