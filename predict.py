@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cli
+from features.engines import choice
 from features.faults import refuse, refuse_unreachable
 
 if TYPE_CHECKING:
+    from features.history.source import History
     from models.batch.tally import Summary
     from models.registry.registry import Model
     from models.uncertainty.target import Target
@@ -30,6 +33,7 @@ EXAMPLES = """examples:
   python predict.py everybody.parquet --data export/ --output scores.parquet --reasons 1000
   python predict.py everybody.parquet --data export/ --output short.csv --columns creator_id,conversions_per_dollar,rank
   python predict.py everybody/ --data export/ --output scored/ --resume
+  python predict.py everybody/ --data export/ --output scored/ --engine spark://master:7077
 
 With a target cost per conversion, two more columns say how likely a deal stays within it, and its walk-away price: the
 highest spend at which it still does with the given confidence. With --ledger the list is sealed before its file
@@ -103,6 +107,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="go on where a killed run of the same call stopped, and leave what is scored if this one is killed",
     )
+    parser.add_argument("--engine", type=cli.nonempty, metavar="ENGINE", default=choice.DUCKDB, help=choice.HELP)
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser.parse_args(argv)
 
@@ -132,6 +137,9 @@ def check(args: argparse.Namespace) -> Target | None:
     if args.confidence is not None and not 0 < args.confidence < 1:
         remedy = "Give a number between 0 and 1, such as 0.5."
         refuse("--confidence", args.confidence, "it is no probability", remedy)
+    choice.check_engine(args.engine)
+    if args.resume and choice.is_spark(args.engine):
+        refuse("--resume", args.engine, "a run in Spark cannot be gone on with", "Leave --resume or --engine out.")
     names, target, reasons = named_columns(args.columns), args.target_cost is not None, most_reasons(args.reasons)
     check_call(names, target=target, reasons=bool(reasons), ledger=bool(args.ledger))
     check_files(args)
@@ -167,6 +175,19 @@ def now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
+@contextmanager
+def opened(args: argparse.Namespace, history: History) -> Iterator[History | None]:
+    """DATA in the engine that --engine names; None where that is the one in this process."""
+    if not choice.is_spark(args.engine):
+        yield None
+        return
+    from features.engines.spark import connected
+    from features.history.in_spark import in_spark
+
+    with connected(args.engine) as engine:
+        yield in_spark(history, args.data, engine)
+
+
 def predict(args: argparse.Namespace) -> None:
     """Score a file into a file; raises InputError for data or a call that is at fault."""
     target, most, output = check(args), most_reasons(args.reasons), Path(args.output)
@@ -174,7 +195,7 @@ def predict(args: argparse.Namespace) -> None:
     from features.history.source import open_candidates, open_history
     from features.usage import changed_columns
 
-    with cli.Progress() as progress, open_history(args.data) as history:
+    with cli.Progress() as progress, open_history(args.data) as history, opened(args, history) as elsewhere:
         candidates = open_candidates(history, args.candidates)
         cli.note((*history.notes, *candidates.notes))
         from models.batch.file_columns import chosen_columns, named_columns
@@ -216,7 +237,7 @@ def predict(args: argparse.Namespace) -> None:
         summary = score_file(
             history, candidates, model.scorer, model.label, output, columns=columns, level=args.level, target=target,
             reasons=most, resume=args.resume, progress=progress, seal=sealing.seal if sealing else None, look=listed,
-            note=cli.note,
+            note=cli.note, elsewhere=elsewhere,
         )  # fmt: skip
     anchored = sealing.anchor() if sealing else ""  # before anything else can fail: the scores and the seal are there
     print_summary(summary, model, args, target)
