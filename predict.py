@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,6 @@ from features.engines import choice
 from features.faults import refuse, refuse_unreachable
 
 if TYPE_CHECKING:
-    from features.history.source import History
     from models.batch.tally import Summary
     from models.registry.registry import Model
     from models.uncertainty.target import Target
@@ -175,27 +173,19 @@ def now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-@contextmanager
-def opened(args: argparse.Namespace, history: History) -> Iterator[History | None]:
-    """DATA in the engine that --engine names; None where that is the one in this process."""
-    if not choice.is_spark(args.engine):
-        yield None
-        return
-    from features.engines.spark import connected
-    from features.history.in_spark import in_spark
-
-    with connected(args.engine) as engine:
-        yield in_spark(history, args.data, engine)
-
-
 def predict(args: argparse.Namespace) -> None:
     """Score a file into a file; raises InputError for data or a call that is at fault."""
     target, most, output = check(args), most_reasons(args.reasons), Path(args.output)
+    from features.history.elsewhere import elsewhere as in_engine
     from features.history.notes import notes_on_left_out
     from features.history.source import open_candidates, open_history
     from features.usage import changed_columns
 
-    with cli.Progress() as progress, open_history(args.data) as history, opened(args, history) as elsewhere:
+    with (
+        cli.Progress() as progress,
+        open_history(args.data) as history,
+        in_engine(history, args.data, args.engine) as elsewhere,
+    ):
         candidates = open_candidates(history, args.candidates)
         cli.note((*history.notes, *candidates.notes))
         from models.batch.file_columns import chosen_columns, named_columns

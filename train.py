@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import cli
+from features.engines import choice
 from features.faults import AT_FAULT, ATTENTION, DONE, InputError, refuse, refuse_unreachable
 from models.registry.names import check_name
 
@@ -95,6 +96,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="hold the promises of this ledger against the results (ledger.jsonl, where it is there)",
     )
     parser.add_argument("--report", type=cli.path, metavar="FILE", help="write how it ended to a .json or .html file")
+    parser.add_argument("--engine", type=cli.nonempty, metavar="ENGINE", default=choice.DUCKDB, help=choice.HELP)
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     args = parser.parse_args(argv)
     if args.data is None and not args.rollback:
@@ -152,6 +154,7 @@ def check(args: argparse.Namespace) -> None:
     if args.search is not None and not 0 <= args.search <= MOST_TRIES:
         refuse("--search", args.search, "it is out of range", f"Give a whole number from 0 to {MOST_TRIES}.")
     check_name(args.experiment)
+    choice.check_engine(args.engine)
     if args.rollback and args.data is not None:
         refuse("--rollback", args.data, "it reads no DATA", "Leave DATA out.")
     if args.no_train and not args.add:
@@ -182,13 +185,13 @@ def _retrain(args: argparse.Namespace, began: float) -> Retrained:
         if args.check:
             return check_data(
                 args.data, args.experiment, seed=args.seed, comment_classifier=args.comment_classifier,
-                note=cli.note, progress=progress,
+                note=cli.note, progress=progress, engine=args.engine,
             )  # fmt: skip
         return retrain(
             args.data, args.experiment, began=began, seed=args.seed,
             search=TRIES if args.search is None else args.search, comment_classifier=args.comment_classifier,
             force=args.force, promote=args.promote, ledger=args.ledger or (DEFAULT if DEFAULT.is_file() else None),
-            note=cli.note, progress=progress,
+            note=cli.note, progress=progress, engine=args.engine,
         )  # fmt: skip
 
 

@@ -12,8 +12,10 @@ from typing import Any
 from mlflow import MlflowClient
 
 from features.comment_classifier.classifier import CommentClassifier
+from features.engines.choice import DUCKDB
 from features.faults import InputError, fail
 from features.history.checks import check_trainable
+from features.history.elsewhere import elsewhere
 from features.history.source import fingerprint, open_history
 from features.settings import FeatureSettings
 from features.usage import columns_read
@@ -89,9 +91,13 @@ def check(
     comment_classifier: Path | None = None,
     note: Note = lambda notes: None,
     progress: Progress | None = None,
+    engine: str = DUCKDB,
 ) -> Retrained:
-    """Everything but the training: DATA, its joins and units, features, the door, the level. Nothing is written."""
-    with _opened(data, name, seed, TRIES, comment_classifier, note, progress) as source:
+    """Everything but the training: DATA, its joins and units, features, the door, the level. Nothing is written.
+
+    engine: that makes the features, as `features.engines.choice` has it.
+    """
+    with _opened(data, name, seed, TRIES, comment_classifier, note, progress, engine) as source:
         door = screen(source, _store(note))
         level = LevelDrift()
         if not door.intake.closed:
@@ -115,6 +121,7 @@ def retrain(
     ledger: Path | None = None,
     note: Note = lambda notes: None,
     progress: Progress | None = None,
+    engine: str = DUCKDB,
 ) -> Retrained:
     """Train on DATA, log, register under `name`, and promote what is no worse than the champion.
 
@@ -122,11 +129,12 @@ def retrain(
     chance explains are kept out, and where the door is closed nothing is trained either.
     began: seconds since 1970, as the run shows it. search: other settings to try for each recipe. force: train all the
     same, on all results. promote: whether the gate decides, or a person has decided already. ledger: whose promises
-    are held against the results. note: takes what is odd about DATA although it is no fault. Nothing is registered
-    unless all of it worked. Raises InputError for data or a store at fault.
+    are held against the results. note: takes what is odd about DATA although it is no fault. engine: that makes the
+    features, as `features.engines.choice` has it. Nothing is registered unless all of it worked.
+    Raises InputError for data or a store at fault.
     """
     choice = _Choice(data, datetime.fromtimestamp(began, UTC).replace(tzinfo=None), force, promote, ledger)
-    with _opened(data, name, seed, search, comment_classifier, note, progress) as source:
+    with _opened(data, name, seed, search, comment_classifier, note, progress, engine) as source:
         prints = fingerprint(source.history)
         mark = source.fingerprint(prints)
         if not force and (earlier := unchanged.earlier_training(connect(), name, mark)):
@@ -223,13 +231,14 @@ def _opened(
     comment_classifier: Path | None,
     note: Note,
     progress: Progress | None,
+    engine: str,
 ) -> Iterator[Source]:
-    with open_history(data) as history:
+    with open_history(data) as history, elsewhere(history, data, engine) as features:
         note(history.notes)
         if faults := check_trainable(history.collaborations):
             raise InputError(faults)
         classifier = _classifier(comment_classifier)
-        yield Source(name, history, FeatureSettings(), classifier, seed, search, note, progress)
+        yield Source(name, history, FeatureSettings(), classifier, seed, search, note, progress, features)
 
 
 def _classifier(folder: Path | None) -> CommentClassifier:

@@ -158,7 +158,7 @@ def connected(url: str) -> Iterator[Spark]:
     missing or Spark cannot be reached, SparkError for what it meets later on.
     """
     try:
-        import pyspark.errors
+        import pyspark  # noqa: F401
     except ImportError as error:
         raise fail("--engine", "pyspark is not installed", f"Install it: {INSTALL}.", str(error)) from None
     _require_reachable(url)

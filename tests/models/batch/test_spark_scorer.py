@@ -1,4 +1,4 @@
-"""A list's scores in Spark are those of DuckDB, whichever Spark it is, and whoever dies meanwhile: make test-engines."""
+"""A list's scores in Spark are those of DuckDB, whichever Spark it is, whoever dies meanwhile: make test-engines."""
 
 from __future__ import annotations
 
