@@ -33,8 +33,8 @@ class Cluster:
     def add_worker(self) -> None:
         """Start one more worker, and wait until the master knows it."""
         name = f"worker-{len(self.workers)}"
-        words = ("--host", "127.0.0.1", "--webui-port", "0", "--cores", "1", "--memory", "1g")
-        words = (*words, "--work-dir", str(self.folder / name), self.url)
+        words = ["--host", "127.0.0.1", "--webui-port", "0", "--cores", "1", "--memory", "1g"]
+        words += ["--work-dir", str(self.folder / name), self.url]
         self.workers.append(_started("worker.Worker", words, self.folder / f"{name}.log", "Successfully registered"))
 
     def kill_worker(self) -> None:
@@ -48,7 +48,7 @@ class Cluster:
 def cluster(folder: Path) -> Iterator[Cluster]:
     """A standalone cluster of Spark on free ports of this host, of two workers with a core each."""
     port = free_port()
-    words = ("--host", "127.0.0.1", "--port", str(port), "--webui-port", "0")
+    words = ["--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"]
     master = _started("master.Master", words, folder / "master.log", "I have been elected leader")
     found = Cluster(f"spark://127.0.0.1:{port}", folder)
     try:
@@ -62,7 +62,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
                 process.wait()
 
 
-def _started(name: str, words: tuple[str, ...], log: Path, ready: str) -> subprocess.Popen[bytes]:
+def _started(name: str, words: list[str], log: Path, ready: str) -> subprocess.Popen[bytes]:
     """A process of Spark's that has logged that it is ready."""
     import pyspark
 

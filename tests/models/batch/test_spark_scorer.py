@@ -54,7 +54,7 @@ def started(workspace: Path, listed: Path, output: Path, url: str, *words: str) 
 
 def differ(found: pd.DataFrame, expected: pd.DataFrame) -> list[str]:
     """Columns that differ in any bit."""
-    return [name for name in expected if not found[name].equals(expected[name])]
+    return [str(name) for name in expected if not found[name].equals(expected[name])]
 
 
 def test_scores_are_those_of_duckdb(
