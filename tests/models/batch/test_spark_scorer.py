@@ -70,6 +70,17 @@ def test_scores_are_those_of_duckdb(
     assert os.listdir(tmp_path) == ["scored"]  # nothing is left aside
 
 
+def test_a_training_sees_the_same_features(url: str, trained_workspace: Path, tmp_path: Path) -> None:
+    check = ("train.py", "data", "--check", "--seed", "1")
+    here, there = (
+        command(trained_workspace, *check, *words, TMPDIR=str(tmp_path), **spark.ENVIRONMENT)
+        for words in ((), ("--engine", url))
+    )
+    assert there.returncode == here.returncode, there.stderr
+    assert there.stdout == here.stdout != ""
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_worker_that_is_killed_leaves_a_whole_and_correct_result(
     trained_workspace: Path, listed: Path, expected: pd.DataFrame, tmp_path: Path
 ) -> None:
