@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cli
-from features.engines import choice
+from features.engines.choice import DUCKDB, HELP, check_engine, is_spark
 from features.faults import refuse, refuse_unreachable
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ EXAMPLES = """examples:
   python predict.py everybody.parquet --data export/ --output short.csv --columns creator_id,conversions_per_dollar,rank
   python predict.py everybody/ --data export/ --output scored/ --resume
   python predict.py everybody/ --data export/ --output scored/ --engine spark://master:7077
+  python predict.py candidates.csv --data postgresql://me@db/results --engine postgresql --output scores.csv
 
 With a target cost per conversion, two more columns say how likely a deal stays within it, and its walk-away price: the
 highest spend at which it still does with the given confidence. With --ledger the list is sealed before its file
@@ -58,6 +59,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="DATA",
         help="folder of the tables, duckdb://FILE, or postgresql://USER@HOST/DB",
     )
+    parser.add_argument("--engine", type=cli.nonempty, metavar="ENGINE", default=DUCKDB, help=HELP)
     parser.add_argument(
         "--output",
         required=True,
@@ -105,7 +107,6 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="go on where a killed run of the same call stopped, and leave what is scored if this one is killed",
     )
-    parser.add_argument("--engine", type=cli.nonempty, metavar="ENGINE", default=choice.DUCKDB, help=choice.HELP)
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser.parse_args(argv)
 
@@ -135,11 +136,11 @@ def check(args: argparse.Namespace) -> Target | None:
     if args.confidence is not None and not 0 < args.confidence < 1:
         remedy = "Give a number between 0 and 1, such as 0.5."
         refuse("--confidence", args.confidence, "it is no probability", remedy)
-    choice.check_engine(args.engine)
-    if args.resume and choice.is_spark(args.engine):
-        refuse("--resume", args.engine, "a run in Spark cannot be gone on with", "Leave --resume or --engine out.")
     names, target, reasons = named_columns(args.columns), args.target_cost is not None, most_reasons(args.reasons)
     check_call(names, target=target, reasons=bool(reasons), ledger=bool(args.ledger))
+    check_engine(args.engine, args.data)
+    if args.resume and is_spark(args.engine):
+        refuse("--resume", args.engine, "a run in Spark cannot be gone on with", "Leave --resume or --engine out.")
     check_files(args)
     if args.target_cost is None:
         return None
@@ -178,12 +179,13 @@ def predict(args: argparse.Namespace) -> None:
     target, most, output = check(args), most_reasons(args.reasons), Path(args.output)
     from features.history.elsewhere import elsewhere as in_engine
     from features.history.notes import notes_on_left_out
-    from features.history.source import open_candidates, open_history
+    from features.history.opening import open_data
+    from features.history.source import open_candidates
     from features.usage import changed_columns
 
     with (
         cli.Progress() as progress,
-        open_history(args.data) as history,
+        open_data(args.data, args.engine) as history,
         in_engine(history, args.data, args.engine) as elsewhere,
     ):
         candidates = open_candidates(history, args.candidates)

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import cli
-from features.engines import choice
+from features.engines.choice import DUCKDB, HELP, check_engine
 from features.faults import AT_FAULT, ATTENTION, DONE, InputError, refuse, refuse_unreachable
 from models.registry.names import check_name
 
@@ -38,6 +38,7 @@ EXAMPLES = """examples:
   python train.py export/ --add new/                       new and corrected results in, then train
   python train.py duckdb://results.duckdb --add export/    the same into a DuckDB file, made if it is not there
   python train.py postgresql://me@db/results --add new/    the same into a team's database
+  python train.py postgresql://me@db/results --engine postgresql    its database makes the features
   python train.py export/ --check                          everything but the training: what a training would say
   python train.py export/ --report training.html           how it ended, as a page that can be mailed
   python train.py --rollback                               the former champion back
@@ -68,6 +69,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default="conversions-per-dollar",
         help="MLflow experiment, and name of the registered model (%(default)s)",
     )
+    parser.add_argument("--engine", type=cli.nonempty, metavar="ENGINE", default=DUCKDB, help=HELP)
     parser.add_argument("--seed", type=int, metavar="N", default=0, help="same data and seed, same model (%(default)s)")
     parser.add_argument("--search", type=int, metavar="N", help="other settings to try for each recipe (2)")
     parser.add_argument("--comment-classifier", type=cli.path, metavar="DIR", help="a retrained one, instead of ours")
@@ -96,7 +98,6 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="hold the promises of this ledger against the results (ledger.jsonl, where it is there)",
     )
     parser.add_argument("--report", type=cli.path, metavar="FILE", help="write how it ended to a .json or .html file")
-    parser.add_argument("--engine", type=cli.nonempty, metavar="ENGINE", default=choice.DUCKDB, help=choice.HELP)
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     args = parser.parse_args(argv)
     if args.data is None and not args.rollback:
@@ -154,9 +155,10 @@ def check(args: argparse.Namespace) -> None:
     if args.search is not None and not 0 <= args.search <= MOST_TRIES:
         refuse("--search", args.search, "it is out of range", f"Give a whole number from 0 to {MOST_TRIES}.")
     check_name(args.experiment)
-    choice.check_engine(args.engine)
     if args.rollback and args.data is not None:
         refuse("--rollback", args.data, "it reads no DATA", "Leave DATA out.")
+    if args.data is not None:
+        check_engine(args.engine, args.data)
     if args.no_train and not args.add:
         refuse("--no-train", "no --add", "there is nothing to do", "Give --add NEW too, or leave it out.")
     if args.check and args.add:
@@ -184,14 +186,14 @@ def _retrain(args: argparse.Namespace, began: float) -> Retrained:
     with cli.Progress() as progress:
         if args.check:
             return check_data(
-                args.data, args.experiment, seed=args.seed, comment_classifier=args.comment_classifier,
-                note=cli.note, progress=progress, engine=args.engine,
+                args.data, args.experiment, engine=args.engine, seed=args.seed,
+                comment_classifier=args.comment_classifier, note=cli.note, progress=progress,
             )  # fmt: skip
         return retrain(
-            args.data, args.experiment, began=began, seed=args.seed,
+            args.data, args.experiment, engine=args.engine, began=began, seed=args.seed,
             search=TRIES if args.search is None else args.search, comment_classifier=args.comment_classifier,
             force=args.force, promote=args.promote, ledger=args.ledger or (DEFAULT if DEFAULT.is_file() else None),
-            note=cli.note, progress=progress, engine=args.engine,
+            note=cli.note, progress=progress,
         )  # fmt: skip
 
 

@@ -16,7 +16,8 @@ from features.engines.choice import DUCKDB
 from features.faults import InputError, fail
 from features.history.checks import check_trainable
 from features.history.elsewhere import elsewhere
-from features.history.source import fingerprint, open_history
+from features.history.opening import open_data
+from features.history.source import fingerprint
 from features.settings import FeatureSettings
 from features.usage import columns_read
 from models.alarms import Alarm
@@ -87,17 +88,14 @@ def check(
     data: str,
     name: str,
     *,
+    engine: str = DUCKDB,
     seed: int = 0,
     comment_classifier: Path | None = None,
     note: Note = lambda notes: None,
     progress: Progress | None = None,
-    engine: str = DUCKDB,
 ) -> Retrained:
-    """Everything but the training: DATA, its joins and units, features, the door, the level. Nothing is written.
-
-    engine: that makes the features, as `features.engines.choice` has it.
-    """
-    with _opened(data, name, seed, TRIES, comment_classifier, note, progress, engine) as source:
+    """Everything but the training: DATA, its joins and units, features, the door, the level. Nothing is written."""
+    with _opened(data, engine, name, seed, TRIES, comment_classifier, note, progress) as source:
         door = screen(source, _store(note))
         level = LevelDrift()
         if not door.intake.closed:
@@ -113,6 +111,7 @@ def retrain(
     name: str,
     *,
     began: float,
+    engine: str = DUCKDB,
     seed: int = 0,
     search: int = TRIES,
     comment_classifier: Path | None = None,
@@ -121,20 +120,19 @@ def retrain(
     ledger: Path | None = None,
     note: Note = lambda notes: None,
     progress: Progress | None = None,
-    engine: str = DUCKDB,
 ) -> Retrained:
     """Train on DATA, log, register under `name`, and promote what is no worse than the champion.
 
     Where data, code and settings are those of an earlier training of that name, nothing is trained; results that no
     chance explains are kept out, and where the door is closed nothing is trained either.
-    began: seconds since 1970, as the run shows it. search: other settings to try for each recipe. force: train all the
-    same, on all results. promote: whether the gate decides, or a person has decided already. ledger: whose promises
-    are held against the results. note: takes what is odd about DATA although it is no fault. engine: that makes the
-    features, as `features.engines.choice` has it. Nothing is registered unless all of it worked.
-    Raises InputError for data or a store at fault.
+    began: seconds since 1970, as the run shows it. engine: what makes the features (`features.engines.choice`).
+    search: other settings to try for each recipe. force: train all the same, on all results. promote: whether the gate
+    decides, or a person has decided already. ledger: whose promises are held against the results. note: takes what is
+    odd about DATA although it is no fault. Nothing is registered unless all of it worked. Raises
+    InputError for data or a store at fault.
     """
     choice = _Choice(data, datetime.fromtimestamp(began, UTC).replace(tzinfo=None), force, promote, ledger)
-    with _opened(data, name, seed, search, comment_classifier, note, progress, engine) as source:
+    with _opened(data, engine, name, seed, search, comment_classifier, note, progress) as source:
         prints = fingerprint(source.history)
         mark = source.fingerprint(prints)
         if not force and (earlier := unchanged.earlier_training(connect(), name, mark)):
@@ -225,15 +223,15 @@ def _retrained(name: str, version: str, decision: Decision, intake: Intake, foun
 @contextmanager
 def _opened(
     data: str,
+    engine: str,
     name: str,
     seed: int,
     search: int,
     comment_classifier: Path | None,
     note: Note,
     progress: Progress | None,
-    engine: str,
 ) -> Iterator[Source]:
-    with open_history(data) as history, elsewhere(history, data, engine) as features:
+    with open_data(data, engine) as history, elsewhere(history, data, engine) as features:
         note(history.notes)
         if faults := check_trainable(history.collaborations):
             raise InputError(faults)

@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
@@ -113,9 +115,16 @@ def connect(threads: int | None, memory_limit: str | None, scratch: str) -> Duck
     return engine
 
 
-def engine_of(table: ir.Table) -> DuckDB:
+def engine_of(table: ir.Table) -> Engine:
     """The engine in which a table stands."""
-    return DuckDB(table.get_backend())
+    backend: Any = table.get_backend()
+    return DuckDB(backend) if isinstance(backend, Backend) else backend
+
+
+def stands_in_duckdb(expression: ir.Expr) -> bool:
+    """Whether an expression is over no table of another engine."""
+    tables = expression.op().find(ops.DatabaseTable)
+    return all(isinstance(table.source, Backend) for table in tables)
 
 
 def require_duckdb(engine: Engine) -> DuckDB:

@@ -11,8 +11,11 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
+import pandas as pd
 import pyarrow as pa
+from ibis.formats.pandas import PandasData
 
 from features.engines import dialects
 from features.engines.duckdb import first_line, name
@@ -102,7 +105,23 @@ class PostgreSQL:
 
     def table(self, table: str) -> ir.Table:
         """What this engine has made under this name."""
-        return ibis.table(self._schemas[table], name=table)
+        return ops.DatabaseTable(table, self._schemas[table], self).to_expr()
+
+    def to_pyarrow(self, expression: ir.Expr, /, **options: Any) -> Any:
+        """What Ibis calls for `to_pyarrow` of an expression over tables of this engine."""
+        query = Query.of(expression.as_table(), self.dialect)
+        return expression.__pyarrow_result__(self.fetch(query))
+
+    def execute(self, expression: ir.Expr, /, **options: Any) -> Any:
+        """What Ibis calls for `to_pandas` and `execute` of such an expression; types as DuckDB's of Ibis has them."""
+        query = Query.of(expression.as_table(), self.dialect)
+        found = self.fetch(query)
+        columns = {
+            name: column.to_pylist() if column.null_count else column.to_pandas()
+            for name, column in zip(found.column_names, found.columns, strict=True)
+        }
+        frame = PandasData.convert_table(pd.DataFrame(columns), expression.as_table().schema())
+        return expression.__pandas_result__(frame)
 
     def fetch(self, query: Query) -> pa.Table:
         """What a query yields, in the expression's types."""

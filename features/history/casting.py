@@ -10,6 +10,7 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
+from features.engines.duckdb import stands_in_duckdb
 from features.history.column_types import EXACT, KINDS
 
 BLANKS = " \t\n\r\v\f"
@@ -23,8 +24,10 @@ def cast(column: ir.Column, kind: str) -> ir.Column:
     """`column` as the contract's type of `kind`; NULL where it cannot be read.
 
     An empty text is no value, nor is a key of blanks alone. Times without a zone are UTC; finer times are cut to
-    microseconds. A date is that of UTC.
+    microseconds. A date is that of UTC. In another engine than DuckDB columns have these types already (`in_place`).
     """
+    if not stands_in_duckdb(column):
+        return column
     if column.type().is_string() and kind != "text":
         column = column.nullif("")
     return _CASTS[kind](column)

@@ -1,23 +1,29 @@
 """A PostgreSQL database as a history whose tables stay where they are: the server makes the features.
 
-The contract is not checked here: `features.history.source.open_history` of the URL does that, and reads more types.
+The server checks the contract, too, in the same transaction. Columns must have the types that are listed below;
+`features.history.source.open_history` of the URL reads more of them.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from datetime import UTC, datetime
 
 import ibis
+import ibis.expr.types as ir
 
-from features.engines.duckdb import name
+from features.engines.duckdb import DuckDB, connect, name
 from features.engines.postgres import PostgresError, PostgreSQL, Session, connected
 from features.faults import Fault, InputError, fail
+from features.history.checks import check_table
+from features.history.column_names import missing_columns
 from features.history.column_types import kind_of
 from features.history.contract import TABLES, TYPES
 from features.history.freshness import Stamp
-from features.history.postgres import Column, Relation, catalogue, missing
+from features.history.notes import latest_plausible, notes_on_history
+from features.history.postgres import KINDS, Column, Relation, catalogue, missing, notes_on_unread
 from features.history.source import History
 
 _WHOLE = "int2", "int4", "int8"
@@ -42,55 +48,114 @@ _KEY = (
 
 
 @contextmanager
-def open_in_place(url: str) -> Iterator[History]:
-    """DATA at `url` (`postgresql://…`) as it is now, in one transaction, of which nothing is left behind.
+def open_in_place(url: str, *, now: datetime | None = None) -> Iterator[History]:
+    """DATA at `url` (`postgresql://…`) as it is now, checked, in one transaction, of which nothing is left behind.
 
-    It needs the right to make temporary tables. Raises InputError for tables and columns that are missing or of types
-    that are not read in place, and where the database cannot be opened or read.
+    It needs the right to make temporary tables. now: UTC without a zone, the clock's unless given. Raises InputError
+    with all faults at once, and where the database cannot be opened or read, also later on, within the context.
     """
-    try:
-        with connected(url) as session:
-            # what only reads may make no temporary table; it ends without a COMMIT, which undoes all that was made
-            session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-            session.execute("SET LOCAL TimeZone = 'UTC'")
-            yield _opened(url, session)
-    except PostgresError as error:
-        raise fail(url, "the database cannot be read", "Start again once it can.", str(error)) from error
+    now = now or datetime.now(UTC).replace(tzinfo=None)
+    with tempfile.TemporaryDirectory() as scratch:
+        files = connect(None, None, scratch)
+        try:
+            with connected(url) as session:
+                # what only reads may make no temporary table; it ends without a COMMIT, which undoes all that was made
+                session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+                session.execute("SET LOCAL TimeZone = 'UTC'")
+                yield _opened(url, session, files, now)
+        except PostgresError as error:
+            raise fail(url, "the database cannot be read", "Start again once it can.", str(error)) from error
+        finally:
+            files.close()
 
 
-def _opened(url: str, session: Session) -> History:
-    if not session.rows("SELECT has_database_privilege(current_database(), 'TEMPORARY')")[0][0]:
-        problem, remedy = "temporary tables cannot be made there", "GRANT TEMPORARY ON DATABASE … TO this user."
-        raise fail(url, problem, remedy)
+def _opened(url: str, session: Session, files: DuckDB, now: datetime) -> History:
+    _require_temporary(url, session)
     held, engine, faults = catalogue(session), PostgreSQL(session), list[Fault]()
-    for table in TABLES:
+    readable: dict[str, Relation] = {}
+    for table, schema in TABLES.items():
         if relation := held.tables.get(table):
-            faults += _faults(table, relation)
-        elif fault := missing(table, held, required=not TABLES[table].metadata["optional"]):
+            if found := _unreadable(session, relation) or [*_of_other_types(relation)]:
+                faults += found
+            else:
+                readable[table] = relation
+        elif fault := missing(table, held, required=not schema.metadata["optional"]):
             faults.append(fault)
+    faults += _breaches(session, engine, readable, now)
     if faults:
-        raise InputError(faults)
-    tables: dict[str, Any] = dict.fromkeys(TABLES)
-    given = {}
-    for table, relation in held.tables.items():
-        kinds = {column: kind_of(declared) for column, declared in TABLES[table].columns.items()}
-        schema = ibis.schema({column: TYPES[kind] for column, kind in kinds.items()})
-        tables[table] = engine.select(table, _select(relation, kinds), schema)
-        given[table] = frozenset(kinds) & {column.name for column in relation.columns}
-    return History(engine, **tables, stamp=Stamp.of_paths([], []), given=given)
+        order = list(TABLES)
+        raise InputError(sorted(faults, key=lambda fault: order.index(fault.where)))
+    tables = dict.fromkeys(TABLES) | _views(engine, readable, {table: _kinds(table) for table in readable})
+    given = {table: frozenset(_kinds(table, relation)) for table, relation in readable.items()}
+    notes = (*notes_on_unread(held, {*TABLES} - {*given}), *notes_on_history(tables, now))
+    return History(engine, **tables, stamp=Stamp.of_paths([], []), notes=notes, given=given, files=files)
 
 
-def _faults(table: str, relation: Relation) -> Iterator[Fault]:
-    """Columns that are needed and missing, or of types that are not read in place."""
-    there = {column.name: column for column in relation.columns}
-    for column, declared in TABLES[table].columns.items():
-        if column not in there:
-            if declared.required:
-                yield Fault(table, column, problem="the column is missing", remedy="Add it, under this name.")
-        elif there[column].type not in (types := _KINDS[kind_of(declared)][0]):
-            remedy = f"Make it one of {', '.join(types)}, in a view if need be."
-            received = there[column].declared
-            yield Fault(table, column, received=received, problem="its type is not read in place", remedy=remedy)
+def _kinds(table: str, relation: Relation | None = None) -> dict[str, str]:
+    """The kind of each of the contract's columns, or of those that a relation has."""
+    there = TABLES[table].columns if relation is None else {column.name for column in relation.columns}
+    return {column: kind_of(declared) for column, declared in TABLES[table].columns.items() if column in there}
+
+
+def _require_temporary(url: str, session: Session) -> None:
+    remedy = "Leave --engine out: the tables are loaded then."
+    if session.rows("SELECT pg_is_in_recovery()")[0][0]:
+        raise fail(url, "it is a standby, on which temporary tables cannot be made", remedy)
+    if not session.rows("SELECT has_database_privilege(current_database(), 'TEMPORARY')")[0][0]:
+        remedy = f"GRANT TEMPORARY ON DATABASE … TO this user, or {remedy[0].lower()}{remedy[1:]}"
+        raise fail(url, "temporary tables cannot be made there", remedy)
+
+
+def _unreadable(session: Session, relation: Relation) -> list[Fault]:
+    """Why a table cannot be read at all: no permission for it, or for what a view reads."""
+    wanted = [name(column.name) for column in relation.columns if column.name in TABLES[relation.name].columns]
+    session.execute("SAVEPOINT before_table")
+    try:
+        session.rows(f"SELECT {', '.join(wanted) or 'NULL'} FROM {relation.sql} LIMIT 0")
+    except PostgresError as error:
+        session.execute("ROLLBACK TO SAVEPOINT before_table")  # which fails where the connection is lost
+        problem = f"the {KINDS[relation.kind]} cannot be read"
+        return [Fault(relation.name, received=str(error), problem=problem, remedy="Check it, and who may read it.")]
+    return []
+
+
+def _views(
+    engine: PostgreSQL, relations: Mapping[str, Relation], kinds: Mapping[str, Mapping[str, str]]
+) -> dict[str, ir.Table]:
+    """Temporary views of the tables, with the columns of `kinds` in their types; those of these names give way."""
+    schemas = {t: ibis.schema({column: TYPES[kind] for column, kind in wanted.items()}) for t, wanted in kinds.items()}
+    return {t: engine.select(t, _select(relations[t], kinds[t]), schemas[t]) for t in kinds}
+
+
+def _breaches(
+    session: Session, engine: PostgreSQL, relations: Mapping[str, Relation], now: datetime
+) -> Iterator[Fault]:
+    """All that is wrong with the tables that can be read, as the server finds it."""
+    # a row has the same number each time that a table is read
+    settings = {"synchronize_seqscans": "off", "max_parallel_workers_per_gather": "0"}
+    for setting, value in settings.items():
+        session.execute(f"SET LOCAL {setting} = {value}")
+    kinds = {table: found for table, relation in relations.items() if (found := _kinds(table, relation))}
+    tables = _views(engine, relations, kinds)
+    latest = latest_plausible(tables, now)
+    for table, relation in relations.items():
+        names = [column.name for column in relation.columns]
+        if table in tables:
+            yield from check_table(TABLES[table], tables[table], names, tables, latest)
+        else:
+            yield from missing_columns(TABLES[table], names)
+    for setting in settings:
+        session.execute(f"SET LOCAL {setting} TO DEFAULT")
+
+
+def _of_other_types(relation: Relation) -> Iterator[Fault]:
+    """Columns of types that are not read in place."""
+    kinds = _kinds(relation.name)
+    for column in relation.columns:
+        if column.name in kinds and column.type not in (types := _KINDS[kinds[column.name]][0]):
+            remedy = f"Make it one of {', '.join(types)}, in a view if need be, or leave --engine out."
+            problem = "its type is not read in place"
+            yield Fault(relation.name, column.name, received=column.declared, problem=problem, remedy=remedy)
 
 
 def _select(relation: Relation, kinds: Mapping[str, str]) -> str:

@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 
 from features.engines.engine import Query
 from features.engines.spark import Spark
-from features.faults import Fault, InputError, fail
+from features.faults import Fault, InputError
 from features.history import files
 from features.history.casting import BLANKS, cast
 from features.history.column_types import kind_of
@@ -30,12 +30,9 @@ _WHOLE = r"^(0|-?[1-9][0-9]*)\.0+$"  # a whole number, as `features.history.cast
 def in_spark(history: History, data: str | Path, engine: Spark) -> History:
     """The same history with its tables in Spark; usable as long as `engine` and `history` are open.
 
-    history: of the same folder, opened and checked by DuckDB. Raises InputError, all faults at once, for a table that
+    history: of `data`, a folder, opened and checked by DuckDB. Raises InputError, all faults at once, for a table that
     is not Parquet and columns of types that Spark does not read as DuckDB does; SparkError for what it cannot read.
     """
-    if "://" in str(data):
-        remedy = "Give a folder of Parquet files that this machine and the executors see under the same path."
-        raise fail("DATA", "Spark reads a folder alone", remedy, str(data))
     tables: dict[str, Any] = dict.fromkeys(TABLES)
     faults: list[Fault] = []
     for table in history.given:

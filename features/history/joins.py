@@ -9,6 +9,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from features.engines.duckdb import stands_in_duckdb
 from features.faults import shorten
 from features.history.source import History
 
@@ -67,20 +68,33 @@ def _smallest(key: str, number: int) -> list[str]:  # type: ignore[empty-body]
     """The engine's own: so many of the smallest keys."""
 
 
+def _first(keys: ir.Column) -> list[str]:
+    """The same of an engine that has no such function."""
+    table = keys.name("key").as_table()
+    found: list[str] = table.filter(table.key.notnull()).order_by("key").limit(SHOWN).key.to_pyarrow().to_pylist()
+    return found
+
+
 def _join(table: str, column: str, parent: str, keys: ir.Column, known: ir.Column) -> Join:
     rows = keys.name("key").as_table()
     rows = rows.filter(rows.key.notnull()).group_by("key").agg(rows=ibis._.count())
     held = known.name("held").as_table().distinct()
     both = rows.outer_join(held, rows.key == held.held)
     named, there = both.key.notnull(), both.held.notnull()
+    alone = {
+        "unmatched": ibis.ifelse(there, ibis.null("string"), both.key),
+        "without": ibis.ifelse(named, ibis.null("string"), both.held),
+    }
+    at_once = stands_in_duckdb(both)
     counted: dict[str, Any] = both.aggregate(
         rows=both.rows.sum(),
         matched=both.rows.sum(where=there),
         parents=both.count(where=there),
         with_rows=both.count(where=there & named),
-        unmatched=_smallest(ibis.ifelse(there, ibis.null("string"), both.key), SHOWN),
-        without=_smallest(ibis.ifelse(named, ibis.null("string"), both.held), SHOWN),
+        **({n: _smallest(c, SHOWN) for n, c in alone.items()} if at_once else {}),
     ).to_pyarrow().to_pylist()[0]  # fmt: skip
+    if not at_once:
+        counted |= {n: _first(column) for n, column in alone.items()}
     rows_and_parents = (counted["rows"] or 0, counted["matched"] or 0, counted["parents"], counted["with_rows"])
     unmatched, without = (tuple(counted[name] or ()) for name in ("unmatched", "without"))
     return Join(table, column, parent, *rows_and_parents, unmatched, without)

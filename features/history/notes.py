@@ -23,6 +23,7 @@ from features.history.contract import TABLES
 from features.history.spelling import several_spellings, unmatched
 
 FIRST = 10_000
+NAMED = ("brand", "product_niche", "product_country", "objective")  # columns whose names should be known
 GAP = timedelta(days=366)
 TOLERANCE = timedelta(days=1)  # times of other zones may be written as if they were UTC's
 
@@ -123,7 +124,7 @@ def notes_on_candidates(
     key = compiled.shape({"candidates": raw, "collaborations": collaborations, "creators": creators})
     ids = candidates["creator_id"]
     notes = unmatched("candidates.creator_id", ids, creators.creator_id, "DATA's creators", key=key)
-    for column in ("brand", "product_niche", "product_country", "objective"):
+    for column in NAMED:
         if isinstance(names := candidates[column], ir.Column):  # not the NULL of an absent one
             others = f"the collaborations' values of {column}"
             notes += unmatched(f"candidates.{column}", names, collaborations[column], others, new=True, key=key)

@@ -165,11 +165,14 @@ def tables(connection: duckdb.DuckDBPyConnection, through: Through) -> tuple[dic
                 faults += error.faults
         elif fault := missing(table, held, required=not schema.metadata["optional"]):
             faults.append(fault)
-    absent = {*TABLES} - {*sources}
-    notes = [*unread.notes_on_database(absent, held.named, "a schema of the search_path")]
+    return sources, faults, notes_on_unread(held, {*TABLES} - {*sources})
+
+
+def notes_on_unread(held: Catalogue, absent: Collection[str]) -> list[str]:
+    """Notes on tables that look like `absent` ones, and on rows that may be hidden."""
+    notes = [*unread.notes_on_database({*absent}, held.named, "a schema of the search_path")]
     hidden = [table for table, relation in held.tables.items() if relation.hides]
-    notes += [f"{table}: row-level security decides which of its rows this user sees" for table in hidden]
-    return sources, faults, notes
+    return notes + [f"{table}: row-level security decides which of its rows this user sees" for table in hidden]
 
 
 def elsewhere(table: str, held: Catalogue) -> Fault | None:

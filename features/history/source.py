@@ -17,7 +17,7 @@ import pyarrow as pa
 from features.engines import compiled
 from features.engines import duckdb as engine
 from features.engines.duckdb import DuckDB, Source, name
-from features.engines.engine import Engine
+from features.engines.engine import Engine, Query
 from features.engines.postgres import SCHEME
 from features.faults import Fault, InputError, fail, refuse_unreachable
 from features.history import databases, files, postgres, unread
@@ -26,7 +26,7 @@ from features.history.checks import casts, check_table
 from features.history.column_names import missing_columns
 from features.history.contract import CANDIDATES, OUTCOMES, TABLES
 from features.history.freshness import Stamp
-from features.history.notes import latest_plausible, notes_on_candidates, notes_on_history
+from features.history.notes import NAMED, latest_plausible, notes_on_candidates, notes_on_history
 from features.history.score_columns import SCORES
 
 _numbers = itertools.count()
@@ -37,7 +37,7 @@ class History:
     """DATA, opened and checked. Every table has exactly the contract's columns, in its order and types: an absent
     optional column is NULLs, an absent optional table is None. Times are UTC without a zone, to the microsecond.
 
-    engine: in which the tables are.
+    engine: in which the tables are. files: what reads files, where that is another engine.
 
     notes: what the user should know although it is not a fault, a sentence each.
     given: by table that is there, the columns of the contract that it has.
@@ -53,6 +53,12 @@ class History:
     stamp: Stamp
     notes: tuple[str, ...] = ()
     given: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    files: DuckDB | None = None
+
+    @property
+    def reader(self) -> DuckDB:
+        """What reads files. Raises TypeError where there is none."""
+        return self.files or engine.require_duckdb(self.engine)
 
     def without(self, collaborations: Collection[str]) -> "History":
         """The same without these collaborations, by id, and without their conversions by day: no feature of another
@@ -99,6 +105,9 @@ class Candidates:
         then the extra ones as they are."""
         with self._connection.cursor() as cursor:
             yield from engine.batches(cursor.sql(self._query), size)
+
+
+STREAMED = 100_000  # rows of a batch of another engine's
 
 
 @contextmanager
@@ -271,7 +280,7 @@ def open_candidates(history: History, path: Path) -> Candidates:
         raise fail(str(path), "its ending is unknown", remedy)
     if not path.exists():
         raise fail(str(path), "there is no such file", "Give the file of candidates.")
-    opened, stamp = engine.require_duckdb(history.engine), Stamp.of_list(path)
+    opened, stamp = history.reader, Stamp.of_list(path)
     connection = opened.connection
     try:
         source = files.source(connection, path, table, wanted, carry=True)
@@ -285,12 +294,23 @@ def open_candidates(history: History, path: Path) -> Candidates:
         if faults:
             raise InputError(faults)
         rows, query = raw.count().to_pyarrow().as_py(), _query(opened, source, extra)
-        notes = notes_on_candidates(casts(CANDIDATES, raw), raw, history.collaborations, history.creators)
+        notes = notes_on_candidates(casts(CANDIDATES, raw), raw, *_known_names(history))
         stamp.require_unchanged(table)
         return Candidates(rows, tuple(source.columns), extra, stamp, notes, connection, query)
     except duckdb.Error as error:
         stamp.require_unchanged(table)
         raise engine.reading_fault(error, table, path.name) from error
+
+
+def _known_names(history: History) -> tuple[ir.Table, ir.Table]:
+    """What candidates are compared with, in the engine that reads them: names of collaborations, and creators."""
+    deals, creators = history.collaborations, history.creators
+    if history.files is None:
+        return deals, creators
+    names = {"known deals": deals.select(*NAMED).distinct(), "known creators": creators.select("creator_id")}
+    for table, rows in names.items():
+        history.files.put(table, rows.to_pyarrow())
+    return history.files.table("known deals"), history.files.table("known creators")
 
 
 def _query(opened: DuckDB, source: Source, extra: tuple[str, ...]) -> str:
@@ -324,8 +344,18 @@ def fingerprint(history: History) -> dict[str, str]:
     for table in TABLES:
         rows: ir.Table | None = getattr(history, table)
         if rows is not None:
+            rows = _streamed(history, rows) if history.files else rows
             hashed = rows.select(one=ibis.struct({column: rows[column] for column in rows.columns}).hash())
             halves = (hashed.one % 2**32).sum(), (hashed.one // 2**32).sum()
-            sums = hashed.aggregate(rows=hashed.count(), low=halves[0], high=halves[1]).to_pyarrow().to_pylist()[0]
+            summed = hashed.aggregate(rows=hashed.count(), low=halves[0], high=halves[1])
+            sums = history.reader.fetch(Query.of(summed, "duckdb")).to_pylist()[0]
             prints[table] = hashlib.sha256(f"{rows.schema()} {sums}".encode()).hexdigest()
     return prints
+
+
+def _streamed(history: History, rows: ir.Table) -> ir.Table:
+    """The rows of another engine, to be read once, as they come."""
+    schema = rows.schema().to_pyarrow()
+    batches = (batch.cast(schema) for batch in history.engine.batches(rows.get_name(), STREAMED))
+    history.reader.connection.register("streamed", pa.RecordBatchReader.from_batches(schema, batches))
+    return ibis.table(rows.schema(), name="streamed")

@@ -7,6 +7,7 @@ different.
 from __future__ import annotations
 
 import functools
+import tempfile
 import unicodedata
 from collections.abc import Hashable, Mapping
 
@@ -14,7 +15,7 @@ import ibis
 import ibis.expr.types as ir
 
 from features.engines import compiled
-from features.engines.duckdb import engine_of
+from features.engines.duckdb import connect, engine_of, stands_in_duckdb
 from features.faults import shorten
 
 SHOWN = 3
@@ -78,6 +79,19 @@ def _folded(key: ir.StringColumn) -> ir.StringColumn:
 
 def near(strange: ir.StringColumn, known: ir.StringColumn) -> str:
     """How keys that are not among the `known` look like some that are: "'@a' looks like 'a'"; empty if none does."""
+    if stands_in_duckdb(strange):
+        return _near(strange, known)
+    with tempfile.TemporaryDirectory() as scratch:  # its functions are DuckDB's
+        here = connect(None, None, scratch)
+        try:
+            for name, column in (("strange", strange), ("known", known)):
+                here.put(name, column.name(name).as_table().distinct().to_pyarrow())
+            return _near(here.table("strange").strange, here.table("known").known)
+        finally:
+            here.close()
+
+
+def _near(strange: ir.StringColumn, known: ir.StringColumn) -> str:
     missing = strange.name("strange").as_table().distinct()
     held = known.name("known").as_table().filter(lambda t: t.known.notnull())
     pairs = _rounded(missing, held)

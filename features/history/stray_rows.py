@@ -82,7 +82,7 @@ def _stray(schema: pa.DataFrameSchema, table: ir.Table) -> dict[tuple[str, str],
 
 
 def _number(flags: list[ir.BooleanColumn]) -> ir.IntegerColumn:
-    return functools.reduce(operator.add, [flag.cast("int64") for flag in flags])
+    return functools.reduce(operator.add, [flag.cast("int32").cast("int64") for flag in flags])
 
 
 def _kind(row: dict[str, object], required: int) -> tuple[str, str]:

@@ -35,6 +35,7 @@ from mlflow.exceptions import MlflowException
 from threadpoolctl import threadpool_limits
 
 from features.faults import InputError, OutputError
+from features.history import opening
 from models import pipeline
 from models.monitoring.promise_report import Watched
 from models.registry import recovery, runs
@@ -199,7 +200,7 @@ def watched(trial: Trial) -> Iterator[None]:
     runs.name_process = lambda number: dead
     recovery.is_dead = lambda name: False  # this training and its forks take it for their own
     # forks have no other threads
-    pipeline.open_history = functools.partial(pipeline.open_history, threads=1)
+    opening.open_history = functools.partial(opening.open_history, threads=1)
     with threadpool_limits(1):
         yield
 
