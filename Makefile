@@ -59,13 +59,15 @@ test-bare: install ## load the registered model in an environment made from its 
 test-clients: install ## make clients from the OpenAPI document with common generators, compile and use them (needs npm)
 	$(BIN)/python -m pytest -m clients
 
-# Sail is a Spark server in one wheel. These stand beside the locked packages, in an environment of their own.
-SAIL := pysail==0.7.2 pyspark-client==4.0.4 grpcio==1.85.3 grpcio-status==1.85.3 googleapis-common-protos==1.76.0
-test-engines: install ## make the features in a Spark server too, and compare them with DuckDB's
+# Spark (4.0, needs Java 17) and Sail, a Spark server in one wheel, stand beside the locked packages, in an environment
+# of their own: pyspark has 430 MB, and is built from its sdist.
+SPARK := pyspark==4.0.4 py4j==0.10.9.9 pysail==0.7.2 grpcio==1.85.3 grpcio-status==1.85.3 \
+	googleapis-common-protos==1.76.0 zstandard==0.25.0
+test-engines: install ## make features and scores in a Spark cluster and in Sail too, and compare them with DuckDB's
 	$(BIN)/python -m venv --clear build/engines
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
 		"$$(build/engines/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/locked.pth"
-	build/engines/bin/python -m pip install --quiet --no-deps $(SAIL)
+	build/engines/bin/python -m pip install --quiet --no-deps $(SPARK)
 	build/engines/bin/python -m pytest -m engines
 
 client-types: install ## write the client's types anew from the service's

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cli
-from features.engines.choice import DUCKDB, HELP, check_engine
+from features.engines.choice import DUCKDB, HELP, check_engine, is_spark
 from features.faults import refuse, refuse_unreachable
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ EXAMPLES = """examples:
   python predict.py everybody.parquet --data export/ --output scores.parquet --reasons 1000
   python predict.py everybody.parquet --data export/ --output short.csv --columns creator_id,conversions_per_dollar,rank
   python predict.py everybody/ --data export/ --output scored/ --resume
+  python predict.py everybody/ --data export/ --output scored/ --engine spark://master:7077
   python predict.py candidates.csv --data postgresql://me@db/results --engine postgresql --output scores.csv
 
 With a target cost per conversion, two more columns say how likely a deal stays within it, and its walk-away price: the
@@ -138,6 +139,8 @@ def check(args: argparse.Namespace) -> Target | None:
     names, target, reasons = named_columns(args.columns), args.target_cost is not None, most_reasons(args.reasons)
     check_call(names, target=target, reasons=bool(reasons), ledger=bool(args.ledger))
     check_engine(args.engine, args.data)
+    if args.resume and is_spark(args.engine):
+        refuse("--resume", args.engine, "a run in Spark cannot be gone on with", "Leave --resume or --engine out.")
     check_files(args)
     if args.target_cost is None:
         return None
@@ -174,12 +177,17 @@ def now() -> datetime:
 def predict(args: argparse.Namespace) -> None:
     """Score a file into a file; raises InputError for data or a call that is at fault."""
     target, most, output = check(args), most_reasons(args.reasons), Path(args.output)
+    from features.history.elsewhere import elsewhere as in_engine
     from features.history.notes import notes_on_left_out
     from features.history.opening import open_data
     from features.history.source import open_candidates
     from features.usage import changed_columns
 
-    with cli.Progress() as progress, open_data(args.data, args.engine) as history:
+    with (
+        cli.Progress() as progress,
+        open_data(args.data, args.engine) as history,
+        in_engine(history, args.data, args.engine) as elsewhere,
+    ):
         candidates = open_candidates(history, args.candidates)
         cli.note((*history.notes, *candidates.notes))
         from models.batch.file_columns import chosen_columns, named_columns
@@ -221,7 +229,7 @@ def predict(args: argparse.Namespace) -> None:
         summary = score_file(
             history, candidates, model.scorer, model.label, output, columns=columns, level=args.level, target=target,
             reasons=most, resume=args.resume, progress=progress, seal=sealing.seal if sealing else None, look=listed,
-            note=cli.note,
+            note=cli.note, elsewhere=elsewhere,
         )  # fmt: skip
     anchored = sealing.anchor() if sealing else ""  # before anything else can fail: the scores and the seal are there
     print_summary(summary, model, args, target)

@@ -86,11 +86,15 @@ class FeatureBuilder:
         with Stage(self.history.engine) as stage:
             rows = stage.put(read_spine(spine))
             key = "matrix", self._key, rows.schema(), tuple(columns)
-            found = stage.fetch(key, lambda: self._matrix(stage, rows, columns), self.stage)
-        return _frame(found, columns)
+            found = stage.fetch(key, lambda: self.table(stage, rows, columns).order_by("row_id"), self.stage)
+        return frame(found, columns)
 
-    def _matrix(self, stage: Stage, rows: ir.Table, columns: Sequence[str]) -> ir.Table:
-        """Some features of a spine's rows, in their order, beside `row_id`."""
+    def table(self, stage: Stage, rows: ir.Table, columns: Sequence[str] = EVERY) -> ir.Table:
+        """Some features of a spine's rows, in any order, beside `row_id`: nothing of them leaves the engine.
+
+        stage: for intermediate tables, of the history's engine. rows: a table of it with the columns of
+        `features.spine.SCHEMA`.
+        """
         wanted = _families(columns)
         s = stage.keep(_with_history_end(rows.rename({AS_OF: "starts_at"}), self.days))
         creators = stage.keep(_keys(s, "creator_id", "history_end"))
@@ -115,7 +119,7 @@ class FeatureBuilder:
         s = s.mutate(**{name: value for family in families for name, value in family.finish(s).items()})
         if promotion in wanted:
             s = s.mutate(**promotion.finish(s, expressions))
-        return s.select("row_id", *columns).order_by("row_id")
+        return s.select("row_id", *columns)
 
     def _prepare(self, posts: ir.Table, written: ir.Table) -> list[ir.Table]:
         """Posts, days, sponsors, posts by niche, and the events and the market of the track record."""
@@ -224,14 +228,14 @@ def _keys(s: ir.Table, *columns: str) -> ir.Table:
     return s.select(*columns, AS_OF).distinct()
 
 
-def _frame(found: pa.Table, columns: Sequence[str]) -> pd.DataFrame:
+def frame(found: pa.Table, columns: Sequence[str]) -> pd.DataFrame:
     """Columns as float64 and text; not a number is missing, as is what was never there."""
-    frame = {}
+    made = {}
     for name in columns:
         if BY_NAME[name].kind == "category":
             encoded = found[name].combine_chunks().dictionary_encode(null_encoding="encode")
             texts = np.array(encoded.dictionary.to_pylist(), object)
-            frame[name] = pd.Series(texts[encoded.indices.to_numpy()], dtype="object")
+            made[name] = pd.Series(texts[encoded.indices.to_numpy()], dtype="object")
         else:
-            frame[name] = pd.Series(found[name].to_numpy(zero_copy_only=False).astype("float64"))
-    return pd.DataFrame(frame)
+            made[name] = pd.Series(found[name].to_numpy(zero_copy_only=False).astype("float64"))
+    return pd.DataFrame(made)

@@ -15,6 +15,7 @@ from features.comment_classifier.classifier import CommentClassifier
 from features.engines.choice import DUCKDB
 from features.faults import InputError, fail
 from features.history.checks import check_trainable
+from features.history.elsewhere import elsewhere
 from features.history.opening import open_data
 from features.history.source import fingerprint
 from features.settings import FeatureSettings
@@ -230,12 +231,12 @@ def _opened(
     note: Note,
     progress: Progress | None,
 ) -> Iterator[Source]:
-    with open_data(data, engine) as history:
+    with open_data(data, engine) as history, elsewhere(history, data, engine) as features:
         note(history.notes)
         if faults := check_trainable(history.collaborations):
             raise InputError(faults)
         classifier = _classifier(comment_classifier)
-        yield Source(name, history, FeatureSettings(), classifier, seed, search, note, progress)
+        yield Source(name, history, FeatureSettings(), classifier, seed, search, note, progress, features)
 
 
 def _classifier(folder: Path | None) -> CommentClassifier:

@@ -57,14 +57,18 @@ class TrainingSet:
         settings: FeatureSettings,
         classifier: CommentClassifier,
         progress: Progress | None = None,
+        elsewhere: History | None = None,
     ) -> TrainingSet:
-        """Build the features of all past collaborations, each as of its own start."""
+        """Build the features of all past collaborations, each as of its own start.
+
+        elsewhere: the same history in the engine that makes the features, if that is another one.
+        """
         table = history.collaborations
         spine = table.order_by("starts_at", "collaboration_id").to_pandas()
         daily = None if history.conversions is None else history.conversions.to_pandas()
         if daily is not None:
             daily = daily.assign(date=pd.to_datetime(daily.date))
-        with FeatureBuilder(history, settings, classifier) as builder:
+        with FeatureBuilder(elsewhere or history, settings, classifier) as builder:
             matrix = builder.build(spine)
         if progress:
             progress("features", 1, 1)

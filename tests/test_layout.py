@@ -31,6 +31,10 @@ TESTED_BY = {
     "features/history/append/test_interrupted.py": (
         "features.history.append.journal", "features.history.append.steps",
     ),
+    "features/engines/test_in_spark.py": (
+        "features.engines.spark", "features.history.in_spark", "features.history.elsewhere",
+    ),
+    "models/batch/test_list_scorer.py": ("models.batch.row_scorer",),
     "features/engines/test_in_postgres.py": (
         "features.engines.postgres", "features.history.in_place", "features.history.opening",
     ),

@@ -112,3 +112,14 @@ def columns(schema: sch.Schema, dialect: str) -> str:
             for column, kind in zip(defined, schema.types, strict=True)
         ]
     return ", ".join(defined)
+
+
+def cast(query: str, schema: sch.Schema, dialect: str) -> str:
+    """A SELECT of what another yields, its columns in the types of `schema`."""
+    compiler = _compiler(dialect)
+    listed = [
+        sge.Cast(this=sge.column(name, quoted=True), to=compiler.type_mapper.from_ibis(kind)).as_(name, quoted=True)
+        for name, kind in schema.items()
+    ]
+    columns = ", ".join(one.sql(compiler.dialect) for one in listed)
+    return f"SELECT {columns} FROM ({query}) AS t"

@@ -7,31 +7,27 @@ cost less than the features of each chunk. Chunks are scored in threads, and com
 
 from __future__ import annotations
 
-import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from features.history.score_columns import TARGET_SCORES
 from features.matrix import FeatureBuilder
-from models.batch.file_columns import INTERVAL, FileColumns
+from models.batch.file_columns import FileColumns
+from models.batch.row_scorer import RowScorer, numbers, starts
 from models.newest.assembler import Assembler, Terms
 from models.newest.repeated import Repeated
 from models.newest.snapshot_builder import probe
 from models.scorer import Scorer
-from models.scoring import Scores
 from models.uncertainty.target import Target
 
 LEAST_ROWS = 20_000  # of a list for which the arrays are made
-TEXTS, NO_REASONS = ("reasons", "warnings", "model_version"), "[]"
-OWN = ("conversions_per_dollar", "conversions", "cost_per_conversion")  # always there: the summary shows them
 
 
 class Look(Protocol):
@@ -80,11 +76,8 @@ class ListScorer:
         """rows: of the list. columns: of the file; scores that are not among them are not computed, where that saves
         time. reasons: whether chunks have them; without, each is empty. look: sees some rows of every chunk, in the
         list's order. progress: of making the arrays."""
-        self.builder, self.scorer, self.label, self.look = builder, scorer, label, look
-        self.scores = tuple(name for name in columns.scores if name not in (*OWN, "rank"))
-        self.level = level if columns.has(*INTERVAL) else None
-        self.target = target if columns.has(*TARGET_SCORES) else None
-        self.reasons = reasons and columns.has("reasons")
+        self.builder, self.scorer, self.look = builder, scorer, look
+        self.rows = RowScorer(scorer, label, columns=columns, level=level, target=target, reasons=reasons)
         self.newest = self._newest(rows, progress)
 
     def _newest(self, rows: int, progress: Callable[[str, int, int], None] | None) -> Assembler | None:
@@ -128,51 +121,32 @@ class ListScorer:
 
     def _early(self, batch: pa.RecordBatch) -> _Early | None:
         """The features that the arrays do not hold: the engine serves one thread at a time. None where they do all."""
-        rows = np.ones(len(batch), bool) if self.newest is None else _starts(batch) < self.newest.snapshot.horizon
+        rows = np.ones(len(batch), bool) if self.newest is None else starts(batch) < self.newest.snapshot.horizon
         return _Early(rows, self.builder.build(batch.filter(pa.array(rows)).to_pandas())) if rows.any() else None
 
     def _features(self, batch: pa.RecordBatch, early: _Early | None) -> tuple[np.ndarray, pd.DataFrame]:
         """Features as the model codes them, and as reasons show them."""
         if self.newest is None:
             assert early
-            return self._coded(batch, early.matrix), early.matrix
+            return self.rows.coded(batch, early.matrix), early.matrix
         if early is None:
             assembled = self.newest.assemble(_terms(batch))
             return assembled.features, pd.DataFrame(dict(self.newest.values(assembled)), copy=False)
         built = early.matrix[list(self.newest.encoding.columns)]
-        first = self._coded(batch.filter(pa.array(early.rows)), built)
+        first = self.rows.coded(batch.filter(pa.array(early.rows)), built)
         if early.rows.all():
             return first, built
         coded, matrix = self._features(batch.filter(pa.array(~early.rows)), None)
         columns = {name: _merged(early.rows, built[name].to_numpy(), matrix[name].to_numpy()) for name in built}
         return _merged(early.rows, first, coded), pd.DataFrame(columns, copy=False)
 
-    def _coded(self, batch: pa.RecordBatch, matrix: pd.DataFrame) -> np.ndarray:
-        return self.scorer.scoring.coding.transform(matrix, np.array(batch.column("creator_id").to_pylist(), object))
-
     def _work(self, batch: pa.RecordBatch, early: _Early | None) -> _Work:
         coded, matrix = self._features(batch, early)
-        columns: dict[str, Any] = self._scores(batch, coded, matrix).columns()
-        if "warnings" in self.scores:
-            texts = {codes: json.dumps(codes) for codes in set(columns["warnings"])}
-            columns["warnings"] = [texts[codes] for codes in columns["warnings"]]
-        columns.setdefault("reasons", [NO_REASONS] * len(batch))
-        columns["model_version"] = [self.label] * len(batch)
         table = pa.Table.from_batches([batch])
-        for name in (*OWN, *self.scores):
-            kind = pa.string() if name in TEXTS else pa.float64()
-            table = table.append_column(name, pa.array(columns[name], kind))
+        scores = self.rows.columns(batch, coded, matrix)
+        for field, column in zip(scores.schema, scores.columns, strict=True):
+            table = table.append_column(field.name, column)
         return _Work(table, matrix)
-
-    def _scores(self, batch: pa.RecordBatch, coded: np.ndarray, matrix: pd.DataFrame) -> Scores:
-        scoring, values, spend = self.scorer.scoring, matrix if self.reasons else None, _numbers(batch, "spend")
-        if self.level is None and self.target is None and "warnings" not in self.scores:
-            rate = scoring.rates(coded)  # what past results support is not needed
-            reasons = None if values is None else scoring.reasons(coded, values)
-            return Scores(rate, None, None, rate * spend, 1 / rate, [], reasons)
-        return scoring.score(
-            coded, spend, starts=_starts(batch), level=self.level, values=values, target=self.target
-        )  # fmt: skip
 
     def _finished(self, work: _Work) -> pa.Table:
         if self.look and len(due := self.look.due(len(work.matrix))):
@@ -188,18 +162,6 @@ def _merged(mask: np.ndarray, there: np.ndarray, elsewhere: np.ndarray) -> np.nd
     return out
 
 
-def _starts(batch: pa.RecordBatch) -> np.ndarray:
-    """When the deals start, in microseconds since 1970 (rows,)."""
-    return np.asarray(batch.column("starts_at").cast(pa.timestamp("us")).cast(pa.int64()))
-
-
-def _numbers(batch: pa.RecordBatch, name: str) -> np.ndarray:
-    """A column of numbers (rows,), NaN where a value is missing, or all of them are."""
-    if name not in batch.schema.names:
-        return np.full(len(batch), np.nan)
-    return np.asarray(batch.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False))
-
-
 def _terms(batch: pa.RecordBatch) -> Terms:
     """The contract's columns of a chunk; one that a list may leave out is missing in every row."""
     there = set(batch.schema.names)
@@ -213,8 +175,8 @@ def _terms(batch: pa.RecordBatch) -> Terms:
         product_niche=texts("product_niche"),
         product_country=texts("product_country"),
         objective=texts("objective"),
-        starts_at=_starts(batch),
-        promotion_hours=_numbers(batch, "promotion_hours"),
-        deliverables=_numbers(batch, "deliverables"),
-        spend=_numbers(batch, "spend"),
+        starts_at=starts(batch),
+        promotion_hours=numbers(batch, "promotion_hours"),
+        deliverables=numbers(batch, "deliverables"),
+        spend=numbers(batch, "spend"),
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from features.engines.spark import Spark
 from features.history.score_columns import score_columns
 from features.history.source import Candidates, History
 from features.matrix import FeatureBuilder
@@ -24,12 +25,14 @@ from models.batch.output_file import behind, check_columns, check_not_read, repl
 from models.batch.output_folder import replace_folder
 from models.batch.resume import call_record, is_of, write_record
 from models.batch.scored_parts import ScoredParts
+from models.batch.spark_scorer import SparkScorer
 from models.batch.table_files import TableFiles
 from models.batch.tally import Summary, Tally
 from models.scorer import Scorer
 from models.uncertainty.target import Target
 
 CHUNK = 20_000
+Lister = ListScorer | SparkScorer
 Progress = Callable[[str, int, int], None]
 Note = Callable[[Iterable[str]], None]
 
@@ -51,6 +54,7 @@ def score_file(
     seal: Callable[[int, Iterator[pa.RecordBatch]], None] | None = None,
     look: Look | None = None,
     note: Note = lambda notes: None,
+    elsewhere: History | None = None,
 ) -> Summary:
     """Score all candidates into `output`, which is replaced at the very end. The chunk's size changes no bit of it.
 
@@ -61,25 +65,27 @@ def score_file(
     resume: go on with what a killed run of the same call has scored, and leave what was scored to the next one.
     seal: takes the number of rows and all of them with their scores, just before the output appears; where it raises,
     none does. look: sees some rows of each chunk. note: takes what was cleared of killed runs, or gone on with, and why
-    trees take longer than they need. Raises InputError where DATA or the candidates changed meanwhile, or where resume
+    trees take longer than they need. elsewhere: the same history in Spark, which makes features and scores then; such
+    a run cannot be gone on with. Raises InputError where DATA or the candidates changed meanwhile, or where resume
     finds another call's work, OutputError where the disk is full.
     """
     ending, output = output.suffix, behind(output)
     columns = columns or every_column(candidates.columns, target is not None)
     note(scorer.rate.prepare(candidates.rows, reasons is None and columns.has("reasons")))
     history = history.without(scorer.facts.kept_out)
+    makes = history if elsewhere is None else elsewhere.without(scorer.facts.kept_out)
     most = reasons if reasons and columns.has("reasons") else 0
     call = call_record(
         history, candidates, scorer, label, columns, level=level, target=target, reasons=reasons, chunk=chunk
     ) if resume else {}  # fmt: skip
     with (
         aside(output, note=note, takes_over=(lambda left: is_of(left, call)) if resume else None) as folder,
-        FeatureBuilder(history, scorer.settings, scorer.classifier) as builder,
+        FeatureBuilder(makes, scorer.settings, scorer.classifier) as builder,
     ):
         if resume:
             write_record(folder, call)
-        lister = ListScorer(
-            builder, scorer, label, candidates.rows, columns=columns, level=level, target=target,
+        lister = _lister(
+            builder, scorer, label, candidates, columns=columns, level=level, target=target,
             reasons=reasons is None, look=look, progress=progress,
         )  # fmt: skip
         tally, whole = Tally(), folder / f"whole{ending}"
@@ -105,6 +111,32 @@ def score_file(
     return tally.summary(best.texts)
 
 
+def _lister(
+    builder: FeatureBuilder,
+    scorer: Scorer,
+    label: str,
+    candidates: Candidates,
+    *,
+    columns: FileColumns,
+    level: float,
+    target: Target | None,
+    reasons: bool,
+    look: Look | None,
+    progress: Progress | None,
+) -> Lister:
+    """What scores the list where the builder's history is."""
+    engine = builder.history.engine
+    if isinstance(engine, Spark):
+        return SparkScorer(
+            builder, engine, scorer, label, candidates, columns=columns, level=level, target=target, reasons=reasons,
+            look=look,
+        )  # fmt: skip
+    return ListScorer(
+        builder, scorer, label, candidates.rows, columns=columns, level=level, target=target, reasons=reasons,
+        look=look, progress=progress,
+    )  # fmt: skip
+
+
 def check_candidates(
     history: History, candidates: Candidates, output: Path, target: Target | None, columns: FileColumns
 ) -> None:
@@ -115,7 +147,7 @@ def check_candidates(
     check_columns(pa.schema(held), output, made)
 
 
-def _resume(parts: ScoredParts, lister: ListScorer, tally: Tally, note: Note, rows: int) -> None:
+def _resume(parts: ScoredParts, lister: Lister, tally: Tally, note: Note, rows: int) -> None:
     """Count what an earlier run has scored."""
     for table in parts:
         lister.look_again(table)
@@ -125,7 +157,7 @@ def _resume(parts: ScoredParts, lister: ListScorer, tally: Tally, note: Note, ro
 
 
 def _scored(
-    lister: ListScorer, candidates: Candidates, chunk: int, tally: Tally, progress: Progress | None, first: int = 0
+    lister: Lister, candidates: Candidates, chunk: int, tally: Tally, progress: Progress | None, first: int = 0
 ) -> Iterator[pa.Table]:
     """The chunks with their scores, counted. first: the chunks before it are scored already."""
     for table in lister.score(islice(candidates.batches(chunk), first, None)):
@@ -138,7 +170,7 @@ def _scored(
 class _Reasons:
     """Gives reasons to the best rows alone. texts: those that were given, by candidate."""
 
-    def __init__(self, scorer: ListScorer, columns: tuple[str, ...], most: int) -> None:
+    def __init__(self, scorer: Lister, columns: tuple[str, ...], most: int) -> None:
         """columns: of the candidates. most: the last rank that has reasons."""
         self.scorer, self.columns, self.most = scorer, columns, most
         self.texts: dict[str, str] = {}

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from features.history.score_columns import TARGET_SCORES
 from models.batch.file_columns import INTERVAL
-from models.batch.list_scorer import OWN
+from models.batch.row_scorer import OWN
 
 BEST = 10
 TOP = ("candidate_id", "creator_id", "brand", "spend", *OWN, *INTERVAL, *TARGET_SCORES, "reasons")

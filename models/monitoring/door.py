@@ -4,7 +4,7 @@ and a training set of its own, to be trained on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -27,7 +27,8 @@ Note = Callable[[Iterable[str]], None]
 
 @dataclass(frozen=True)
 class Source:
-    """DATA, opened and fit to be learnt from, and how it is learnt from. name: of the model."""
+    """DATA, opened and fit to be learnt from, and how it is learnt from. name: of the model. elsewhere: the same
+    history in the engine that makes the features, if that is another one."""
 
     name: str
     history: History
@@ -37,10 +38,12 @@ class Source:
     search: int
     note: Note
     progress: Progress | None
+    elsewhere: History | None = None
 
-    def training_set(self, history: History) -> TrainingSet:
-        """That of a history with these settings."""
-        return TrainingSet.from_history(history, self.settings, self.classifier, self.progress)
+    def training_set(self, history: History, kept_out: Collection[str] = ()) -> TrainingSet:
+        """That of a history with these settings. kept_out: the ids of the results that it was made without."""
+        elsewhere = self.elsewhere.without(kept_out) if self.elsewhere else None
+        return TrainingSet.from_history(history, self.settings, self.classifier, self.progress, elsewhere)
 
     def fingerprint(self, prints: Mapping[str, str]) -> str:
         """Of a training on data of these fingerprints."""
@@ -86,8 +89,9 @@ def screen(source: Source, client: MlflowClient | None) -> Door:
     intake = examine(whole, before, champion, seed=source.seed)
     if not len(intake.kept_out) or intake.closed:
         return Door(intake, whole, source.history, whole, champion, before)
-    rest = source.history.without(tuple(intake.kept_out.collaboration_id))
-    return Door(intake, source.training_set(rest), rest, whole, champion, before)
+    kept_out = tuple(intake.kept_out.collaboration_id)
+    rest = source.history.without(kept_out)
+    return Door(intake, source.training_set(rest, kept_out), rest, whole, champion, before)
 
 
 def select(source: Source, door: Door, prints: Mapping[str, str], force: bool) -> Selection:

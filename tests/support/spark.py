@@ -1,101 +1,111 @@
-"""A Spark Connect server of the tests' own (Sail), and the engine of features that uses it."""
+"""Spark of the tests' own: a standalone cluster on this host, and Sail, a Spark Connect server in one wheel."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
 
-import ibis
-import ibis.expr.types as ir
-import pyarrow as pa
+import pytest
 
-from features.engines import dialects
-from features.engines.engine import Query
-from features.history.contract import TABLES
-from features.history.source import History
+from tests.support.paths import ROOT
+from tests.support.workspace import free_port
+
+SECONDS = 60  # to start
+WORKERS = 2
+# of executors and of the commands: everything on this host, the interpreter and code of the tests
+ENVIRONMENT = {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
 
 
-class Spark:
-    """Temporary views of a session as expressions of Ibis: an `Engine`. Tables that are made go by way of this process.
+@dataclass
+class Cluster:
+    """A master and its workers, each a process of its own. url: of the master. folder: for all that they write."""
 
-    session: pyspark's.
-    """
+    url: str
+    folder: Path
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    dialect = "pyspark"
+    def add_worker(self) -> None:
+        """Start one more worker, and wait until the master knows it."""
+        name = f"worker-{len(self.workers)}"
+        words = ["--host", "127.0.0.1", "--webui-port", "0", "--cores", "1", "--memory", "1g"]
+        words += ["--work-dir", str(self.folder / name), self.url]
+        self.workers.append(_started("worker.Worker", words, self.folder / f"{name}.log", "Successfully registered"))
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
-        self._schemas: dict[str, ibis.Schema] = {}
-
-    def table(self, table: str) -> ir.Table:
-        """What this engine has made under this name."""
-        return ibis.table(self._schemas[table], name=table)
-
-    def fetch(self, query: Query) -> pa.Table:
-        """What a query yields, in the expression's types."""
-        found: pa.Table = self._session.sql(query.sql).toArrow()
-        return found.cast(query.schema)
-
-    def batches(self, table: str, size: int) -> Iterator[pa.RecordBatch]:
-        """The rows of a table, at most `size` at a time."""
-        found: pa.Table = self._session.table(table).toArrow()
-        yield from found.to_batches(size)
-
-    def make(self, table: str, query: Query) -> None:
-        """Let what a query yields be used as a table."""
-        self.put(table, self.fetch(query))
-
-    def put(self, table: str, rows: pa.Table) -> None:
-        """Let rows of this process be used as a table; one of this name gives way."""
-        from pyspark.sql.pandas.types import from_arrow_schema
-
-        schema = from_arrow_schema(rows.schema) if not rows.num_rows else None  # of no rows none is inferred
-        self._session.createDataFrame(rows, schema).createOrReplaceTempView(table)
-        self._schemas[table] = ibis.Schema.from_pyarrow(rows.schema)
-
-    def view(self, view: str, expression: ir.Table) -> ir.Table:
-        """A view; one of this name gives way."""
-        self._session.sql(dialects.sql(expression, self.dialect)).createOrReplaceTempView(view)
-        self._schemas[view] = expression.schema()
-        return self.table(view)
-
-    def drop(self, table: str) -> None:
-        """Drop what `make` made, if it got that far."""
-        self._session.sql(f"DROP VIEW IF EXISTS `{table}`")
-
-    def drop_view(self, view: str) -> None:
-        """Drop what `view` made, if it got that far."""
-        self.drop(view)
-
-    def take_away(self, table: str) -> None:
-        """Undo `put`."""
-        self.drop(table)
+    def kill_worker(self) -> None:
+        """Kill the first worker that lives; its executor ends with it."""
+        worker = next(one for one in self.workers if one.poll() is None)
+        worker.kill()
+        worker.wait()
 
 
 @contextmanager
-def running() -> Iterator[Spark]:
-    """A server on a free port of this host, and an engine in it, whose times are UTC."""
-    from pysail.spark import SparkConnectServer
-    from pyspark.sql import SparkSession
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """A standalone cluster of Spark on free ports of this host, of two workers with a core each."""
+    port = free_port()
+    words = ["--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"]
+    master = _started("master.Master", words, folder / "master.log", "I have been elected leader")
+    found = Cluster(f"spark://127.0.0.1:{port}", folder)
+    try:
+        for _ in range(WORKERS):
+            found.add_worker()
+        yield found
+    finally:
+        for process in (*found.workers, master):
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
 
-    ibis.pyspark  # noqa: B018  # registers options that its compiler asks for
+
+def _started(name: str, words: list[str], log: Path, ready: str) -> subprocess.Popen[bytes]:
+    """A process of Spark's that has logged that it is ready."""
+    import pyspark
+
+    home = Path(pyspark.__file__).parent
+    command = [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{name}", *words]
+    environment = {**os.environ, **ENVIRONMENT, "SPARK_HOME": str(home), "SPARK_DAEMON_MEMORY": "256m"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+    end = time.monotonic() + SECONDS
+    while ready not in log.read_text(encoding="utf-8", errors="replace"):
+        if process.poll() is not None or time.monotonic() > end:
+            process.kill()
+            process.wait()
+            raise RuntimeError(f"{name} did not start: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
+        time.sleep(0.1)
+    return process
+
+
+@contextmanager
+def sail() -> Iterator[str]:
+    """The URL of a Sail server on a free port of this host."""
+    from pysail.spark import SparkConnectServer
+
     server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
-    session = SparkSession.builder.remote(f"sc://127.0.0.1:{server.listening_address[1]}").getOrCreate()
     try:
-        session.conf.set("spark.sql.session.timeZone", "UTC")
-        yield Spark(session)
+        yield f"sc://127.0.0.1:{server.listening_address[1]}"
     finally:
-        session.stop()
         server.stop()
 
 
-def moved(history: History, engine: Spark) -> History:
-    """The same history with its tables in the engine."""
-    tables: dict[str, Any] = {table: getattr(history, table) for table in TABLES}
-    for table, rows in tables.items():
-        if rows is not None:
-            engine.put(table, rows.to_pyarrow())
-            tables[table] = engine.table(table)
-    return History(engine, **tables, stamp=history.stamp, given=history.given)
+KINDS = ("cluster", "sail")
+
+
+@contextmanager
+def running(kind: str, folder: Path) -> Iterator[str]:
+    """The URL of a Spark of one of KINDS, whose executors have the interpreter and the code of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in ENVIRONMENT.items():
+            patch.setenv(key, value)
+        if kind == "sail":
+            with sail() as url:
+                yield url
+        else:
+            with cluster(folder) as started:
+                yield started.url
