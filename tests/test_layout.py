@@ -31,9 +31,8 @@ TESTED_BY = {
     "features/history/append/test_interrupted.py": (
         "features.history.append.journal", "features.history.append.steps",
     ),
-    "features/engines/test_in_postgres.py": (
-        "features.engines.postgres", "features.history.in_place", "features.history.opening",
-    ),
+    "features/engines/test_in_postgres.py": ("features.engines.postgres",),
+    "commands/test_in_postgres.py": ("features.history.opening",),
     "features/history/test_contract_faults.py": ("features.history.checks",),
     "features/history/test_keys.py": ("features.history.casting", "features.history.spelling"),
     "features/history/test_far_dates.py": ("features.history.notes",),
