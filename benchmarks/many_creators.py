@@ -125,9 +125,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     folder = args.folder.absolute()
     if args.side:
-        found = (ours if args.side == "ours" else hand_written)(folder)
+        figures = (ours if args.side == "ours" else hand_written)(folder)
         used = resource.getrusage(resource.RUSAGE_SELF)
-        print(json.dumps(found | {"cpu": used.ru_utime + used.ru_stime, "GiB": used.ru_maxrss / 2**20}))
+        print(json.dumps(figures | {"cpu": used.ru_utime + used.ru_stime, "GiB": used.ru_maxrss / 2**20}))
         return
     sizes = SIZES | {name: getattr(args, name) for name in ("creators", "posts", "comments")}
     _, workspace = prepare(folder)
@@ -139,11 +139,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         "predict.py --reasons none": predict_command(data, listed, folder, "none"),
     }
     found = [(name, *run(command, workspace)) for name, command in ways.items()]
-    table = pd.DataFrame(found, columns=["way", "seconds", "of processors", "GiB"])
-    table["over the loop"] = float(table.seconds[0]) / table.seconds
+    cli.note([f"{name}: {seconds:.1f} s" for name, seconds, *_ in found])
     mine, sql = side("ours", data), side("sql", data)
-    for name, one in (("newest features", mine), ("the same rows by SQL", sql)):
-        table.loc[len(table)] = [name, one["seconds"], one["cpu"], one["GiB"], float("nan")]
+    found += [
+        (name, one["seconds"], one["cpu"], one["GiB"])
+        for name, one in (("newest features", mine), ("the same rows by SQL", sql))
+    ]
+    table = pd.DataFrame(found, columns=["way", "seconds", "of processors", "GiB"])
+    table["over the loop"] = [1.0, found[0][1] / found[1][1], float("nan"), float("nan")]
     write_tables(table, folder / "creators")
     cli.show_table(cells(table))
     print(

@@ -35,9 +35,8 @@ TESTED_BY = {
         "features.engines.spark", "features.history.in_spark", "features.history.elsewhere",
     ),
     "models/batch/test_list_scorer.py": ("models.batch.row_scorer",),
-    "features/engines/test_in_postgres.py": (
-        "features.engines.postgres", "features.history.in_place", "features.history.opening",
-    ),
+    "features/engines/test_in_postgres.py": ("features.engines.postgres",),
+    "commands/test_in_postgres.py": ("features.history.opening",),
     "features/history/test_contract_faults.py": ("features.history.checks",),
     "features/history/test_keys.py": ("features.history.casting", "features.history.spelling"),
     "features/history/test_far_dates.py": ("features.history.notes",),
