@@ -36,7 +36,7 @@ TESTED_BY = {
     ),
     "models/batch/test_list_scorer.py": ("models.batch.row_scorer",),
     "features/engines/test_in_postgres.py": (
-        "features.engines.postgres", "features.history.in_place", "features.history.opening",
+        "features.engines.postgres", "features.history.opening",
     ),
     "features/history/test_contract_faults.py": ("features.history.checks",),
     "features/history/test_keys.py": ("features.history.casting", "features.history.spelling"),
