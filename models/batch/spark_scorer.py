@@ -148,7 +148,7 @@ class SparkScorer:
         terms, made = self.engine.table(spine), self.engine.table(features)
         own = {_OWN + name: terms[name] for name in _TERMS}
         joined = terms.select("row_id", **own).inner_join(made, "row_id")
-        tasks = -(-self.candidates.rows // TASK_ROWS)
+        tasks = max(-(-self.candidates.rows // TASK_ROWS), 1)
         rows = self.engine.session.sql(dialects.sql(joined, self.engine.dialect)).repartition(tasks)
         job = self.job
 

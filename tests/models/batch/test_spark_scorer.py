@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -42,14 +43,19 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         yield found
 
 
-def started(workspace: Path, listed: Path, output: Path, url: str, *words: str) -> subprocess.Popen[str]:
-    """predict.py in Spark, its scratch folder beside the output."""
+@contextmanager
+def started(workspace: Path, listed: Path, output: Path, url: str) -> Iterator[subprocess.Popen[str]]:
+    """predict.py in Spark, its scratch folder beside the output; killed at the end if it has not ended."""
     call = [sys.executable, str(ROOT / "predict.py"), str(listed), *CALL, "--engine", url, "--output", f"{output}/"]
-    variables = environment(
-        TMPDIR=str(output.parent), **{k: v for k, v in spark.ENVIRONMENT.items() if k != "PYTHONPATH"}
-    )
+    variables = environment() | spark.ENVIRONMENT | {"TMPDIR": str(output.parent)}
     pipe = subprocess.PIPE
-    return subprocess.Popen([*call, *words], cwd=workspace, env=variables, stdout=pipe, stderr=pipe, text=True)
+    run = subprocess.Popen(call, cwd=workspace, env=variables, stdout=pipe, stderr=pipe, text=True)
+    try:
+        yield run
+    finally:
+        if run.poll() is None:
+            run.kill()
+            run.communicate()
 
 
 def differ(found: pd.DataFrame, expected: pd.DataFrame) -> list[str]:
@@ -60,8 +66,8 @@ def differ(found: pd.DataFrame, expected: pd.DataFrame) -> list[str]:
 def test_scores_are_those_of_duckdb(
     url: str, trained_workspace: Path, listed: Path, expected: pd.DataFrame, tmp_path: Path
 ) -> None:
-    run = started(trained_workspace, listed, tmp_path / "scored", url)
-    said, noted = run.communicate()
+    with started(trained_workspace, listed, tmp_path / "scored", url) as run:
+        said, noted = run.communicate()
     assert run.returncode == 0, noted
     found = pd.read_parquet(tmp_path / "scored")
     assert list(found) == list(expected)
@@ -85,8 +91,10 @@ def test_a_worker_that_is_killed_leaves_a_whole_and_correct_result(
     trained_workspace: Path, listed: Path, expected: pd.DataFrame, tmp_path: Path
 ) -> None:
     (tmp_path / "cluster").mkdir()
-    with spark.cluster(tmp_path / "cluster") as cluster:
-        run = started(trained_workspace, listed, tmp_path / "scored", cluster.url)
+    with (
+        spark.cluster(tmp_path / "cluster") as cluster,
+        started(trained_workspace, listed, tmp_path / "scored", cluster.url) as run,
+    ):
         while not [*tmp_path.glob("creator-yield-spark-*/table-*/_SUCCESS")]:
             assert run.poll() is None, run.communicate()
             time.sleep(0.05)
