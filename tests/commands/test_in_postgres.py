@@ -44,6 +44,7 @@ def url(postgres_server: Server, tiny_market: Path) -> str:
     return postgres_server.url(postgres_server.database(tables(tiny_market)))
 
 
+@pytest.mark.long
 def test_scores_are_those_of_loaded_tables(
     here: Path, url: str, tiny_market: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
