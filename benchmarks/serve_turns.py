@@ -39,7 +39,7 @@ def measure(folder: Path, seconds: int, rounds: int, before: Path | None) -> Fou
             stack.enter_context(running(call, workspace, port, ready, log, **more))
             return port
 
-        ports = {}
+        ports: dict[str, int] = {}
         for name, tree in trees.items():
             data = str((market / "data").resolve())
             command = [sys.executable, str(tree / "serve.py"), "--data", data, "--no-auth"]
