@@ -80,7 +80,7 @@ STORIES_365 = "stories before the start, from 365 days before history_end on"
         as_of=STORIES_365,
     ),
 """),
-    _after("features/matrix.py", '            pieces.append((self._from_comments(creators), ("creator_id", AS_OF)))\n', """\
+    _after("features/matrix.py", 'pieces.append((self._from_comments(creators), ("creator_id", AS_OF)))\n', """\
         if audience in wanted:
             pieces.append((self._from_stories(creators), ("creator_id", AS_OF)))
 """),
