@@ -18,6 +18,8 @@ from tests.support.workspace import free_port
 
 SECONDS = 60  # to start
 WORKERS = 2
+# a cluster's own would cut small tables into hundreds of parts, and compile each query's code for minutes
+CONFIGURATION = "spark.sql.shuffle.partitions 2\nspark.sql.codegen.wholeStage false\n"
 # of executors and of the commands: everything on this host, the interpreter and code of the tests
 ENVIRONMENT = {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
 
@@ -46,7 +48,9 @@ class Cluster:
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
-    """A standalone cluster of Spark on free ports of this host, of two workers with a core each."""
+    """A standalone cluster of Spark on free ports of this host, of two workers with a core each; while it runs, what
+    starts a session here is configured for small tables."""
+    (folder / "spark-defaults.conf").write_text(CONFIGURATION, encoding="utf-8")
     port = free_port()
     words = ["--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"]
     master = _started("master.Master", words, folder / "master.log", "I have been elected leader")
@@ -54,7 +58,9 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     try:
         for _ in range(WORKERS):
             found.add_worker()
-        yield found
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SPARK_CONF_DIR", str(folder))
+            yield found
     finally:
         for process in (*found.workers, master):
             if process.poll() is None:

@@ -38,8 +38,13 @@ def intake(*kept_out: str, closed: bool = False) -> Intake:
 def source(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(door, "fingerprint", lambda history: {"collaborations": "".join(history.ids)})
     notes: list[str] = []
+
+    def training_set(history: Table, kept_out: tuple[str, ...] = ()) -> str:
+        assert sorted((*history.ids, *kept_out)) == ["a", "b", "c"]
+        return "".join(history.ids)
+
     return SimpleNamespace(
-        name="m", history=Table("a", "b", "c"), seed=3, training_set=lambda history: "".join(history.ids),
+        name="m", history=Table("a", "b", "c"), seed=3, training_set=training_set,
         fingerprint=lambda prints: f"mark of {prints['collaborations']}", note=notes.extend, notes=notes,
     )  # fmt: skip
 
