@@ -202,7 +202,7 @@ def test_columns_that_are_left_out_are_not_computed_and_the_others_stay(
 
     for owner, name in (
         (Intervals, "between"), (Target, "worth"), (Support, "excess_of"), (RateModel, "contributions"),
-        (ScoredParts, "add"), (ScoredParts, "ranks"),
+        (RateModel, "explained"), (ScoredParts, "add"), (ScoredParts, "ranks"),
     ):  # fmt: skip
         note(owner, name)
     low, parts = "conversions_per_dollar_low", {"add", "ranks"}
@@ -225,7 +225,7 @@ def test_columns_that_are_left_out_are_not_computed_and_the_others_stay(
         assert summary.warnings == (expected[0].warnings if "warnings" in names else None)
     calls.clear()
     scored(trained_workspace, long_list, tmp_path / "all.parquet", monkeypatch, least=ROWS)
-    assert set(calls) == {"excess_of", "between", "worth", "contributions", *parts}
+    assert set(calls) == {"excess_of", "between", "worth", "explained", *parts}
 
 
 def test_no_arrays_are_made_for_fewer_rows_than_there_are_creators(
